@@ -1,0 +1,229 @@
+"""The batch behind every form of an environment: arrays, seeds, resets and the call of the kernel."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from gymnasium import spaces
+
+from ..sim import exogenous as exogenous_module
+from ..sim import threads
+from ..sim.constants import CONTROL_STEP_S, usd_per_th
+from ..sim.cooling import fan_power_w
+from ..sim.errors import BadInputError
+from ..sim.history import STEP
+from ..sim.params import PROFILE_FAN_PU, SiteParams, ZoneParams
+from ..sim.state import SITE_FLOW, ZONE_FLOW, State
+from . import kernels, tables
+from .scenario import Scenario, load
+
+REWARD_HASHPRICE: Final = 50.0
+"""A step's reward is its dollars over the revenue of the site at rated hashrate and this hashprice. [USD/(PH/s)/day]"""
+
+ACTIONS: Final = ("discrete", "box")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnvConfig:
+    """Options of `hashgym/HashrateTuning-v0`, as `gym.make` takes them."""
+
+    scenario: str | Scenario = "west_texas_air"
+    history: str | None = None
+    split: str = "train"
+    action: str = "discrete"
+    reward: str = "profit"
+    forecast: str = "day_ahead"
+    episode_steps: int | None = None
+    n_threads: int | None = None
+    limits: dict[str, float] = field(default_factory=dict)
+    """Thresholds of named costs that replace the table's, for example {"chip_over_temp": 78.0}."""
+
+    def __post_init__(self) -> None:
+        """Check the options; raises BadInputError."""
+        for name, value, allowed in (
+            ("action", self.action, ACTIONS),
+            ("reward", self.reward, tables.REWARDS),
+            ("forecast", self.forecast, exogenous_module.FORECASTS),
+        ):
+            if value not in allowed:
+                raise BadInputError(f"{name} is {value!r}; it must be one of {', '.join(allowed)}")
+        for name in self.limits:
+            if name not in tables.COST_NAMES:
+                raise BadInputError(f"limits: no cost {name!r}; there are {', '.join(tables.COST_NAMES)}")
+
+
+class Batch:
+    """`n_envs` copies of an environment over one shared exogenous array.
+
+    Attributes, all of them views that the next step overwrites: obs (n_envs, n_obs) float32, reward (n_envs,),
+    truncated (n_envs,), costs (n_envs, n_costs), site_flow (n_envs,), zone_flow (n_envs, n_zones), state.
+    """
+
+    def __init__(self, config: EnvConfig, n_envs: int = 1) -> None:
+        """Build the arrays; no episode has begun yet."""
+        self.config = config
+        self.scenario = config.scenario if isinstance(config.scenario, Scenario) else load(config.scenario, config.history)
+        self.site = self.scenario.site
+        self.n_envs = n_envs
+        self.n_zones = len(self.site.zones)
+        self.n_threads = threads.default_threads() if config.n_threads is None else config.n_threads
+        self.exogenous = self.scenario.exogenous(config.forecast)
+        self.table = tables.observation_table(self.n_zones, config.forecast)
+        self.low, self.high = tables.bounds(self.table)
+        self.profiles = profile_table(self.site)
+        self.reward_scale_usd = self.site.rated_hashrate_ths * usd_per_th(REWARD_HASHPRICE) * CONTROL_STEP_S
+        copied = [entry.name for entry in self.table if entry.name in self.exogenous.channels]
+        self._columns = np.array([self.exogenous.column(name) for name in copied], dtype=np.int64)
+        self._env = self._env_params()
+        self._fresh = State.hashing(1, self.site).zone[0].copy()
+
+        self.state = State.hashing(n_envs, self.site)
+        self.obs = np.zeros((n_envs, len(self.table)), np.float32)
+        self.reward = np.zeros(n_envs)
+        self.truncated = np.zeros(n_envs, np.bool_)
+        self.costs = np.zeros((n_envs, len(tables.COSTS)))
+        self.zone_flow = np.zeros((n_envs, self.n_zones), ZONE_FLOW)
+        self.site_flow = np.zeros(n_envs, SITE_FLOW)
+        self.setpoint_mhz = np.zeros((n_envs, self.n_zones))
+        self._action = np.zeros((n_envs, self.n_zones))
+
+    def _env_params(self) -> np.ndarray:
+        config, env = self.config, np.zeros(1, kernels.ENV_PARAMS)
+        first, last = self.scenario.rows(config.split)
+        steps = config.episode_steps or self.scenario.episode_steps
+        first = max(first, exogenous_module.WARM_UP_STEPS)
+        last_start = min(last - steps, self.exogenous.n_steps - steps - 1)
+        if last_start < first:
+            raise BadInputError(f"split {config.split!r} of {self.scenario.name!r} is shorter than {steps} steps and two days")
+        thresholds = {cost.name: config.limits.get(cost.name, cost.threshold) for cost in tables.COSTS}
+        values = {
+            "action_kind": kernels.BOX if config.action == "box" else kernels.DISCRETE,
+            "first_offset": tables.DISCRETE_OFFSETS[0],
+            "sleep_below": tables.BOX_SLEEP_BELOW,
+            "wake_above": tables.BOX_WAKE_ABOVE,
+            "min_dwell_s": tables.BOX_MIN_DWELL_S,
+            "over_rule": float(config.reward == "profit_over_rule"),
+            "reward_per_usd": 1.0 / self.reward_scale_usd,
+            "chip_limit_c": thresholds["chip_over_temp"],
+            "ramp_limit_pu": thresholds["power_ramp"],
+            "episode_steps": steps,
+            "first_start": first,
+            "last_start": last_start,
+            "n_series": self.exogenous.values.shape[0],
+            "known_price": self.exogenous.column("price_known_usd_per_mwh"),
+            "n_channels": len(self._columns),
+        }
+        for name, value in values.items():
+            env[name] = value
+        return env
+
+    @property
+    def episode_steps(self) -> int:
+        """Length of an episode in control steps."""
+        return int(self._env["episode_steps"][0])
+
+    @property
+    def start_range(self) -> tuple[int, int]:
+        """First and last step at which an episode may start."""
+        return int(self._env["first_start"][0]), int(self._env["last_start"][0])
+
+    def observation_space(self) -> spaces.Box:
+        """Return the space of one observation."""
+        return spaces.Box(self.low, self.high, dtype=np.float32)
+
+    def action_space(self) -> spaces.MultiDiscrete | spaces.Box:
+        """Return the space of one action, one entry a zone."""
+        if self.config.action == "box":
+            return spaces.Box(-1.0, 1.0, (self.n_zones,), np.float32)
+        return spaces.MultiDiscrete([len(tables.DISCRETE_OFFSETS) + 1] * self.n_zones)
+
+    def seed(self, seeds: Sequence[int] | npt.NDArray[np.uint64]) -> None:
+        """Give each environment its seed and begin to count its episodes anew."""
+        self.state.site["seed"] = np.asarray(seeds, dtype=np.uint64)
+        self.state.site["episode"] = 0
+
+    def start_step(self, start: Any) -> int:
+        """Return the step of a start time; raises BadInputError if no episode can start there."""
+        stamp = pd.Timestamp(start)
+        stamp = stamp.tz_localize("UTC") if stamp.tz is None else stamp.tz_convert("UTC")
+        offset = (stamp - self.scenario.history.start) / STEP
+        low, high = exogenous_module.WARM_UP_STEPS, self.exogenous.n_steps - self.episode_steps - 1
+        if offset != int(offset) or not low <= offset <= high:
+            first, last = (self.scenario.history.start + STEP * k for k in (low, high))
+            raise BadInputError(f"options['start'] is {start}; it must be a 5-minute stamp in {first}…{last}")
+        return int(offset)
+
+    def reset(self, index: npt.NDArray[np.int64] | None = None, starts: npt.NDArray[np.int64] | None = None) -> None:
+        """Begin the next episode of the environments of `index` (default all), at given steps or at drawn ones."""
+        index = np.arange(self.n_envs) if index is None else index
+        starts = np.full(len(index), -1, np.int64) if starts is None else starts
+        kernels.reset_many(
+            index, starts, self._env, self._columns, self.low, self.high, self.profiles, self._fresh,
+            self.exogenous.values, self.site.zone_record, self.state.zone, self.state.site, self.obs,
+        )  # fmt: skip
+        self.state.site["episode"][index] += np.uint64(1)
+
+    def step(self, action: npt.NDArray[Any]) -> None:
+        """Step every environment; results are in the attributes. Ended episodes are not reset here.
+
+        Args:
+            action: Actions of shape (n_envs, n_zones).
+        """
+        np.copyto(self._action, action, casting="unsafe")
+        threads.split(
+            kernels.transition_range, self.n_envs, self.n_envs * self.n_zones, self.n_threads, self._action, self._env,
+            self._columns, self.low, self.high, self.profiles, self.exogenous.values, self.site.zone_record,
+            self.site.site_record, self.state.zone, self.state.site, self.zone_flow, self.site_flow, self.setpoint_mhz,
+            self.costs, self.reward, self.truncated, self.obs,
+        )  # fmt: skip
+
+    def observe(self) -> None:
+        """Write the observations of the present state anew, as after `restore`."""
+        kernels.observe_range(
+            0, self.n_envs, self._env, self._columns, self.low, self.high, self.profiles, self.exogenous.values,
+            self.site.zone_record, self.state.zone, self.state.site, self.obs,
+        )  # fmt: skip
+
+    def save(self) -> dict[str, np.ndarray]:
+        """Return a copy of everything that is needed to go on from here."""
+        return {"zone": self.state.zone.copy(), "site": self.state.site.copy()}
+
+    def restore(self, saved: dict[str, np.ndarray]) -> None:
+        """Go back to a saved state; raises BadInputError if it is of another shape."""
+        for name, array in (("zone", self.state.zone), ("site", self.state.site)):
+            if saved[name].shape != array.shape or saved[name].dtype != array.dtype:
+                raise BadInputError(f"saved state {name!r} has shape {saved[name].shape}; this batch has {array.shape}")
+            array[...] = saved[name]
+        self.observe()
+
+
+def fresh_seed() -> int:
+    """Return a seed from the operating system, for a reset without one."""
+    return int(np.random.SeedSequence().generate_state(1, np.uint64)[0])
+
+
+def profile_table(site: SiteParams) -> np.ndarray:
+    """Return each zone's profiles at steady state, (n_zones, most profiles) of PROFILE, padded with is_real = 0.
+
+    Power is that of the zone at the meter at the reference temperature and fan speed of the published tables, with
+    supply fans, network and transformer loss; hashrate is what the pool pays for.
+    """
+    most = max(len(zone.machine.profiles_mhz) for zone in site.zones)
+    table = np.zeros((len(site.zones), most), kernels.PROFILE)
+    for z, zone in enumerate(site.zones):
+        count = len(zone.machine.profiles_mhz)
+        table["freq_mhz"][z, :count] = zone.machine.profiles_mhz
+        table["meter_w"][z, :count] = zone.n_units * meter_w_per_unit(zone, site, zone.machine.profile_power_w)
+        paid_frac = (1.0 - site.pool_fee_frac) * (1.0 - site.reject_frac)
+        table["paid_ths"][z, :count] = zone.n_units * zone.machine.profile_hashrate_ths * paid_frac
+        table["is_real"][z, :count] = 1.0
+    return table
+
+
+def meter_w_per_unit(zone: ZoneParams, site: SiteParams, power_w: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return the power at the meter of one machine and its share of supply fans, network and losses. [W]"""
+    supply_w = fan_power_w(min(1.0, PROFILE_FAN_PU / zone.container.supply_flow_frac), zone.supply_fan_rated_w)
+    return (power_w + supply_w + site.misc_w_per_unit) * (1.0 + site.transformer_loss_frac)

@@ -1,0 +1,140 @@
+"""Tables of observations, actions and costs: the one source for spaces, kernels, policies and documentation."""
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from ..sim.exogenous import FORECAST_CHANNELS
+
+Float32Array = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """One entry of the observation vector, in physical units and clipped to its range.
+
+    scale says how a policy normalises it: linear maps the range to [-1, 1]; asinh divides by `unit_size` and takes
+    the inverse hyperbolic sine, which keeps sign and order of quantities that span decades.
+    """
+
+    name: str
+    unit: str
+    low: float
+    high: float
+    group: str
+    meaning: str
+    scale: Literal["linear", "asinh"] = "linear"
+    unit_size: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """One named cost: what is counted in a step, above which threshold, and the mean per step that is allowed."""
+
+    name: str
+    unit: str
+    threshold: float
+    limit: float
+    meaning: str
+
+
+def _price(name: str, meaning: str) -> Observed:
+    return Observed(name, "USD/MWh", -1000.0, 10000.0, "market", meaning, "asinh", 30.0)
+
+
+SITE_CHANNELS: Final = (
+    _price("price_known_usd_per_mwh", "last published price of energy, tariff included"),
+    _price("price_mean_1h_usd_per_mwh", "mean of the known price over the last hour"),
+    _price("price_mean_24h_usd_per_mwh", "mean of the known price over the last day"),
+    Observed("hashprice_usd_per_ph_day", "USD/(PH/s)/day", 0.0, 500.0, "market", "expected revenue of hashing", "asinh", 50.0),
+    Observed("outdoor_temp_c", "°C", -40.0, 55.0, "weather", "dry-bulb temperature"),
+    Observed("wet_bulb_temp_c", "°C", -40.0, 40.0, "weather", "wet-bulb temperature"),
+    Observed("hour_sin", "1", -1.0, 1.0, "calendar", "sine of the local hour of day"),
+    Observed("hour_cos", "1", -1.0, 1.0, "calendar", "cosine of the local hour of day"),
+    Observed("weekday_sin", "1", -1.0, 1.0, "calendar", "sine of the local hour of week"),
+    Observed("weekday_cos", "1", -1.0, 1.0, "calendar", "cosine of the local hour of week"),
+)
+"""Observations that are channels of the exogenous array."""
+
+FORECAST_OBSERVATIONS: Final = tuple(
+    Observed(name, "USD/MWh", -1000.0, 10000.0, "forecast", "mean price forecast for a span ahead", "asinh", 30.0)
+    for name in FORECAST_CHANNELS
+)
+
+DERIVED: Final = (
+    Observed(
+        "break_even_usd_per_mwh", "USD/MWh", 0.0, 1000.0, "market",
+        "price at which the site's best profile earns nothing", "asinh", 50.0,
+    ),
+    Observed("price_ratio", "1", -20.0, 200.0, "market", "known price over break-even price", "asinh", 0.5),
+)  # fmt: skip
+
+ZONE_OBSERVATIONS: Final = (
+    Observed("asleep", "1", 0.0, 1.0, "zone", "1 while the machines sleep"),
+    Observed("starting", "1", 0.0, 1.0, "zone", "1 while the machines start"),
+    Observed("hashing", "1", 0.0, 1.0, "zone", "1 while the machines hash"),
+    Observed("tripped", "1", 0.0, 1.0, "zone", "1 after a thermal trip"),
+    Observed("mode_h", "h", 0.0, 1000.0, "zone", "time in this mode", "asinh", 0.5),
+    Observed("start_rest_s", "s", 0.0, 3600.0, "zone", "rest of start-up or of the hold after a trip"),
+    Observed("target_pu", "1", 0.0, 1.0, "zone", "commanded profile, from lowest to highest"),
+    Observed("cap_pu", "1", 0.0, 1.0, "zone", "highest profile that the firmware's throttle allows"),
+    Observed("myopic_pu", "1", 0.0, 1.0, "zone", "profile that earns most at the known price, never off"),
+    Observed("power_w", "W", 0.0, 6000.0, "zone", "measured power of a machine, mean of the last step"),
+    Observed("hashrate_ths", "TH/s", 0.0, 300.0, "zone", "measured hashrate of a machine, mean of the last step"),
+    Observed("hot_temp_c", "°C", -40.0, 120.0, "zone", "measured temperature of the hottest chips"),
+    Observed("inlet_temp_c", "°C", -40.0, 80.0, "zone", "inlet air temperature"),
+    Observed("fan_pu", "1", 0.0, 1.0, "zone", "speed of the machine fans"),
+)
+
+
+def observation_table(n_zones: int, forecast: str) -> tuple[Observed, ...]:
+    """Return the table of an observation vector: site channels, forecast, derived, then each zone."""
+    forecasts = () if forecast == "none" else FORECAST_OBSERVATIONS
+    zones = tuple(
+        Observed(
+            f"zone{z}_{entry.name}", entry.unit, entry.low, entry.high, entry.group, entry.meaning, entry.scale, entry.unit_size
+        )
+        for z in range(n_zones)
+        for entry in ZONE_OBSERVATIONS
+    )
+    return SITE_CHANNELS + forecasts + DERIVED + zones
+
+
+def bounds(table: tuple[Observed, ...]) -> tuple[Float32Array, Float32Array]:
+    """Return lower and upper bounds of a table, each (n,) float32."""
+    low = np.array([entry.low for entry in table], dtype=np.float32)
+    high = np.array([entry.high for entry in table], dtype=np.float32)
+    return low, high
+
+
+DISCRETE_OFFSETS: Final = (-2, -1, 0, 1, 2)
+"""Offsets from the myopic profile that the discrete action offers beside off."""
+
+BOX_SLEEP_BELOW: Final = -0.8
+BOX_WAKE_ABOVE: Final = -0.4
+"""Sleep band of the Box action: below the first a zone sleeps, above the second it wakes, in between it stays."""
+
+BOX_MIN_DWELL_S: Final = 1800.0
+"""Shortest stay asleep or awake under the Box action, so that exploration does not wear the machines out. [s]"""
+
+COSTS: Final = (
+    Cost("chip_over_temp", "zones", 80.0, 0.0, "zones whose hottest chip exceeded the threshold [°C] within the step"),
+    Cost("power_ramp", "rated power", 0.2, 0.0, "rise of a hashing zone's power set-point above the threshold, summed"),
+    Cost("starts", "zones", 0.0, 0.01, "zones that left sleep"),
+    Cost("site_cap", "cap", 0.0, 0.0, "mean power at the meter above the site's cap, as a share of the cap"),
+)
+"""Named costs in the order of every cost array. `info["cost"]` is their sum."""
+
+COST_NAMES: Final = tuple(cost.name for cost in COSTS)
+
+REWARDS: Final = ("profit", "profit_over_rule")
+"""profit: dollars of the step. profit_over_rule: dollars above what the myopic profile, never off, would have earned at
+steady state in the same step; the subtracted baseline depends on no action, so the best policy is the same."""
+
+INFO_KEYS: Final = (
+    "profit_usd", "revenue_usd", "energy_usd", "water_usd", "wear_usd", "energy_kwh", "it_energy_kwh",
+    "cooling_energy_kwh", "hash_th", "water_l", "starts", "trips", "max_chip_temp_c", "pue",
+)  # fmt: skip
+"""Site flows of a step as they stand in `info`, in the order of sim's SITE_FLOW."""

@@ -1,0 +1,171 @@
+"""From a history and a tariff to the exogenous array: what is in force, and beside it what is known of it.
+
+Every known channel at step t is a function of what is published when step t begins. A test changes the future and
+finds these channels unchanged.
+"""
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from .constants import CONTROL_STEP_S, SECONDS_PER_HOUR
+from .errors import BadInputError
+from .history import History
+from .market import hashprice_usd_per_ph_day, subsidy_btc_at
+from .power import Tariff, known_price_usd_per_mwh
+from .psychrometrics import wet_bulb_temp_c
+from .state import SIM_CHANNELS, Exogenous
+
+FloatArray = npt.NDArray[np.float64]
+
+STEPS_PER_HOUR: Final = int(SECONDS_PER_HOUR / CONTROL_STEP_S)
+STEPS_PER_DAY: Final = 24 * STEPS_PER_HOUR
+WARM_UP_STEPS: Final = 2 * STEPS_PER_DAY
+"""Steps at the start of a series in which trailing means and lagged prices are not yet complete: no episode there."""
+
+FORECAST_EDGES_H: Final = (0, 1, 3, 6, 12, 24)
+"""Borders of the spans ahead whose mean price is forecast. [h]"""
+
+FORECASTS: Final = ("none", "persistence", "day_ahead")
+
+KNOWN_CHANNELS: Final = (
+    "price_known_usd_per_mwh",
+    "price_mean_1h_usd_per_mwh",
+    "price_mean_24h_usd_per_mwh",
+    "hour_sin",
+    "hour_cos",
+    "weekday_sin",
+    "weekday_cos",
+)
+
+FORECAST_CHANNELS: Final = tuple(
+    f"price_forecast_{first}_{last}h_usd_per_mwh"
+    for first, last in zip(FORECAST_EDGES_H, FORECAST_EDGES_H[1:], strict=False)
+)
+
+_DAY_AHEAD_PUBLISHED_H: Final = 13.5
+"""Local hour at which the day-ahead prices of the next day are out. Source: ERCOT posts DAM results by 13:30."""
+
+
+def build(history: History, tariff: Tariff, forecast: str = "none") -> Exogenous:
+    """Return the exogenous array of one series.
+
+    Args:
+        history: The history.
+        tariff: What energy costs.
+        forecast: "none"; "persistence" (the same span a day ago) or "day_ahead" (published day-ahead prices, where not
+            yet out those of a day before).
+
+    Raises:
+        BadInputError: The forecast is unknown or needs a column that the history lacks.
+    """
+    if forecast not in FORECASTS:
+        raise BadInputError(f"forecast is {forecast!r}; it must be one of {', '.join(FORECASTS)}")
+    frame = history.frame
+    settlement = tariff.settlement_usd_per_mwh(history)
+    is_known_ahead = tariff.is_known_ahead(history)
+    known = known_price_usd_per_mwh(settlement, history, is_known_ahead=is_known_ahead)
+    channels: dict[str, FloatArray] = {
+        "outdoor_temp_c": frame["outdoor_temp_c"].to_numpy(np.float64),
+        "wet_bulb_temp_c": wet_bulb_temp_c(
+            frame["outdoor_temp_c"].to_numpy(np.float64), frame["relative_humidity_pct"].to_numpy(np.float64)
+        ),
+        "price_usd_per_mwh": settlement,
+        "hashprice_usd_per_ph_day": hashprice(history),
+        "price_known_usd_per_mwh": known,
+        "price_mean_1h_usd_per_mwh": _trailing_mean(known, STEPS_PER_HOUR),
+        "price_mean_24h_usd_per_mwh": _trailing_mean(known, STEPS_PER_DAY),
+        **_calendar(history),
+    }
+    if forecast == "persistence":
+        channels.update(_persistence(settlement, history, is_known_ahead=is_known_ahead))
+    elif forecast == "day_ahead":
+        channels.update(_day_ahead(settlement, history))
+    names = SIM_CHANNELS + tuple(name for name in channels if name not in SIM_CHANNELS)
+    return Exogenous(np.stack([channels[name] for name in names], axis=1)[None], names)
+
+
+def hashprice(history: History) -> FloatArray:
+    """Return the hashprice of each step of a history, (n_steps,). [USD/(PH/s)/day]"""
+    frame = history.frame
+    times = pd.DatetimeIndex(frame.index).tz_localize(None).to_numpy()
+    return hashprice_usd_per_ph_day(
+        frame["coin_price_usd"].to_numpy(np.float64),
+        frame["difficulty"].to_numpy(np.float64),
+        subsidy_btc_at(times),
+        frame["fee_share"].to_numpy(np.float64),
+    )
+
+
+def _trailing_mean(values: FloatArray, n_steps: int) -> FloatArray:
+    """Return the mean over the last n_steps values, the present one included; over fewer where there are no more."""
+    return _span_mean(values, np.arange(len(values)) - n_steps + 1, np.arange(len(values)) + 1)
+
+
+def _span_mean(values: FloatArray, first: npt.NDArray[np.int64], last: npt.NDArray[np.int64]) -> FloatArray:
+    """Return the mean of values[first:last] for each pair; spans are cut at the array's start."""
+    total = np.concatenate([[0.0], np.cumsum(values)])
+    first, last = np.maximum(first, 0), np.maximum(last, 1)
+    return (total[last] - total[first]) / np.maximum(last - first, 1)
+
+
+def _calendar(history: History) -> dict[str, FloatArray]:
+    local = pd.DatetimeIndex(history.frame.index).tz_convert(history.timezone)
+    day_frac = (local.hour + local.minute / 60.0).to_numpy() / 24.0
+    week_frac = (local.dayofweek.to_numpy() + day_frac) / 7.0
+    return {
+        "hour_sin": np.sin(2.0 * np.pi * day_frac),
+        "hour_cos": np.cos(2.0 * np.pi * day_frac),
+        "weekday_sin": np.sin(2.0 * np.pi * week_frac),
+        "weekday_cos": np.cos(2.0 * np.pi * week_frac),
+    }
+
+
+def _persistence(settlement: FloatArray, history: History, *, is_known_ahead: bool) -> dict[str, FloatArray]:
+    """Forecast each span by the same span a day ago, moved back by the publication delay."""
+    delay = 0 if is_known_ahead else history.price_interval_s // int(CONTROL_STEP_S)
+    base = np.arange(len(settlement)) - STEPS_PER_DAY - delay
+    result = {}
+    for name, first_h, last_h in zip(FORECAST_CHANNELS, FORECAST_EDGES_H, FORECAST_EDGES_H[1:], strict=False):
+        result[name] = _span_mean(settlement, base + first_h * STEPS_PER_HOUR, base + last_h * STEPS_PER_HOUR)
+    return result
+
+
+def _day_ahead(settlement: FloatArray, history: History) -> dict[str, FloatArray]:
+    """Forecast each span by published day-ahead prices plus what the tariff adds to the market price."""
+    frame = history.frame
+    if "day_ahead_price_usd_per_mwh" in frame:
+        market = frame["day_ahead_price_usd_per_mwh"].to_numpy(np.float64)
+    elif history.publication == "day_ahead":
+        market = frame["price_usd_per_mwh"].to_numpy(np.float64)
+    else:
+        raise BadInputError("forecast 'day_ahead' needs the column 'day_ahead_price_usd_per_mwh' in the history")
+    market = market + float(np.median(settlement - frame["price_usd_per_mwh"].to_numpy(np.float64)))
+    n_steps = len(market)
+    published = _published_until(history)
+    a_day_before = np.concatenate([market[:STEPS_PER_DAY], market])[:n_steps]
+    extended = np.concatenate([market, np.zeros(STEPS_PER_DAY)])
+    extended_before = np.concatenate([a_day_before, market[-STEPS_PER_DAY:]])
+    total = np.concatenate([[0.0], np.cumsum(extended)])
+    total_before = np.concatenate([[0.0], np.cumsum(extended_before)])
+    now = np.arange(n_steps)
+    result = {}
+    for name, first_h, last_h in zip(FORECAST_CHANNELS, FORECAST_EDGES_H, FORECAST_EDGES_H[1:], strict=False):
+        first, last = now + first_h * STEPS_PER_HOUR, now + last_h * STEPS_PER_HOUR
+        middle = np.clip(np.minimum(published, n_steps), first, last)
+        sums = total[middle] - total[first] + total_before[last] - total_before[middle]
+        result[name] = sums / (last - first)
+    return result
+
+
+def _published_until(history: History) -> npt.NDArray[np.int64]:
+    """Return for each step the step until which day-ahead prices are out: end of the local day, or of the next."""
+    local = pd.DatetimeIndex(history.frame.index).tz_convert(history.timezone)
+    is_out = (local.hour + local.minute / 60.0).to_numpy() >= _DAY_AHEAD_PUBLISHED_H
+    days = local.normalize()
+    until = (days + pd.to_timedelta(np.where(is_out, 2, 1), unit="D")).tz_localize(None)
+    # Whole local days: normalise again so that a change of clocks does not move the border.
+    until = until.normalize().tz_localize(history.timezone, ambiguous=True, nonexistent="shift_forward")
+    return np.asarray((until.tz_convert("UTC") - history.start) // pd.Timedelta(seconds=CONTROL_STEP_S), dtype=np.int64)

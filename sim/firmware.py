@@ -1,0 +1,125 @@
+"""What a machine's firmware does by itself: start-up, sleep, profile change, throttle, trip, fans."""
+
+import numpy as np
+
+from . import machine
+from .cooling import holding_sink_pu
+from .jit import kernel
+from .state import ASLEEP, HASHING, STARTING, TRIPPED
+
+
+@kernel
+def enter(zone: np.void, mode: float, timer_s: float) -> None:
+    """Put a zone's machines into a mode."""
+    zone["mode"] = mode
+    zone["mode_s"] = 0.0
+    zone["timer_s"] = timer_s
+    zone["pause_s"] = 0.0
+    if mode != HASHING:
+        zone["freq_mhz"] = 0.0
+
+
+@kernel
+def throttle(zone: np.void, p: np.void, flow: np.void) -> None:
+    """Move the frequency cap by one profile: down when the hottest chip is too hot, up again when it has cooled.
+
+    Source:
+        VNish preset switcher: check every 300 s, decrease and rise temperatures (API documentation, firmware 1.2.6).
+    """
+    if zone["mode"] == HASHING and zone["hot_temp_c"] >= p["throttle_down_temp_c"]:
+        zone["cap_mhz"] = max(p["min_mhz"], min(zone["cap_mhz"], zone["target_mhz"]) - p["step_mhz"])
+        flow["throttled"] = p["n_units"]
+    elif zone["hot_temp_c"] <= p["throttle_rise_temp_c"]:
+        zone["cap_mhz"] = min(p["max_mhz"], zone["cap_mhz"] + p["step_mhz"])
+
+
+@kernel
+def setpoint_power_w(freq_mhz: float, p: np.void) -> float:
+    """Return the power that a frequency set-point stands for, at the reference temperature of the leakage. [W]"""
+    rail_v = machine.rail_voltage_v(freq_mhz, p["ref_mhz"], p["ref_v"], p["slope_v_per_mhz"], p["floor_v"])
+    ratio = rail_v / p["ref_v"]
+    board_w = machine.switching_power_w(freq_mhz, rail_v, p["a_w_per_mhz_v2"], p["b_w_per_mhz"], p["base_w"])
+    return machine.wall_power_w(board_w + p["leak_ref_w"] * ratio * ratio, p["psu_efficiency"], p["control_w"], 0.0)
+
+
+@kernel
+def obey(zone: np.void, p: np.void, setpoint_mhz: float, flow: np.void) -> None:
+    """Apply a frequency set-point at the start of a control step; 0 means sleep.
+
+    Sleep is immediate. A start needs heatsinks above the machine's lowest start temperature and takes the firmware's
+    boot time. A change of profile costs a restart and a ramp. After a trip the machines wait for the hold time and for
+    their chips to cool, then start.
+    """
+    throttle(zone, p, flow)
+    mode = zone["mode"]
+    command = 0.0
+    if setpoint_mhz > 0.0:
+        command = min(max(setpoint_mhz, p["min_mhz"]), min(p["max_mhz"], zone["cap_mhz"]))
+    if mode == TRIPPED:
+        cool = zone["hot_temp_c"] <= p["trip_restart_temp_c"]
+        if zone["timer_s"] <= 0.0 and (cool or command == 0.0):
+            mode = ASLEEP
+            enter(zone, ASLEEP, 0.0)
+    if mode == ASLEEP and command > 0.0 and zone["sink_temp_c"] >= p["start_min_temp_c"]:
+        enter(zone, STARTING, p["boot_s"])
+        flow["starts"] = p["n_units"]
+    elif (mode == STARTING or mode == HASHING) and command == 0.0:  # noqa: PLR1714
+        enter(zone, ASLEEP, 0.0)
+    elif mode == HASHING and command != zone["target_mhz"]:
+        if command > zone["target_mhz"]:
+            rise_w = setpoint_power_w(command, p) - setpoint_power_w(zone["target_mhz"], p)
+            flow["rise_pu"] = rise_w / p["rated_power_w"]
+        zone["pause_s"] = p["restart_s"]
+    zone["target_mhz"] = command
+
+
+@kernel
+def run_clock(zone: np.void, p: np.void, dt_s: float) -> tuple[float, float, float]:
+    """Advance boot, pause and ramp over a sub-step.
+
+    Returns:
+        Mean frequency of powered boards [MHz], share of the span spent booting, share spent hashing.
+    """
+    zone["mode_s"] += dt_s
+    mode = zone["mode"]
+    if mode == STARTING:
+        boot_s = min(zone["timer_s"], dt_s)
+        zone["timer_s"] -= boot_s
+        if zone["timer_s"] <= 0.0:
+            enter(zone, HASHING, 0.0)
+            zone["freq_mhz"] = zone["target_mhz"]
+        return zone["target_mhz"], boot_s / dt_s, (dt_s - boot_s) / dt_s
+    if mode == HASHING:
+        pause_s = min(zone["pause_s"], dt_s)
+        zone["pause_s"] -= pause_s
+        before_mhz = zone["freq_mhz"]
+        reach_mhz = p["slew_mhz_per_s"] * (dt_s - pause_s)
+        change_mhz = min(max(zone["target_mhz"] - before_mhz, -reach_mhz), reach_mhz)
+        zone["freq_mhz"] = before_mhz + change_mhz
+        return before_mhz + 0.5 * change_mhz, 0.0, (dt_s - pause_s) / dt_s
+    zone["timer_s"] = max(0.0, zone["timer_s"] - dt_s)
+    return 0.0, 0.0, 0.0
+
+
+@kernel
+def sink_conductance_pu(zone: np.void, p: np.void, heat_w: float) -> float:
+    """Return the conductance from heatsink to air, of the rated one, that the machine fans bring about.
+
+    Asleep the fans stand and a draught remains; after a trip they run at full speed; else they hold the fan target.
+    The fan loop settles within a sub-step; it is computed from the inlet temperature of the last sub-step.
+    """
+    if zone["mode"] == ASLEEP:
+        return p["asleep_sink_pu"]
+    if zone["mode"] == TRIPPED:
+        return 1.0
+    held = holding_sink_pu(heat_w, p["fan_target_temp_c"], zone["inlet_temp_c"], p["chip_k_per_w"], p["sink_w_per_k"])
+    return min(1.0, max(p["fan_min_sink_pu"], held))
+
+
+@kernel
+def trip_if_hot(zone: np.void, p: np.void, flow: np.void) -> None:
+    """Shut the machines down when their hottest chip reaches the trip temperature."""
+    running = zone["mode"] == HASHING or zone["mode"] == STARTING
+    if running and zone["hot_temp_c"] >= p["trip_temp_c"]:
+        enter(zone, TRIPPED, p["trip_hold_s"])
+        flow["trips"] += p["n_units"]

@@ -1,0 +1,186 @@
+"""A history: one table of 5-minute UTC steps, where it came from, and a hash of what it holds."""
+
+import hashlib
+import json
+import shutil
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import numpy as np
+import pandas as pd
+
+from .constants import CONTROL_STEP_S
+from .errors import BadInputError
+
+STEP: Final = pd.Timedelta(seconds=CONTROL_STEP_S)
+Publication = Literal["after_interval", "day_ahead"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """What a column of a history means and which values it may take."""
+
+    unit: str
+    low: float
+    high: float
+    is_required: bool = True
+
+
+COLUMNS: Final[dict[str, Column]] = {
+    "outdoor_temp_c": Column(unit="°C", low=-60.0, high=60.0),
+    "relative_humidity_pct": Column(unit="%", low=0.0, high=100.0),
+    "price_usd_per_mwh": Column(unit="USD/MWh", low=-2000.0, high=30000.0),
+    "day_ahead_price_usd_per_mwh": Column(unit="USD/MWh", low=-2000.0, high=30000.0, is_required=False),
+    "coin_price_usd": Column(unit="USD", low=1e-9, high=1e8),
+    "difficulty": Column(unit="1", low=1e-9, high=1e20),
+    "fee_share": Column(unit="share of block reward", low=0.0, high=0.999),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class History:
+    """Exogenous history in the canonical form.
+
+    frame: columns of COLUMNS on a UTC index of 300 s without gaps; each row holds what was in force from its stamp on.
+    kind: "synthetic" or "imported". publication: when the settlement price of an interval is known, after the interval
+    or the day before. price_interval_s: length of a settlement interval. timezone: local time of the market.
+    """
+
+    frame: pd.DataFrame
+    kind: Literal["synthetic", "imported"]
+    publication: Publication
+    price_interval_s: int
+    timezone: str
+    provenance: list[dict[str, Any]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Check the table against the canonical form; raises BadInputError."""
+        if self.kind not in ("synthetic", "imported"):
+            raise BadInputError(f"History.kind is {self.kind!r}; it must be 'synthetic' or 'imported'")
+        if self.publication not in ("after_interval", "day_ahead"):
+            raise BadInputError(
+                f"History.publication is {self.publication!r}; it must be 'after_interval' or 'day_ahead'"
+            )
+        if self.price_interval_s <= 0 or self.price_interval_s % int(CONTROL_STEP_S):
+            raise BadInputError(f"History.price_interval_s is {self.price_interval_s}; it must be a multiple of 300")
+        check_frame(self.frame)
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 over stamps, column names, values and publication rule, shortened to 16 hexadecimal digits."""
+        digest = hashlib.sha256()
+        digest.update(f"{self.publication}|{self.price_interval_s}|{self.timezone}|".encode())
+        digest.update(pd.DatetimeIndex(self.frame.index).as_unit("s").asi8.tobytes())
+        for name in COLUMNS:
+            if name in self.frame:
+                digest.update(name.encode())
+                digest.update(np.ascontiguousarray(self.frame[name].to_numpy(np.float64)).tobytes())
+        return digest.hexdigest()[:16]
+
+    @property
+    def start(self) -> pd.Timestamp:
+        """Stamp of the first step."""
+        return self.frame.index[0]
+
+    @property
+    def end(self) -> pd.Timestamp:
+        """End of the last step."""
+        return self.frame.index[-1] + STEP
+
+    def save(self, folder: Path) -> None:
+        """Write the history into a new folder, whole or not at all; an older history there is replaced."""
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        if folder.exists() and not (folder / "history.json").exists():
+            raise BadInputError(f"{folder} exists and is not a history; name another folder")
+        aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+        try:
+            self.frame.to_parquet(aside / "history.parquet")
+            meta = {
+                "kind": self.kind,
+                "publication": self.publication,
+                "price_interval_s": self.price_interval_s,
+                "timezone": self.timezone,
+                "provenance": self.provenance,
+                "hash": self.hash,
+            }
+            (aside / "history.json").write_text(json.dumps(meta, indent=2) + "\n", encoding="utf-8")
+            if folder.exists():
+                shutil.rmtree(folder)
+            aside.chmod(0o755)
+            aside.rename(folder)
+        except BaseException:
+            shutil.rmtree(aside, ignore_errors=True)
+            raise
+
+    @classmethod
+    def load(cls, folder: Path) -> "History":
+        """Read a history; raises BadInputError if a part is missing, damaged or does not match its hash."""
+        meta_path, table_path = folder / "history.json", folder / "history.parquet"
+        for path in (meta_path, table_path):
+            if not path.is_file():
+                raise BadInputError(
+                    f"{folder}: no {path.name}; make a history with `hashgym data synthesize` or `hashgym data import`"
+                )
+        try:
+            meta = json.loads(meta_path.read_text(encoding="utf-8"))
+            frame = pd.read_parquet(table_path)
+            expected = meta.pop("hash")
+            history = cls(frame=frame, **meta)
+        except BadInputError:
+            raise
+        except Exception as error:
+            raise BadInputError(f"{folder}: not a readable history ({error})") from error
+        if history.hash != expected:
+            raise BadInputError(f"{table_path}: content hash is {history.hash}, history.json says {expected}")
+        return history
+
+
+def check_frame(frame: pd.DataFrame) -> None:
+    """Check a table against the canonical form; raises BadInputError that names column and row."""
+    index = frame.index
+    if not isinstance(index, pd.DatetimeIndex) or str(index.tz) != "UTC":
+        raise BadInputError("a history's index must be a DatetimeIndex in UTC")
+    if len(index) < 2:
+        raise BadInputError(f"a history has {len(index)} rows; it must have 2 or more")
+    steps = np.diff(index.as_unit("s").asi8)
+    wrong = np.flatnonzero(steps != int(CONTROL_STEP_S))
+    if wrong.size:
+        raise BadInputError(f"history row {wrong[0] + 1} ({index[wrong[0] + 1]}) is not 300 s after the row before")
+    for name, column in COLUMNS.items():
+        if name not in frame:
+            if column.is_required:
+                raise BadInputError(f"a history lacks the column {name!r} [{column.unit}]")
+            continue
+        check_range(name, frame[name].to_numpy(np.float64), lambda row: f"history row {row} ({index[row]})")
+
+
+def check_range(name: str, values: np.ndarray, where: Any) -> None:
+    """Raise a BadInputError for the first value of a column that is not finite or out of range; `where(row)` names it."""
+    column = COLUMNS[name]
+    bad = np.flatnonzero(~(np.isfinite(values) & (values >= column.low) & (values <= column.high)))
+    if bad.size:
+        row = int(bad[0])
+        raise BadInputError(
+            f"{where(row)}, column {name!r}: {values[row]!r} is not in {column.low:g}…{column.high:g} {column.unit}"
+        )
+
+
+def month_range(history: History, first: str, last: str) -> tuple[int, int]:
+    """Return the rows [first, last) of a span of dates.
+
+    Args:
+        history: The history.
+        first: First day, ISO date, UTC.
+        last: Day after the last, ISO date, UTC.
+
+    Raises:
+        BadInputError: The span is empty or reaches out of the history.
+    """
+    begin, end = pd.Timestamp(first, tz="UTC"), pd.Timestamp(last, tz="UTC")
+    if not history.start <= begin < end <= history.end:
+        raise BadInputError(
+            f"span {first}…{last} is not inside the history {history.start.date()}…{history.end.date()} (or is empty)"
+        )
+    return int((begin - history.start) / STEP), int((end - history.start) / STEP)

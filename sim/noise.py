@@ -1,0 +1,78 @@
+"""Noise as a pure function of a key: no generator, no state, the same on every thread and in every batch.
+
+Source: S. Steele, D. Lea, C. Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014 (SplitMix64),
+used as a counter-based generator in the sense of J. Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
+"""
+
+from typing import Final
+
+import numpy as np
+
+from .jit import kernel
+
+_GOLDEN: Final = np.uint64(0x9E3779B97F4A7C15)
+_MIX_1: Final = np.uint64(0xBF58476D1CE4E5B9)
+_MIX_2: Final = np.uint64(0x94D049BB133111EB)
+_SHIFT_30: Final = np.uint64(30)
+_SHIFT_27: Final = np.uint64(27)
+_SHIFT_31: Final = np.uint64(31)
+_SHIFT_11: Final = np.uint64(11)
+_SHIFT_16: Final = np.uint64(16)
+_MASK_16: Final = np.uint64(0xFFFF)
+_TWO_POW_MINUS_53: Final = 1.0 / 9007199254740992.0
+_TWO_POW_16: Final = 65536.0
+_SUM_OF_FOUR_STD: Final = 0.5773502691896257
+"""Standard deviation of the sum of four uniforms on [0, 1): sqrt(4/12)."""
+
+STREAM_START: Final = np.uint64(1)
+STREAM_SERIES: Final = np.uint64(2)
+STREAM_CHIP_SENSOR: Final = np.uint64(3)
+STREAM_POWER_SENSOR: Final = np.uint64(4)
+STREAM_HASHRATE_SENSOR: Final = np.uint64(5)
+
+
+@kernel
+def mix(value: np.uint64) -> np.uint64:
+    """Return the SplitMix64 finaliser of a 64-bit word."""
+    value = (value ^ (value >> _SHIFT_30)) * _MIX_1
+    value = (value ^ (value >> _SHIFT_27)) * _MIX_2
+    return value ^ (value >> _SHIFT_31)
+
+
+@kernel
+def combine(key: np.uint64, word: np.uint64) -> np.uint64:
+    """Return a new key from a key and a word; neighbouring words give unrelated keys."""
+    return mix(key ^ mix(word + _GOLDEN))
+
+
+@kernel
+def episode_key(seed: np.uint64, episode: np.uint64) -> np.uint64:
+    """Return the key of one episode of one environment."""
+    return combine(combine(_GOLDEN, seed), episode)
+
+
+@kernel
+def draw_word(key: np.uint64, step: np.uint64, stream: np.uint64) -> np.uint64:
+    """Return 64 random bits for a step and a stream of an episode."""
+    return combine(combine(key, step), stream)
+
+
+@kernel
+def uniform(key: np.uint64, step: np.uint64, stream: np.uint64) -> float:
+    """Return a uniform draw on [0, 1)."""
+    return float(draw_word(key, step, stream) >> _SHIFT_11) * _TWO_POW_MINUS_53
+
+
+@kernel
+def bell(key: np.uint64, step: np.uint64, stream: np.uint64) -> float:
+    """Return a bell-shaped draw of mean 0 and standard deviation 1, bounded by ±3.47.
+
+    The sum of four 16-bit uniforms from one word (Irwin-Hall, n = 4): a sensor's noise without its
+    unphysical tails, at the cost of one hash.
+    """
+    word = draw_word(key, step, stream)
+    total = 0.0
+    for _ in range(4):
+        total += (float(word & _MASK_16) + 0.5) / _TWO_POW_16
+        word = word >> _SHIFT_16
+    return (total - 2.0) / _SUM_OF_FOUR_STD

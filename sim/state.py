@@ -1,0 +1,156 @@
+"""What the kernel reads and writes: state, flows and the exogenous world, as arrays with named fields."""
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from .errors import BadInputError
+from .params import SiteParams
+
+ASLEEP: Final = 0.0
+STARTING: Final = 1.0
+HASHING: Final = 2.0
+TRIPPED: Final = 3.0
+
+
+def _struct(*names: str) -> np.dtype:
+    return np.dtype([(name, np.float64) for name in names])
+
+
+ZONE_STATE: Final = _struct(
+    "mode",
+    "mode_s",
+    "timer_s",
+    "pause_s",
+    "freq_mhz",
+    "target_mhz",
+    "cap_mhz",
+    "chip_temp_c",
+    "sink_temp_c",
+    "hot_temp_c",
+    "inlet_temp_c",
+    "fan_pu",
+    "pad_on",
+    "power_w",
+    "hashrate_ths",
+)
+"""State of a zone's mean machine.
+
+mode: ASLEEP, STARTING, HASHING or TRIPPED; mode_s: time in it; timer_s: rest of boot or of the hold after a trip;
+pause_s: rest of a restart at a profile change; freq_mhz: present, target_mhz: commanded, cap_mhz: allowed by the
+throttle; hot_temp_c: hottest chip; power_w and hashrate_ths: means of the last control step, per machine at its socket.
+"""
+
+SITE_STATE: Final = np.dtype(
+    [("key", np.uint64), ("seed", np.uint64), ("episode", np.uint64), ("series", np.int64), ("step", np.int64), ("age", np.int64)]
+)
+"""key: noise key of the episode; series, step: position in the exogenous array; age: control steps since the reset."""
+
+ZONE_FLOW: Final = _struct(
+    "it_energy_kwh",
+    "cooling_energy_kwh",
+    "hash_th",
+    "water_l",
+    "ageing_h",
+    "starts",
+    "trips",
+    "throttled",
+    "rise_pu",
+    "inlet_temp_c",
+    "max_chip_temp_c",
+    "chip_temp_sum_c",
+    "heat_rejected_kwh",
+    "stored_kwh",
+)
+"""What a zone did in a control step: sums over its machines; temperatures are the zone's.
+
+starts and trips count machines; rise_pu: rise of the power set-point of hashing machines, of rated power; stored_kwh:
+growth of the heat held in chips and heatsinks; it_energy_kwh equals heat_rejected_kwh plus stored_kwh.
+"""
+
+SITE_FLOW: Final = _struct(
+    "profit_usd",
+    "revenue_usd",
+    "energy_usd",
+    "water_usd",
+    "wear_usd",
+    "energy_kwh",
+    "it_energy_kwh",
+    "cooling_energy_kwh",
+    "hash_th",
+    "water_l",
+    "starts",
+    "trips",
+    "max_chip_temp_c",
+    "pue",
+)
+"""What the site did in a control step. profit = revenue (after pool fee) - energy - water - wear; energy at the meter."""
+
+SIM_CHANNELS: Final = ("outdoor_temp_c", "wet_bulb_temp_c", "price_usd_per_mwh", "hashprice_usd_per_ph_day")
+"""First channels of every exogenous array, in the order in which the kernel reads them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exogenous:
+    """The world that no action changes, shared read-only by all environments."""
+
+    values: npt.NDArray[np.float64]  # (n_series, n_steps, n_channels)
+    channels: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        """Check shape, order of channels and finiteness; raises BadInputError."""
+        if self.values.ndim != 3 or self.values.shape[2] != len(self.channels):
+            raise BadInputError(
+                f"Exogenous.values has shape {self.values.shape}; it must be (n_series, n_steps, {len(self.channels)})"
+            )
+        if self.channels[: len(SIM_CHANNELS)] != SIM_CHANNELS:
+            raise BadInputError(f"Exogenous.channels starts with {self.channels[:4]}; it must start with {SIM_CHANNELS}")
+        if not np.isfinite(self.values).all():
+            bad = np.argwhere(~np.isfinite(self.values))[0]
+            raise BadInputError(f"Exogenous.values is not finite at step {bad[1]}, channel {self.channels[bad[2]]!r}")
+        self.values.flags.writeable = False
+
+    @property
+    def n_steps(self) -> int:
+        """Number of control steps in each series."""
+        return int(self.values.shape[1])
+
+    def column(self, name: str) -> int:
+        """Return the index of a channel; raises BadInputError if there is none of that name."""
+        if name not in self.channels:
+            raise BadInputError(f"no channel {name!r}; there are {', '.join(self.channels)}")
+        return self.channels.index(name)
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Everything needed to go on: `copy` saves it, assigning into the arrays restores it."""
+
+    zone: np.ndarray  # (n_envs, n_zones) of ZONE_STATE
+    site: np.ndarray  # (n_envs,) of SITE_STATE
+
+    @classmethod
+    def hashing(cls, n_envs: int, params: SiteParams, inlet_temp_c: float = 25.0) -> "State":
+        """Return sites that hash at their top profile, warm, at the start of series 0."""
+        zone = np.zeros((n_envs, len(params.zones)), ZONE_STATE)
+        for index, part in enumerate(params.zones):
+            column = zone[:, index]
+            column["mode"] = HASHING
+            for name in ("freq_mhz", "target_mhz", "cap_mhz"):
+                column[name] = part.max_mhz
+            hot_c = part.firmware.fan_target_temp_c
+            heat_w = part.machine.rated_power_w * part.machine.psu_efficiency
+            column["hot_temp_c"] = hot_c
+            column["chip_temp_c"] = hot_c - heat_w * part.machine.hot_k_per_w
+            column["sink_temp_c"] = hot_c - heat_w * part.chip_k_per_w
+            column["inlet_temp_c"] = inlet_temp_c
+            column["power_w"] = part.machine.rated_power_w
+            column["hashrate_ths"] = part.machine.rated_hashrate_ths
+            column["fan_pu"] = part.firmware.fan_min_pu
+        return cls(zone, np.zeros(n_envs, SITE_STATE))
+
+    def copy(self) -> "State":
+        """Return an independent copy."""
+        return replace(self, zone=self.zone.copy(), site=self.site.copy())
