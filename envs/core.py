@@ -73,10 +73,8 @@ class Batch:
         self.exogenous = self.scenario.exogenous(config.forecast)
         self.table = tables.observation_table(self.n_zones, config.forecast)
         self.low, self.high = tables.bounds(self.table)
-        self.profiles = profile_table(self.site)
+        self.profiles, self.menus = profile_table(self.site)
         self.reward_scale_usd = self.site.rated_hashrate_ths * usd_per_th(REWARD_HASHPRICE) * CONTROL_STEP_S
-        copied = [entry.name for entry in self.table if entry.name in self.exogenous.channels]
-        self._columns = np.array([self.exogenous.column(name) for name in copied], dtype=np.int64)
         self._env = self._env_params()
         self._fresh = State.hashing(1, self.site).zone[0].copy()
 
@@ -87,7 +85,9 @@ class Batch:
         self.costs = np.zeros((n_envs, len(tables.COSTS)))
         self.zone_flow = np.zeros((n_envs, self.n_zones), ZONE_FLOW)
         self.site_flow = np.zeros(n_envs, SITE_FLOW)
+        self.flow_table = self.site_flow.view(np.float64).reshape(n_envs, len(tables.INFO_KEYS))
         self.setpoint_mhz = np.zeros((n_envs, self.n_zones))
+        self.myopic = np.zeros((n_envs, self.n_zones), np.int64)
         self._action = np.zeros((n_envs, self.n_zones))
 
     def _env_params(self) -> np.ndarray:
@@ -113,8 +113,6 @@ class Batch:
             "first_start": first,
             "last_start": last_start,
             "n_series": self.exogenous.values.shape[0],
-            "known_price": self.exogenous.column("price_known_usd_per_mwh"),
-            "n_channels": len(self._columns),
         }
         for name, value in values.items():
             env[name] = value
@@ -161,8 +159,9 @@ class Batch:
         index = np.arange(self.n_envs) if index is None else index
         starts = np.full(len(index), -1, np.int64) if starts is None else starts
         kernels.reset_many(
-            index, starts, self._env, self._columns, self.low, self.high, self.profiles, self._fresh,
-            self.exogenous.values, self.site.zone_record, self.state.zone, self.state.site, self.obs,
+            index, starts, self._env, self.low, self.high, self.profiles, self.menus, self._fresh,
+            self.exogenous.values, self.exogenous.known, self.site.zone_record, self.state.zone, self.state.site,
+            self.myopic, self.obs,
         )  # fmt: skip
         self.state.site["episode"][index] += np.uint64(1)
 
@@ -175,16 +174,16 @@ class Batch:
         np.copyto(self._action, action, casting="unsafe")
         threads.split(
             kernels.transition_range, self.n_envs, self.n_envs * self.n_zones, self.n_threads, self._action, self._env,
-            self._columns, self.low, self.high, self.profiles, self.exogenous.values, self.site.zone_record,
-            self.site.site_record, self.state.zone, self.state.site, self.zone_flow, self.site_flow, self.setpoint_mhz,
-            self.costs, self.reward, self.truncated, self.obs,
+            self.low, self.high, self.profiles, self.menus, self.exogenous.values, self.exogenous.known,
+            self.site.zone_record, self.site.site_record, self.state.zone, self.state.site, self.zone_flow, self.site_flow, self.setpoint_mhz,
+            self.costs, self.reward, self.truncated, self.myopic, self.obs,
         )  # fmt: skip
 
     def observe(self) -> None:
         """Write the observations of the present state anew, as after `restore`."""
         kernels.observe_range(
-            0, self.n_envs, self._env, self._columns, self.low, self.high, self.profiles, self.exogenous.values,
-            self.site.zone_record, self.state.zone, self.state.site, self.obs,
+            0, self.n_envs, self.low, self.high, self.profiles, self.menus, self.exogenous.values, self.exogenous.known,
+            self.site.zone_record, self.state.zone, self.state.site, self.myopic, self.obs,
         )  # fmt: skip
 
     def save(self) -> dict[str, np.ndarray]:
@@ -205,22 +204,24 @@ def fresh_seed() -> int:
     return int(np.random.SeedSequence().generate_state(1, np.uint64)[0])
 
 
-def profile_table(site: SiteParams) -> np.ndarray:
-    """Return each zone's profiles at steady state, (n_zones, most profiles) of PROFILE, padded with is_real = 0.
+def profile_table(site: SiteParams) -> tuple[np.ndarray, np.ndarray]:
+    """Return each zone's profiles at steady state, (n_zones, most profiles) of PROFILE, and each zone's menu.
 
     Power is that of the zone at the meter at the reference temperature and fan speed of the published tables, with
     supply fans, network and transformer loss; hashrate is what the pool pays for.
     """
     most = max(len(zone.machine.profiles_mhz) for zone in site.zones)
     table = np.zeros((len(site.zones), most), kernels.PROFILE)
+    menus = np.zeros(len(site.zones), kernels.MENU)
     for z, zone in enumerate(site.zones):
         count = len(zone.machine.profiles_mhz)
         table["freq_mhz"][z, :count] = zone.machine.profiles_mhz
         table["meter_w"][z, :count] = zone.n_units * meter_w_per_unit(zone, site, zone.machine.profile_power_w)
         paid_frac = (1.0 - site.pool_fee_frac) * (1.0 - site.reject_frac)
         table["paid_ths"][z, :count] = zone.n_units * zone.machine.profile_hashrate_ths * paid_frac
-        table["is_real"][z, :count] = 1.0
-    return table
+        menus["n_profiles"][z] = count
+        menus["best_ths_per_w"][z] = np.max(table["paid_ths"][z, :count] / table["meter_w"][z, :count])
+    return table, menus
 
 
 def meter_w_per_unit(zone: ZoneParams, site: SiteParams, power_w: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -78,7 +78,7 @@ class HashrateTuningEnv(gym.Env[ObsType, npt.NDArray[Any]]):
         batch = self.batch
         batch.step(action)
         costs = batch.costs[0].tolist()
-        info: dict[str, Any] = dict(zip(tables.INFO_KEYS, batch.site_flow[0].tolist(), strict=True))
+        info: dict[str, Any] = dict(zip(tables.INFO_KEYS, batch.flow_table[0].tolist(), strict=True))
         info["cost"] = sum(costs)
         info["costs"] = dict(zip(tables.COST_NAMES, costs, strict=True))
         return batch.obs[0].copy(), float(batch.reward[0]), False, bool(batch.truncated[0]), info
@@ -144,10 +144,10 @@ class HashrateTuningVectorEnv(gym.vector.VectorEnv[ObsType, npt.NDArray[Any], np
         return batch.obs.copy(), reward, np.zeros(self.num_envs, np.bool_), truncated, info
 
     def _info(self) -> dict[str, Any]:
-        flows = self.batch.site_flow.copy()
-        info: dict[str, Any] = {key: flows[key] for key in tables.INFO_KEYS}
+        flows = self.batch.flow_table.copy()
+        info: dict[str, Any] = {key: flows[:, column] for column, key in enumerate(tables.INFO_KEYS)}
         info["costs"] = self.batch.costs.copy()
-        info["cost"] = info["costs"].sum(axis=1)
+        info["cost"] = info["costs"] @ np.ones(len(tables.COSTS))
         return info
 
 

@@ -56,7 +56,7 @@ SITE_CHANNELS: Final = (
     Observed("weekday_sin", "1", -1.0, 1.0, "calendar", "sine of the local hour of week"),
     Observed("weekday_cos", "1", -1.0, 1.0, "calendar", "cosine of the local hour of week"),
 )
-"""Observations that are channels of the exogenous array."""
+"""Observations that are known channels of the exogenous world, in its order."""
 
 FORECAST_OBSERVATIONS: Final = tuple(
     Observed(name, "USD/MWh", -1000.0, 10000.0, "forecast", "mean price forecast for a span ahead", "asinh", 30.0)

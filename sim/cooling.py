@@ -55,6 +55,8 @@ def supply_temp_c(outdoor_temp_c: float, wet_bulb_temp_c: float, pad_effectivene
 @kernel
 def pad_water_kg_per_s(air_w_per_k: float, outdoor_temp_c: float, supply_c: float, bleed_frac: float) -> float:
     """Return the water that a pad takes: what evaporates (adiabatic cooling) and the bleed-off. [kg/s]"""
+    if outdoor_temp_c == supply_c:
+        return 0.0
     return air_w_per_k * (outdoor_temp_c - supply_c) / WATER_LATENT_HEAT_J_PER_KG * (1.0 + bleed_frac)
 
 

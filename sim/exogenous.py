@@ -1,4 +1,4 @@
-"""From a history and a tariff to the exogenous array: what is in force, and beside it what is known of it.
+"""From a history and a tariff to the exogenous world: what is in force, and beside it what is known of it.
 
 Every known channel at step t is a function of what is published when step t begins. A test changes the future and
 finds these channels unchanged.
@@ -30,16 +30,6 @@ FORECAST_EDGES_H: Final = (0, 1, 3, 6, 12, 24)
 
 FORECASTS: Final = ("none", "persistence", "day_ahead")
 
-KNOWN_CHANNELS: Final = (
-    "price_known_usd_per_mwh",
-    "price_mean_1h_usd_per_mwh",
-    "price_mean_24h_usd_per_mwh",
-    "hour_sin",
-    "hour_cos",
-    "weekday_sin",
-    "weekday_cos",
-)
-
 FORECAST_CHANNELS: Final = tuple(
     f"price_forecast_{first}_{last}h_usd_per_mwh"
     for first, last in zip(FORECAST_EDGES_H, FORECAST_EDGES_H[1:], strict=False)
@@ -67,24 +57,32 @@ def build(history: History, tariff: Tariff, forecast: str = "none") -> Exogenous
     settlement = tariff.settlement_usd_per_mwh(history)
     is_known_ahead = tariff.is_known_ahead(history)
     known = known_price_usd_per_mwh(settlement, history, is_known_ahead=is_known_ahead)
-    channels: dict[str, FloatArray] = {
+    in_force: dict[str, FloatArray] = {
         "outdoor_temp_c": frame["outdoor_temp_c"].to_numpy(np.float64),
         "wet_bulb_temp_c": wet_bulb_temp_c(
             frame["outdoor_temp_c"].to_numpy(np.float64), frame["relative_humidity_pct"].to_numpy(np.float64)
         ),
         "price_usd_per_mwh": settlement,
         "hashprice_usd_per_ph_day": hashprice(history),
+    }
+    channels: dict[str, FloatArray] = {
         "price_known_usd_per_mwh": known,
         "price_mean_1h_usd_per_mwh": _trailing_mean(known, STEPS_PER_HOUR),
         "price_mean_24h_usd_per_mwh": _trailing_mean(known, STEPS_PER_DAY),
+        "hashprice_usd_per_ph_day": in_force["hashprice_usd_per_ph_day"],
+        "outdoor_temp_c": in_force["outdoor_temp_c"],
+        "wet_bulb_temp_c": in_force["wet_bulb_temp_c"],
         **_calendar(history),
     }
     if forecast == "persistence":
         channels.update(_persistence(settlement, history, is_known_ahead=is_known_ahead))
     elif forecast == "day_ahead":
         channels.update(_day_ahead(settlement, history))
-    names = SIM_CHANNELS + tuple(name for name in channels if name not in SIM_CHANNELS)
-    return Exogenous(np.stack([channels[name] for name in names], axis=1)[None], names)
+    return Exogenous(
+        np.stack([in_force[name] for name in SIM_CHANNELS], axis=1)[None],
+        np.stack(list(channels.values()), axis=1)[None].astype(np.float32),
+        tuple(channels),
+    )
 
 
 def hashprice(history: History) -> FloatArray:

@@ -37,9 +37,8 @@ def throttle(zone: np.void, p: np.void, flow: np.void) -> None:
 def setpoint_power_w(freq_mhz: float, p: np.void) -> float:
     """Return the power that a frequency set-point stands for, at the reference temperature of the leakage. [W]"""
     rail_v = machine.rail_voltage_v(freq_mhz, p["ref_mhz"], p["ref_v"], p["slope_v_per_mhz"], p["floor_v"])
-    ratio = rail_v / p["ref_v"]
     board_w = machine.switching_power_w(freq_mhz, rail_v, p["a_w_per_mhz_v2"], p["b_w_per_mhz"], p["base_w"])
-    return machine.wall_power_w(board_w + p["leak_ref_w"] * ratio * ratio, p["psu_efficiency"], p["control_w"], 0.0)
+    return machine.wall_power_w(board_w + p["leak_w_per_v2"] * rail_v * rail_v, p["psu_efficiency"], p["control_w"], 0.0)
 
 
 @kernel

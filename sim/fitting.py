@@ -34,8 +34,8 @@ def fit(entry: Mapping[str, Any], common: Mapping[str, Any]) -> tuple[dict[str, 
     side_w = common["control_w"] + fan_power_w(PROFILE_FAN_PU, common["fan_rated_w"])
     board_w = (power_w - side_w) * efficiency
     reference_w = float(np.interp(entry["ref_mhz"], freq_mhz, board_w))
-    leak_ref_w = entry["leak_share"] * reference_w
-    leak_w = leak_ref_w * (rail_v / entry["ref_v"]) ** 2
+    leak_w_per_v2 = entry["leak_share"] * reference_w / entry["ref_v"] ** 2
+    leak_w = leak_w_per_v2 * rail_v**2
     columns = np.stack([freq_mhz * rail_v**2, freq_mhz, np.ones_like(freq_mhz)], axis=1)
     solution, _ = nnls(columns / power_w[:, None], (board_w - leak_w) / power_w)
     modelled_w = (columns @ solution + leak_w) / efficiency + side_w
@@ -43,7 +43,7 @@ def fit(entry: Mapping[str, Any], common: Mapping[str, Any]) -> tuple[dict[str, 
         "a_w_per_mhz_v2": float(solution[0]),
         "b_w_per_mhz": float(solution[1]),
         "base_w": float(solution[2]),
-        "leak_ref_w": float(leak_ref_w),
+        "leak_w_per_v2": float(leak_w_per_v2),
         "ths_per_mhz": float(np.sum(freq_mhz * hashrate_ths) / np.sum(freq_mhz**2)),
     }
     return coefficients, modelled_w / power_w - 1.0

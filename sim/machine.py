@@ -28,16 +28,13 @@ def switching_power_w(
 
 
 @kernel
-def leakage_w(
-    rail_v: float, chip_temp_c: float, ref_w: float, ref_v: float, ref_temp_c: float, per_k: float
-) -> float:
-    """Return the leakage power of the boards, P = P_ref (V/V_ref)² exp(β (T - T_ref)). [W]
+def leakage_w(rail_v: float, chip_temp_c: float, w_per_v2: float, ref_temp_c: float, per_k: float) -> float:
+    """Return the leakage power of the boards, P = λ V² exp(β (T - T_ref)). [W]
 
     Source:
         Sub-threshold leakage, N. Weste, D. Harris, CMOS VLSI Design, 4th ed., sec. 5.3; exponential fit in temperature.
     """
-    ratio = rail_v / ref_v
-    return ref_w * ratio * ratio * math.exp(per_k * (chip_temp_c - ref_temp_c))
+    return w_per_v2 * rail_v * rail_v * math.exp(per_k * (chip_temp_c - ref_temp_c))
 
 
 @kernel

@@ -18,11 +18,13 @@ _SHIFT_27: Final = np.uint64(27)
 _SHIFT_31: Final = np.uint64(31)
 _SHIFT_11: Final = np.uint64(11)
 _SHIFT_16: Final = np.uint64(16)
+_SHIFT_32: Final = np.uint64(32)
+_SHIFT_48: Final = np.uint64(48)
 _MASK_16: Final = np.uint64(0xFFFF)
 _TWO_POW_MINUS_53: Final = 1.0 / 9007199254740992.0
-_TWO_POW_16: Final = 65536.0
-_SUM_OF_FOUR_STD: Final = 0.5773502691896257
-"""Standard deviation of the sum of four uniforms on [0, 1): sqrt(4/12)."""
+_TWO_POW_MINUS_16: Final = 1.0 / 65536.0
+_PER_SUM_OF_FOUR_STD: Final = 1.7320508075688772
+"""One over the standard deviation of the sum of four uniforms on [0, 1), sqrt(12/4)."""
 
 STREAM_START: Final = np.uint64(1)
 STREAM_SERIES: Final = np.uint64(2)
@@ -52,27 +54,19 @@ def episode_key(seed: np.uint64, episode: np.uint64) -> np.uint64:
 
 
 @kernel
-def draw_word(key: np.uint64, step: np.uint64, stream: np.uint64) -> np.uint64:
-    """Return 64 random bits for a step and a stream of an episode."""
-    return combine(combine(key, step), stream)
+def uniform(step_key: np.uint64, stream: np.uint64) -> float:
+    """Return a uniform draw on [0, 1) for a stream of a step, whose key is `combine(episode's key, step)`."""
+    return float(combine(step_key, stream) >> _SHIFT_11) * _TWO_POW_MINUS_53
 
 
 @kernel
-def uniform(key: np.uint64, step: np.uint64, stream: np.uint64) -> float:
-    """Return a uniform draw on [0, 1)."""
-    return float(draw_word(key, step, stream) >> _SHIFT_11) * _TWO_POW_MINUS_53
-
-
-@kernel
-def bell(key: np.uint64, step: np.uint64, stream: np.uint64) -> float:
+def bell(step_key: np.uint64, stream: np.uint64) -> float:
     """Return a bell-shaped draw of mean 0 and standard deviation 1, bounded by ±3.47.
 
     The sum of four 16-bit uniforms from one word (Irwin-Hall, n = 4): a sensor's noise without its
     unphysical tails, at the cost of one hash.
     """
-    word = draw_word(key, step, stream)
-    total = 0.0
-    for _ in range(4):
-        total += (float(word & _MASK_16) + 0.5) / _TWO_POW_16
-        word = word >> _SHIFT_16
-    return (total - 2.0) / _SUM_OF_FOUR_STD
+    word = combine(step_key, stream)
+    low = (word & _MASK_16) + ((word >> _SHIFT_16) & _MASK_16)
+    high = ((word >> _SHIFT_32) & _MASK_16) + (word >> _SHIFT_48)
+    return ((float(low + high) + 2.0) * _TWO_POW_MINUS_16 - 2.0) * _PER_SUM_OF_FOUR_STD

@@ -48,7 +48,7 @@ class MachineParams:
     a_w_per_mhz_v2: float
     b_w_per_mhz: float
     base_w: float
-    leak_ref_w: float
+    leak_w_per_v2: float
     leak_ref_temp_c: float
     leak_per_k: float
     psu_efficiency: float
@@ -89,7 +89,7 @@ class MachineParams:
         rail_v = physics.rail_voltage_v(freq_mhz, self.ref_mhz, self.ref_v, self.slope_v_per_mhz, self.floor_v)
         board_w = physics.switching_power_w(freq_mhz, rail_v, self.a_w_per_mhz_v2, self.b_w_per_mhz, self.base_w)
         board_w += physics.leakage_w(
-            rail_v, chip_temp_c, self.leak_ref_w, self.ref_v, self.leak_ref_temp_c, self.leak_per_k
+            rail_v, chip_temp_c, self.leak_w_per_v2, self.leak_ref_temp_c, self.leak_per_k
         )
         return physics.wall_power_w(
             board_w, self.psu_efficiency, self.control_w, fan_power_w(fan_pu, self.fan_rated_w)
@@ -226,6 +226,11 @@ class ZoneParams:
         return 1.0 / self.machine.chip_w_per_k + self.machine.hot_k_per_w
 
     @property
+    def psu_loss_pu(self) -> float:
+        """Loss of the power supply per watt that it delivers."""
+        return 1.0 / self.machine.psu_efficiency - 1.0
+
+    @property
     def fan_min_sink_pu(self) -> float:
         """Conductance from heatsink to air at the lowest fan speed, of the rated one."""
         return self.firmware.fan_min_pu**CONVECTION_EXPONENT
@@ -310,7 +315,7 @@ class SiteParams:
         return record
 
 
-_DERIVED = {ZoneParams: ("step_mhz", "slew_mhz_per_s", "min_mhz", "max_mhz", "chip_k_per_w", "fan_min_sink_pu", "asleep_sink_pu", "supply_fan_rated_w")}
+_DERIVED = {ZoneParams: ("step_mhz", "slew_mhz_per_s", "min_mhz", "max_mhz", "chip_k_per_w", "psu_loss_pu", "fan_min_sink_pu", "asleep_sink_pu", "supply_fan_rated_w")}
 
 
 def _numbers(cls: type) -> tuple[str, ...]:

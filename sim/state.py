@@ -89,28 +89,32 @@ SITE_FLOW: Final = _struct(
 """What the site did in a control step. profit = revenue (after pool fee) - energy - water - wear; energy at the meter."""
 
 SIM_CHANNELS: Final = ("outdoor_temp_c", "wet_bulb_temp_c", "price_usd_per_mwh", "hashprice_usd_per_ph_day")
-"""First channels of every exogenous array, in the order in which the kernel reads them."""
+"""Channels in force, in the order in which the kernel reads them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Exogenous:
-    """The world that no action changes, shared read-only by all environments."""
+    """The world that no action changes, shared read-only by all environments.
 
-    values: npt.NDArray[np.float64]  # (n_series, n_steps, n_channels)
+    values: what is in force in each step, in the order of SIM_CHANNELS. known: what an operator knows of it when the
+    step begins, float32 as observations are, in the order of channels.
+    """
+
+    values: npt.NDArray[np.float64]  # (n_series, n_steps, len(SIM_CHANNELS))
+    known: npt.NDArray[np.float32]  # (n_series, n_steps, len(channels))
     channels: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        """Check shape, order of channels and finiteness; raises BadInputError."""
-        if self.values.ndim != 3 or self.values.shape[2] != len(self.channels):
-            raise BadInputError(
-                f"Exogenous.values has shape {self.values.shape}; it must be (n_series, n_steps, {len(self.channels)})"
-            )
-        if self.channels[: len(SIM_CHANNELS)] != SIM_CHANNELS:
-            raise BadInputError(f"Exogenous.channels starts with {self.channels[:4]}; it must start with {SIM_CHANNELS}")
-        if not np.isfinite(self.values).all():
-            bad = np.argwhere(~np.isfinite(self.values))[0]
-            raise BadInputError(f"Exogenous.values is not finite at step {bad[1]}, channel {self.channels[bad[2]]!r}")
-        self.values.flags.writeable = False
+        """Check shapes and finiteness; raises BadInputError."""
+        for name, array, columns in (("values", self.values, SIM_CHANNELS), ("known", self.known, self.channels)):
+            if array.ndim != 3 or array.shape[2] != len(columns):  # noqa: PLR2004
+                raise BadInputError(f"Exogenous.{name} has shape {array.shape}; it must be (n_series, n_steps, {len(columns)})")
+            if not np.isfinite(array).all():
+                bad = np.argwhere(~np.isfinite(array))[0]
+                raise BadInputError(f"Exogenous.{name} is not finite at step {bad[1]}, channel {columns[bad[2]]!r}")
+            array.flags.writeable = False
+        if self.values.shape[:2] != self.known.shape[:2]:
+            raise BadInputError(f"Exogenous.known has {self.known.shape[:2]} series and steps, values {self.values.shape[:2]}")
 
     @property
     def n_steps(self) -> int:
@@ -118,7 +122,7 @@ class Exogenous:
         return int(self.values.shape[1])
 
     def column(self, name: str) -> int:
-        """Return the index of a channel; raises BadInputError if there is none of that name."""
+        """Return the index of a known channel; raises BadInputError if there is none of that name."""
         if name not in self.channels:
             raise BadInputError(f"no channel {name!r}; there are {', '.join(self.channels)}")
         return self.channels.index(name)

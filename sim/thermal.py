@@ -28,8 +28,8 @@ def flow_pu(sink_pu: float) -> float:
 @kernel
 def stable_slope_w_per_k(slope_w_per_k: float, chip_w_per_k: float, air_w_per_k: float) -> float:
     """Return the leakage slope, limited so that the two-lump balance keeps a stable steady state. [W/K]"""
-    series = chip_w_per_k * air_w_per_k / (chip_w_per_k + air_w_per_k)
-    return min(slope_w_per_k, _STABLE_FRAC * series)
+    total, product = chip_w_per_k + air_w_per_k, _STABLE_FRAC * chip_w_per_k * air_w_per_k
+    return slope_w_per_k if slope_w_per_k * total <= product else product / total
 
 
 @kernel
@@ -74,19 +74,21 @@ def advance(
     Source:
         W. Boyce, R. DiPrima, Elementary Differential Equations, ch. 7 (matrix exponential of a 2x2 system).
     """
-    a = (slope_w_per_k - chip_w_per_k) / chip_j_per_k
-    b = chip_w_per_k / chip_j_per_k
-    c = chip_w_per_k / sink_j_per_k
-    d = -(chip_w_per_k + air_w_per_k) / sink_j_per_k
-    det = a * d - b * c
-    source_c = (heat_w - slope_w_per_k * chip_temp_c) / chip_j_per_k
-    source_s = air_w_per_k * air_temp_c / sink_j_per_k
-    steady_c = (b * source_s - d * source_c) / det
-    steady_s = (c * source_c - a * source_s) / det
+    per_chip, per_sink = 1.0 / chip_j_per_k, 1.0 / sink_j_per_k
+    a = (slope_w_per_k - chip_w_per_k) * per_chip
+    b = chip_w_per_k * per_chip
+    c = chip_w_per_k * per_sink
+    d = -(chip_w_per_k + air_w_per_k) * per_sink
+    per_det = 1.0 / (a * d - b * c)
+    source_c = (heat_w - slope_w_per_k * chip_temp_c) * per_chip
+    source_s = air_w_per_k * air_temp_c * per_sink
+    steady_c = (b * source_s - d * source_c) * per_det
+    steady_s = (c * source_c - a * source_s) * per_det
 
     half = 0.5 * (a + d)
     root = math.sqrt(0.25 * (a - d) * (a - d) + b * c)
-    fast = math.exp((half - root) * dt_s)
+    # Chips follow their heatsink within seconds: e^-50 is nothing beside a temperature's last digit.
+    fast = math.exp((half - root) * dt_s) if (half - root) * dt_s > -50.0 else 0.0
     slow = math.exp((half + root) * dt_s)
     mean = 0.5 * (slow + fast)
     rate = (slow - fast) / (2.0 * root)
@@ -97,6 +99,7 @@ def advance(
 
     gain_c = end_c - chip_temp_c
     gain_s = end_s - sink_temp_c
-    mean_c = steady_c + (d * gain_c - b * gain_s) / (det * dt_s)
-    mean_s = steady_s + (a * gain_s - c * gain_c) / (det * dt_s)
+    per_span = per_det / dt_s
+    mean_c = steady_c + (d * gain_c - b * gain_s) * per_span
+    mean_s = steady_s + (a * gain_s - c * gain_c) * per_span
     return end_c, end_s, mean_c, mean_s
