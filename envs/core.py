@@ -23,7 +23,7 @@ from .scenario import Scenario, load
 REWARD_HASHPRICE: Final = 50.0
 """A step's reward is its dollars over the revenue of the site at rated hashrate and this hashprice. [USD/(PH/s)/day]"""
 
-ACTIONS: Final = ("discrete", "box")
+ACTIONS: Final = {"discrete": kernels.DISCRETE, "box": kernels.BOX, "profile": kernels.PROFILE_INDEX}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +44,7 @@ class EnvConfig:
     def __post_init__(self) -> None:
         """Check the options; raises BadInputError."""
         for name, value, allowed in (
-            ("action", self.action, ACTIONS),
+            ("action", self.action, tuple(ACTIONS)),
             ("reward", self.reward, tables.REWARDS),
             ("forecast", self.forecast, exogenous_module.FORECASTS),
         ):
@@ -73,6 +73,9 @@ class Batch:
         self.exogenous = self.scenario.exogenous(config.forecast)
         self.table = tables.observation_table(self.n_zones, config.forecast)
         self.low, self.high = tables.bounds(self.table)
+        known = tuple(entry.name for entry in self.table[: len(self.exogenous.channels)])
+        if known != self.exogenous.channels:
+            raise BadInputError(f"known channels are {self.exogenous.channels}; the observation table has {known}")
         self.profiles, self.menus = profile_table(self.site)
         self.reward_scale_usd = self.site.rated_hashrate_ths * usd_per_th(REWARD_HASHPRICE) * CONTROL_STEP_S
         self._env = self._env_params()
@@ -100,7 +103,7 @@ class Batch:
             raise BadInputError(f"split {config.split!r} of {self.scenario.name!r} is shorter than {steps} steps and two days")
         thresholds = {cost.name: config.limits.get(cost.name, cost.threshold) for cost in tables.COSTS}
         values = {
-            "action_kind": kernels.BOX if config.action == "box" else kernels.DISCRETE,
+            "action_kind": ACTIONS[config.action],
             "first_offset": tables.DISCRETE_OFFSETS[0],
             "sleep_below": tables.BOX_SLEEP_BELOW,
             "wake_above": tables.BOX_WAKE_ABOVE,
@@ -136,6 +139,8 @@ class Batch:
         """Return the space of one action, one entry a zone."""
         if self.config.action == "box":
             return spaces.Box(-1.0, 1.0, (self.n_zones,), np.float32)
+        if self.config.action == "profile":
+            return spaces.MultiDiscrete([int(n) + 1 for n in self.menus["n_profiles"]])
         return spaces.MultiDiscrete([len(tables.DISCRETE_OFFSETS) + 1] * self.n_zones)
 
     def seed(self, seeds: Sequence[int] | npt.NDArray[np.uint64]) -> None:

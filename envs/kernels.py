@@ -16,6 +16,7 @@ from ..sim.state import ASLEEP, HASHING, STARTING, TRIPPED
 
 DISCRETE: Final = 0.0
 BOX: Final = 1.0
+PROFILE_INDEX: Final = 2.0
 
 _W_STEP_PER_MWH: Final = CONTROL_STEP_S / SECONDS_PER_HOUR / KWH_PER_MWH / 1000.0
 """Energy of one watt over a control step. [MWh]"""
@@ -76,16 +77,17 @@ def decode(
 ) -> float:
     """Return the frequency set-point [MHz] of an action on zone `z`, 0 for sleep.
 
-    Discrete: 0 is off, k ≥ 1 is the myopic profile moved by first_offset + k - 1. Box: a sleep band with hysteresis
+    Discrete: 0 is off, k ≥ 1 is the myopic profile moved by first_offset + k - 1. Profile: 0 is off, k ≥ 1 is profile
+    k - 1. Box: a sleep band with hysteresis
     and a shortest dwell; the rest of the range is the power target from the lowest to the highest profile, snapped to
     the nearest profile by power.
     """
     top = menus[z]["n_profiles"] - 1
-    if env["action_kind"] == DISCRETE:
+    if env["action_kind"] != BOX:
         if action <= 0.0:
             return 0.0
-        k = min(max(myopic + int(env["first_offset"] + action) - 1, 0), top)
-        return profiles[z, k]["freq_mhz"]
+        base = myopic + int(env["first_offset"]) if env["action_kind"] == DISCRETE else 0
+        return profiles[z, min(max(base + int(action) - 1, 0), top)]["freq_mhz"]
     is_awake = zone["mode"] == HASHING or zone["mode"] == STARTING
     if zone["mode_s"] >= env["min_dwell_s"]:
         if action < env["sleep_below"]:

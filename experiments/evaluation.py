@@ -1,0 +1,211 @@
+"""Paired evaluation: every policy on the same episodes, weather, prices and seeds; differences get the intervals."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Final, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from hashgym.agents.bound import certify
+from hashgym.agents.foresight import Foresight
+from hashgym.agents.rules import PARAMETER_FREE, Hysteresis, Menu, Rule, Tuning, View, is_asleep, tune_hysteresis
+from hashgym.envs import tables
+from hashgym.envs.core import Batch, EnvConfig
+from hashgym.sim.exogenous import STEPS_PER_DAY, WARM_UP_STEPS
+
+FloatArray = npt.NDArray[np.float64]
+Act = Callable[[Batch], npt.NDArray[Any]]
+
+BOOTSTRAP_SAMPLES: Final = 10_000
+CONFIDENCE: Final = 0.95
+
+
+class Policy(Protocol):
+    """A named policy: the action form that it needs, and what it does with a batch."""
+
+    name: str
+    action: str
+
+    def act(self, batch: Batch) -> npt.NDArray[Any]:
+        """Return the actions, (n_envs, n_zones)."""
+
+
+@dataclass(frozen=True)
+class RulePolicy:
+    """A rule or a plan as a policy of absolute profiles."""
+
+    name: str
+    choose: Act
+    action: str = "profile"
+
+    def act(self, batch: Batch) -> npt.NDArray[Any]:
+        """Return the actions, (n_envs, n_zones)."""
+        return self.choose(batch)
+
+
+def rule_policy(rule: Rule) -> RulePolicy:
+    """Return a rule as a policy; it sees the observed price ratio, the myopic profile and the mode."""
+    column = [entry.name for entry in tables.observation_table(1, "none")].index("price_ratio")
+
+    def choose(batch: Batch) -> npt.NDArray[Any]:
+        offset = column + len(batch.table) - len(tables.observation_table(batch.n_zones, "none"))
+        ratio = batch.obs[:, offset].astype(np.float64)
+        return rule.act(View(ratio, batch.myopic, is_asleep(batch.state.zone["mode"])))
+
+    return RulePolicy(rule.name, choose)
+
+
+def foresight_policy(plan: Foresight) -> RulePolicy:
+    """Return a plan with foresight as a policy."""
+    return RulePolicy(plan.name, lambda batch: plan.act(batch.state.zone, batch.state.site))
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What one policy did over the episodes: arrays of (n_episodes,), costs (n_episodes, n_costs) as sums."""
+
+    name: str
+    profit_usd: FloatArray
+    revenue_usd: FloatArray
+    energy_kwh: FloatArray
+    starts: FloatArray
+    trips: FloatArray
+    max_chip_temp_c: FloatArray
+    costs: FloatArray
+    n_steps: int
+
+    @property
+    def usd_per_day(self) -> FloatArray:
+        """Net profit a day of each episode, (n_episodes,). [USD/d]"""
+        return self.profit_usd / (self.n_steps / STEPS_PER_DAY)
+
+
+def episode_starts(config: EnvConfig, batch: Batch) -> npt.NDArray[np.int64]:
+    """Return the starts of whole episodes, one after the other, that fill a split, (n_episodes,)."""
+    first, last = batch.scenario.rows(config.split)
+    first = max(first, WARM_UP_STEPS)
+    return np.arange(first, min(last, batch.exogenous.n_steps - 1) - batch.episode_steps + 1, batch.episode_steps)
+
+
+Watcher = Callable[[int, Batch, FloatArray], None]
+"""Called after each step with its number, the batch and the observations that the policy acted on."""
+
+
+def run(policy: Policy, config: EnvConfig, seed: int, watch: Watcher | None = None) -> Trace:
+    """Run a policy over all episodes of a split at once; its environment draws the sensors' noise from `seed`."""
+    probe = Batch(replace(config, action=policy.action))
+    starts = episode_starts(config, probe)
+    batch = Batch(replace(config, action=policy.action), len(starts))
+    batch.seed(np.random.SeedSequence([seed, len(starts)]).generate_state(len(starts), np.uint64))
+    batch.reset(starts=starts)
+    sums = np.zeros((len(starts), len(tables.INFO_KEYS)))
+    costs = np.zeros((len(starts), len(tables.COSTS)))
+    hottest = np.full(len(starts), -np.inf)
+    hot_column = tables.INFO_KEYS.index("max_chip_temp_c")
+    for step in range(batch.episode_steps):
+        batch.step(policy.act(batch))
+        sums += batch.flow_table
+        costs += batch.costs
+        np.maximum(hottest, batch.flow_table[:, hot_column], out=hottest)
+        if watch is not None:
+            watch(step, batch, batch.obs)
+    columns = {key: sums[:, k] for k, key in enumerate(tables.INFO_KEYS)}
+    names = ("profit_usd", "revenue_usd", "energy_kwh", "starts", "trips")
+    return Trace(
+        policy.name, **{name: columns[name] for name in names}, max_chip_temp_c=hottest, costs=costs, n_steps=batch.episode_steps
+    )
+
+
+def tune(config: EnvConfig, seed: int) -> Tuning:
+    """Tune the hysteresis thresholds on the training months."""
+    train = replace(config, split="train", action="profile")
+    probe = Batch(train)
+    starts, menu = episode_starts(train, probe), Menu.of(probe.profiles, probe.menus)
+
+    def evaluate(points: list[tuple[float, float]]) -> FloatArray:
+        off, on = (np.repeat(np.array(values), len(starts)) for values in zip(*points, strict=True))
+        batch = Batch(train, len(off))
+        batch.seed(np.tile(np.random.SeedSequence([seed, 1]).generate_state(len(starts), np.uint64), len(points)))
+        batch.reset(starts=np.tile(starts, len(points)))
+        policy, profit = rule_policy(Hysteresis(menu, off, on)), np.zeros(len(off))
+        for _ in range(batch.episode_steps):
+            batch.step(policy.act(batch))
+            profit += batch.flow_table[:, 0]
+        return profit.reshape(len(points), len(starts)).mean(axis=1)
+
+    return tune_hysteresis(evaluate)
+
+
+def yardsticks(config: EnvConfig, tuning: Tuning) -> list[Policy]:
+    """Return the rules, with tuned hysteresis, and for one zone the plan with six hours of foresight."""
+    probe = Batch(replace(config, action="profile"))
+    menu = Menu.of(probe.profiles, probe.menus)
+    rules: list[Rule] = [cls(menu) for cls in PARAMETER_FREE] + [Hysteresis(menu, tuning.off_ratio, tuning.on_ratio)]
+    policies: list[Policy] = [rule_policy(rule) for rule in rules]
+    if probe.n_zones == 1:
+        policies.append(foresight_policy(Foresight(probe.site, probe.profiles[0], probe.exogenous, 6.0)))
+    return policies
+
+
+def bound_trace(config: EnvConfig) -> FloatArray:
+    """Return the certified bound on each episode's profit, (n_episodes,). [USD]"""
+    probe = Batch(replace(config, action="profile"))
+    bound = certify(probe.site, probe.exogenous)
+    return np.array([bound.episode_usd(int(start), probe.episode_steps) for start in episode_starts(config, probe)])
+
+
+def interval(values: FloatArray, rng: np.random.Generator, weights: FloatArray | None = None) -> dict[str, float]:
+    """Return mean and bootstrap 95 % interval over episodes; with `weights`, of the ratio of the two means.
+
+    Args:
+        values: One value for each episode.
+        rng: Draws the resamples; the same generator state gives paired resamples.
+        weights: Denominators, one for each episode.
+
+    Source:
+        B. Efron, R. Tibshirani, An Introduction to the Bootstrap, 1993, ch. 13 (percentile interval).
+    """
+    picks = rng.integers(0, len(values), (BOOTSTRAP_SAMPLES, len(values)))
+    below = np.ones_like(values) if weights is None else weights
+    resampled = values[picks].mean(axis=1) / below[picks].mean(axis=1)
+    low, high = np.quantile(resampled, [(1.0 - CONFIDENCE) / 2.0, (1.0 + CONFIDENCE) / 2.0])
+    return {"mean": float(values.mean() / below.mean()), "lo": float(low), "hi": float(high)}
+
+
+def summarize(traces: list[Trace], bound_usd: FloatArray | None, seed: int) -> dict[str, Any]:
+    """Return the `policies` object of summary.json and evaluate's JSON, and the bound where there is one."""
+    reference = next(trace for trace in traces if trace.name == "always_on")
+    days = reference.n_steps / STEPS_PER_DAY
+
+    def gain(profit_usd: FloatArray) -> dict[str, float]:
+        rng = np.random.default_rng(seed)
+        ratio = interval(profit_usd - reference.profit_usd, rng, np.abs(reference.profit_usd))
+        return {key: 100.0 * value for key, value in ratio.items()}
+
+    policies = {}
+    for trace in traces:
+        policies[trace.name] = {
+            "net_profit_usd_per_day": interval(trace.usd_per_day, np.random.default_rng(seed)),
+            "gain_over_always_on_pct": gain(trace.profit_usd),
+            "costs": {
+                name: float(total)
+                for name, total in zip(tables.COST_NAMES, trace.costs.mean(axis=0) / trace.n_steps, strict=True)
+            },
+            "trips": float(trace.trips.sum()),
+            "starts_per_week": float((trace.costs[:, tables.COST_NAMES.index("starts")] / days).mean() * 7.0),
+            "margin_pct": float(100.0 * trace.profit_usd.sum() / max(trace.revenue_usd.sum(), 1e-9)),
+            "max_chip_temp_c": float(trace.max_chip_temp_c.max()),
+            "profit_usd_per_mwh": float(1000.0 * trace.profit_usd.sum() / max(trace.energy_kwh.sum(), 1e-9)),
+        }
+    result: dict[str, Any] = {"policies": policies, "episodes": len(reference.profit_usd), "episode_days": days}
+    if bound_usd is not None:
+        result["bound"] = {
+            "net_profit_usd_per_day": interval(bound_usd / days, np.random.default_rng(seed)),
+            "gain_over_always_on_pct": gain(bound_usd),
+        }
+        room = bound_usd - reference.profit_usd
+        for trace in traces:
+            score = interval(trace.profit_usd - reference.profit_usd, np.random.default_rng(seed), room)
+            policies[trace.name]["score"] = score
+    return result
