@@ -43,7 +43,7 @@ class Bound:
     start_usd: float
 
     def episode_usd(self, start: int, n_steps: int) -> float:
-        """Return the bound on the profit of an episode that starts with warm, hashing machines. [USD]"""
+        """Return the bound on the profit of an episode that starts with warm, hashing machines at a step of the part. [USD]"""
         cut = slice(start, start + n_steps)
         return float(
             planning.bound_usd(
@@ -53,12 +53,13 @@ class Bound:
         )  # fmt: skip
 
 
-def certify(site: SiteParams, exogenous: Exogenous, series: int = 0) -> Bound:
-    """Compute the bound of every step of a series.
+def certify(site: SiteParams, exogenous: Exogenous, steps: range, series: int = 0) -> Bound:
+    """Compute the bound of every step of a part of a series; episodes lie inside it.
 
     Args:
         site: A site of one zone.
         exogenous: The world.
+        steps: Steps of the part.
         series: Which series of it.
 
     Raises:
@@ -68,7 +69,7 @@ def certify(site: SiteParams, exogenous: Exogenous, series: int = 0) -> Bound:
         raise ValueError(f"the bound is certified for one zone; the site has {len(site.zones)}")
     zone = site.zones[0]
     m, firmware = zone.machine, zone.firmware
-    values = exogenous.values[series]
+    values = exogenous.values[series, steps.start : steps.stop]
     price, hashprice = values[:, 2], values[:, 3]
     cold, warm = _coldest_chip_c(site, values)
 

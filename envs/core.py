@@ -107,7 +107,7 @@ class Batch:
             "first_offset": tables.DISCRETE_OFFSETS[0],
             "sleep_below": tables.BOX_SLEEP_BELOW,
             "wake_above": tables.BOX_WAKE_ABOVE,
-            "min_dwell_s": tables.BOX_MIN_DWELL_S,
+            "min_sleep_s": tables.MIN_SLEEP_S,
             "over_rule": float(config.reward == "profit_over_rule"),
             "reward_per_usd": 1.0 / self.reward_scale_usd,
             "chip_limit_c": thresholds["chip_over_temp"],

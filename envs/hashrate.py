@@ -27,7 +27,7 @@ class HashrateTuningEnv(gym.Env[ObsType, npt.NDArray[Any]]):
     `action="discrete"`: `MultiDiscrete([6] * n_zones)`; 0 is off, 1…5 the myopic profile (the one that earns most at the
     known price, never off) moved by -2, -1, 0, +1, +2 profiles. `action="box"`: `Box(-1, 1, (n_zones,))`; below -0.8 the
     zone sleeps, above -0.4 it wakes, in between it stays as it is; -0.8…1 is the power target from the lowest to the
-    highest profile, snapped to the nearest; a zone stays asleep or awake for at least 30 minutes. `action="profile"`:
+    highest profile, snapped to the nearest. Under both a zone that falls asleep sleeps for at least an hour. `action="profile"`:
     `MultiDiscrete`; 0 is off, k is the firmware's profile k - 1. Rules and planners use it; a learner has to find out
     the arithmetic of prices by itself.
 

@@ -32,7 +32,7 @@ ENV_PARAMS: Final = np.dtype(
     [
         (name, np.float64)
         for name in (
-            "action_kind", "first_offset", "sleep_below", "wake_above", "min_dwell_s", "over_rule", "reward_per_usd",
+            "action_kind", "first_offset", "sleep_below", "wake_above", "min_sleep_s", "over_rule", "reward_per_usd",
             "chip_limit_c", "ramp_limit_pu", "episode_steps", "first_start", "last_start", "n_series",
         )
     ]
@@ -77,24 +77,21 @@ def decode(
 ) -> float:
     """Return the frequency set-point [MHz] of an action on zone `z`, 0 for sleep.
 
-    Discrete: 0 is off, k ≥ 1 is the myopic profile moved by first_offset + k - 1. Profile: 0 is off, k ≥ 1 is profile
-    k - 1. Box: a sleep band with hysteresis
-    and a shortest dwell; the rest of the range is the power target from the lowest to the highest profile, snapped to
+    Under the discrete and the Box action a zone that has fallen asleep sleeps for at least min_sleep_s. Discrete: 0 is off, k ≥ 1 is the myopic profile moved by first_offset + k - 1. Profile: 0 is off, k ≥ 1 is profile
+    k - 1. Box: a sleep band with hysteresis;
+    the rest of the range is the power target from the lowest to the highest profile, snapped to
     the nearest profile by power.
     """
     top = menus[z]["n_profiles"] - 1
-    if env["action_kind"] != BOX:
+    kind, is_asleep = env["action_kind"], zone["mode"] == ASLEEP
+    if kind != PROFILE_INDEX and is_asleep and zone["mode_s"] < env["min_sleep_s"]:
+        return 0.0
+    if kind != BOX:
         if action <= 0.0:
             return 0.0
-        base = myopic + int(env["first_offset"]) if env["action_kind"] == DISCRETE else 0
+        base = myopic + int(env["first_offset"]) if kind == DISCRETE else 0
         return profiles[z, min(max(base + int(action) - 1, 0), top)]["freq_mhz"]
-    is_awake = zone["mode"] == HASHING or zone["mode"] == STARTING
-    if zone["mode_s"] >= env["min_dwell_s"]:
-        if action < env["sleep_below"]:
-            is_awake = False
-        elif action > env["wake_above"]:
-            is_awake = True
-    if not is_awake:
+    if action < env["sleep_below"] or (is_asleep and action <= env["wake_above"]):
         return 0.0
     frac = min(max((action - env["sleep_below"]) / (1.0 - env["sleep_below"]), 0.0), 1.0)
     low_w, high_w = profiles[z, 0]["meter_w"], profiles[z, top]["meter_w"]

@@ -116,8 +116,9 @@ BOX_SLEEP_BELOW: Final = -0.8
 BOX_WAKE_ABOVE: Final = -0.4
 """Sleep band of the Box action: below the first a zone sleeps, above the second it wakes, in between it stays."""
 
-BOX_MIN_DWELL_S: Final = 1800.0
-"""Shortest stay asleep or awake under the Box action, so that exploration does not wear the machines out. [s]"""
+MIN_SLEEP_S: Final = 3600.0
+"""Shortest sleep under the discrete and the Box action. [s] A learner that tries sleep for one step pays for a start and
+saves nothing; an hour shows it what sleep is worth. Source of the form: Braiins DPS, `shutdown_duration` in hours."""
 
 COSTS: Final = (
     Cost("chip_over_temp", "zones", 80.0, 0.0, "zones whose hottest chip exceeded the threshold [°C] within the step"),

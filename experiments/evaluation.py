@@ -151,8 +151,10 @@ def yardsticks(config: EnvConfig, tuning: Tuning) -> list[Policy]:
 def bound_trace(config: EnvConfig) -> FloatArray:
     """Return the certified bound on each episode's profit, (n_episodes,). [USD]"""
     probe = Batch(replace(config, action="profile"))
-    bound = certify(probe.site, probe.exogenous)
-    return np.array([bound.episode_usd(int(start), probe.episode_steps) for start in episode_starts(config, probe)])
+    starts = episode_starts(config, probe)
+    first = int(starts[0])
+    bound = certify(probe.site, probe.exogenous, range(first, int(starts[-1]) + probe.episode_steps))
+    return np.array([bound.episode_usd(int(start) - first, probe.episode_steps) for start in starts])
 
 
 def interval(values: FloatArray, rng: np.random.Generator, weights: FloatArray | None = None) -> dict[str, float]:
@@ -161,16 +163,16 @@ def interval(values: FloatArray, rng: np.random.Generator, weights: FloatArray |
     Args:
         values: One value for each episode.
         rng: Draws the resamples; the same generator state gives paired resamples.
-        weights: Denominators, one for each episode.
+        weights: Denominators, one for each episode; the absolute value of their mean divides.
 
     Source:
         B. Efron, R. Tibshirani, An Introduction to the Bootstrap, 1993, ch. 13 (percentile interval).
     """
     picks = rng.integers(0, len(values), (BOOTSTRAP_SAMPLES, len(values)))
     below = np.ones_like(values) if weights is None else weights
-    resampled = values[picks].mean(axis=1) / below[picks].mean(axis=1)
+    resampled = values[picks].mean(axis=1) / np.abs(below[picks].mean(axis=1))
     low, high = np.quantile(resampled, [(1.0 - CONFIDENCE) / 2.0, (1.0 + CONFIDENCE) / 2.0])
-    return {"mean": float(values.mean() / below.mean()), "lo": float(low), "hi": float(high)}
+    return {"mean": float(values.mean() / abs(below.mean())), "lo": float(low), "hi": float(high)}
 
 
 def summarize(traces: list[Trace], bound_usd: FloatArray | None, seed: int) -> dict[str, Any]:
@@ -180,7 +182,7 @@ def summarize(traces: list[Trace], bound_usd: FloatArray | None, seed: int) -> d
 
     def gain(profit_usd: FloatArray) -> dict[str, float]:
         rng = np.random.default_rng(seed)
-        ratio = interval(profit_usd - reference.profit_usd, rng, np.abs(reference.profit_usd))
+        ratio = interval(profit_usd - reference.profit_usd, rng, reference.profit_usd)
         return {key: 100.0 * value for key, value in ratio.items()}
 
     policies = {}

@@ -1,0 +1,192 @@
+"""`hashgym bench`: steps per second, beside Gymnasium's Pendulum and EnvPool's in the same run."""
+
+import argparse
+import importlib.util
+import logging
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import gymnasium as gym
+import numpy as np
+import psutil
+from stable_baselines3.common.callbacks import BaseCallback
+
+import hashgym.envs  # noqa: F401  (registers the ids)
+from hashgym.agents import learners
+from hashgym.agents.learners import PpoConfig
+from hashgym.envs.sb3 import HashrateTuningVecEnv
+from hashgym.experiments.files import write_json
+
+log = logging.getLogger(__name__)
+
+ENV_ID: Final = "hashgym/HashrateTuning-v0"
+BATCHES: Final = (64, 1024, 4096)
+_SPAN_S: Final = 0.6
+_ROUNDS: Final = 3
+_PPO_STEPS: Final = 262_144
+
+
+def main(args: list[str]) -> int:
+    """Measure and print; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="hashgym bench", description=__doc__)
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to a JSON file")
+    options = parser.parse_args(args)
+    result = measure()
+    sys.stdout.write(_text(result) + "\n")
+    if options.json is not None:
+        write_json(options.json, result)
+    return 0
+
+
+def measure() -> dict[str, Any]:
+    """Return every figure. Ours and the peer's take turns, and the medians of the rounds are compared."""
+    actions = _single_actions(gym.make(ENV_ID))
+    env, pendulum = gym.make(ENV_ID), gym.make("Pendulum-v1")
+    pendulum_actions = _single_actions(pendulum)
+    single = _in_turn(lambda: _single(env, actions), lambda: _single(pendulum, pendulum_actions))
+    vectors = {n: gym.make_vec(ENV_ID, num_envs=n) for n in BATCHES}
+    drawn = {n: [vectors[n].action_space.sample() for _ in range(16)] for n in BATCHES}
+    for vector in vectors.values():
+        vector.reset(seed=0)
+    peer = _envpool_pendulum()
+    largest = BATCHES[-1]
+    batched = _in_turn(lambda: _batched(vectors[largest], drawn[largest]), peer or (lambda: float("nan")))
+    by_batch = {str(n): _median(lambda n=n: _batched(vectors[n], drawn[n])) for n in BATCHES[:-1]}  # type: ignore[misc]
+    by_batch[str(largest)] = batched[0]
+    rollout, train = _ppo()
+    best = max(by_batch.values())
+    envpool_rate = batched[1] if peer else None
+    return {
+        "machine": {
+            "processor": platform.processor() or platform.machine(),
+            "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+            "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
+            "python": platform.python_version(),
+        },
+        "single_env_steps_per_s": single[0],
+        "batched_env_steps_per_s": best,
+        "zone_steps_per_s": best,
+        "ppo_rollout_steps_per_s": rollout,
+        "ppo_train_steps_per_s": train,
+        "pendulum_single_steps_per_s": single[1],
+        "envpool_pendulum_steps_per_s": envpool_rate,
+        "ratios": {
+            "single_over_pendulum": single[0] / single[1],
+            "batched_over_envpool_pendulum": best / envpool_rate if envpool_rate else None,
+        },
+        "by_env": {ENV_ID: {"single_env_steps_per_s": single[0], "batched_env_steps_per_s": by_batch}},
+    }
+
+
+def _single_actions(env: gym.Env[Any, Any]) -> list[Any]:
+    env.action_space.seed(0)
+    return [env.action_space.sample() for _ in range(256)]
+
+
+def _median(run: Callable[[], float]) -> float:
+    return float(np.median([run() for _ in range(_ROUNDS)]))
+
+
+def _in_turn(ours: Callable[[], float], peer: Callable[[], float]) -> tuple[float, float]:
+    rates = [(ours(), peer()) for _ in range(_ROUNDS)]
+    return float(np.median([rate[0] for rate in rates])), float(np.median([rate[1] for rate in rates]))
+
+
+def _single(env: gym.Env[Any, Any], actions: list[Any]) -> float:
+    """Return steps per second of one environment, resets included."""
+    env.reset(seed=0)
+    steps, began = 0, time.perf_counter()
+    while time.perf_counter() - began < _SPAN_S:
+        for action in actions:
+            _, _, terminated, truncated, _ = env.step(action)
+            if terminated or truncated:
+                env.reset()
+        steps += len(actions)
+    return steps / (time.perf_counter() - began)
+
+
+def _batched(vector: Any, actions: list[Any]) -> float:
+    """Return environment steps per second of a vector environment, actions drawn beforehand."""
+    calls, began = 0, time.perf_counter()
+    while time.perf_counter() - began < _SPAN_S:
+        for action in actions:
+            vector.step(action)
+        calls += len(actions)
+    return calls * vector.num_envs / (time.perf_counter() - began)
+
+
+def _envpool_pendulum() -> Callable[[], float] | None:
+    """Return a measurement of EnvPool's Pendulum at the same batch, None where EnvPool is not installed."""
+    if importlib.util.find_spec("envpool") is None:
+        return None
+    import envpool
+
+    n = BATCHES[-1]
+    pool = envpool.make_gymnasium("Pendulum-v1", num_envs=n)
+    pool.reset()
+    rng = np.random.default_rng(0)
+    actions = [rng.uniform(-2.0, 2.0, (n, 1)).astype(np.float32) for _ in range(16)]
+
+    def run() -> float:
+        calls, began = 0, time.perf_counter()
+        while time.perf_counter() - began < _SPAN_S:
+            for action in actions:
+                pool.step(action)
+            calls += len(actions)
+        return calls * n / (time.perf_counter() - began)
+
+    return run
+
+
+class _RolloutClock(BaseCallback):
+    """Adds up the time that a learner spends in rollouts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seconds, self._began = 0.0, 0.0
+
+    def _on_rollout_start(self) -> None:
+        self._began = time.perf_counter()
+
+    def _on_rollout_end(self) -> None:
+        self.seconds += time.perf_counter() - self._began
+
+    def _on_step(self) -> bool:
+        return True
+
+
+def _ppo() -> tuple[float, float]:
+    """Return steps per second of PPO's rollouts alone and of rollouts and updates together, 64-64 network."""
+    config = PpoConfig(n_envs=1024, n_steps=64, batch_size=16_384, n_epochs=4)
+    seeds = np.random.SeedSequence([0, 0]).generate_state(config.n_envs, np.uint64)
+    env = HashrateTuningVecEnv(config.n_envs, seeds)
+    model = learners.build(config, env, env.batch.table, 0)
+    model.learn(config.n_envs * config.n_steps)
+    clock = _RolloutClock()
+    began = time.perf_counter()
+    model.learn(_PPO_STEPS, clock)
+    return _PPO_STEPS / clock.seconds, _PPO_STEPS / (time.perf_counter() - began)
+
+
+def _text(result: dict[str, Any]) -> str:
+    ratios, peer = result["ratios"], result["envpool_pendulum_steps_per_s"]
+    batches = result["by_env"][ENV_ID]["batched_env_steps_per_s"]
+    lines = [
+        f"{'one environment':38s} {result['single_env_steps_per_s']:12,.0f} steps/s",
+        f"{'Gymnasium Pendulum, one environment':38s} {result['pendulum_single_steps_per_s']:12,.0f} steps/s",
+        f"{'  ratio':38s} {ratios['single_over_pendulum']:12.2f}",
+    ]
+    lines += [f"{f'{int(n):,} environments':38s} {rate:12,.0f} steps/s" for n, rate in batches.items()]
+    if peer:
+        lines.append(f"{f'EnvPool Pendulum, {BATCHES[-1]:,} environments':38s} {peer:12,.0f} steps/s")
+        lines.append(f"{'  ratio':38s} {ratios['batched_over_envpool_pendulum']:12.2f}")
+    else:
+        lines.append("EnvPool is not installed: pip install 'hashgym[peers]' to measure beside it")
+    lines.append(f"{'PPO 64-64, rollouts':38s} {result['ppo_rollout_steps_per_s']:12,.0f} steps/s")
+    lines.append(f"{'PPO 64-64, rollouts and updates':38s} {result['ppo_train_steps_per_s']:12,.0f} steps/s")
+    return "\n".join(lines)

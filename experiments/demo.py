@@ -1,0 +1,167 @@
+"""`hashgym demo`: make a history, train PPO, judge it on held-out months against rules and bound, write a report."""
+
+import html
+import logging
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from hashgym.envs import scenario as scenarios
+from hashgym.envs import tables
+from hashgym.envs.core import Batch, EnvConfig
+from hashgym.experiments import evaluation, hydra_main, report, training
+from hashgym.experiments.files import write_json, write_text
+from hashgym.experiments.table import policy_table
+from hashgym.sim.constants import CONTROL_STEP_S, SECONDS_PER_HOUR
+from hashgym.sim.history import STEP
+
+log = logging.getLogger(__name__)
+
+
+def main(args: list[str]) -> int:
+    """Run the demo with Hydra overrides; returns the exit code."""
+    return hydra_main.run("demo", _demo, args)
+
+
+def _demo(config: dict[str, Any], run_dir: Path) -> None:
+    """Run the whole job and leave summary.json, report.html, the history and the trained policy."""
+    began, out = time.perf_counter(), Path(config["out"])
+    scenario = scenarios.from_mapping(config["scenario"], config["history"])
+    scenario.history.save(out / "history")
+    log.info("history: %s, %s, hash %s", scenario.history.kind, scenario.name, scenario.history.hash)
+    shutil.rmtree(run_dir, ignore_errors=True)
+    result = training.train(config, run_dir)
+    log.info("trained %d steps in %.0f s", config["agent"]["total_steps"], result.seconds)
+
+    options = replace(training.env_config(config, "test"), reward="profit")
+    tuning = evaluation.tune(options, config["seed"])
+    policies = [*evaluation.yardsticks(options, tuning), result.policy]
+    watched = {policy.name: _Watch(policy.name) for policy in policies}
+    traces = [evaluation.run(policy, options, config["seed"], watched[policy.name]) for policy in policies]
+    bound = evaluation.bound_trace(options)
+    summary = evaluation.summarize(traces, bound, config["seed"])
+    summary["history"] = {"kind": scenario.history.kind, "hash": scenario.history.hash}
+    summary["scenario"] = {"name": scenario.name, "hash": scenario.config_hash, "split": options.split}
+    summary["hysteresis"] = {"off_ratio": tuning.off_ratio, "on_ratio": tuning.on_ratio}
+    summary["weights_hash"] = result.weights_hash
+
+    validation = replace(options, split="validation")
+    best_rule = next(p for p in evaluation.yardsticks(validation, tuning) if p.name == "hysteresis")
+    rule_usd = float(evaluation.run(best_rule, validation, config["seed"]).usd_per_day.mean())
+    text = _report(config, options, summary, watched, result, rule_usd)
+    summary["seconds"] = time.perf_counter() - began
+    write_text(out / "report.html", text)
+    write_json(out / "summary.json", summary)
+    sys.stdout.write(f"\n{policy_table(summary)}\n\n{out / 'report.html'} and {out / 'summary.json'}, {summary['seconds']:.0f} s\n")
+
+
+@dataclass
+class _Watch:
+    """Keeps what the report draws: each step's hottest chip, profit, energy and price of every episode."""
+
+    name: str
+    hot_c: list[np.ndarray] = field(default_factory=list)
+    profit_usd: list[np.ndarray] = field(default_factory=list)
+    energy_kwh: list[np.ndarray] = field(default_factory=list)
+
+    def __call__(self, step: int, batch: Batch, _: Any) -> None:
+        flows = batch.site_flow
+        self.hot_c.append(flows["max_chip_temp_c"].copy())
+        self.profit_usd.append(flows["profit_usd"].copy())
+        self.energy_kwh.append(flows["energy_kwh"].copy())
+
+
+def _week(options: EnvConfig, watched: dict[str, _Watch], name: str) -> tuple[pd.DataFrame, int]:
+    """Return the held-out episode in which the policy gains most over always-on, step by step, and its number."""
+    gain = np.sum(watched[name].profit_usd, axis=0) - np.sum(watched["always_on"].profit_usd, axis=0)
+    episode = int(np.argmax(gain))
+    probe = Batch(options)
+    start = int(evaluation.episode_starts(options, probe)[episode])
+    steps = slice(start, start + probe.episode_steps)
+    history = probe.scenario.history
+    times = (history.start + STEP * start) + STEP * np.arange(probe.episode_steps)
+    best_ths_per_w = float(probe.menus["best_ths_per_w"][0])
+    hashprice = probe.exogenous.values[0, steps, 3]
+    wh_per_step = CONTROL_STEP_S / SECONDS_PER_HOUR
+
+    def column(values: Sequence[np.ndarray]) -> np.ndarray:
+        return np.array([value[episode] for value in values])
+
+    break_even = best_ths_per_w * hashprice / 86_400.0 / 1000.0 * SECONDS_PER_HOUR * 1e6
+    frame = pd.DataFrame(
+        {
+            "price_usd_per_mwh": probe.exogenous.values[0, steps, 2],
+            "break_even_usd_per_mwh": break_even,
+            "outdoor_temp_c": probe.exogenous.values[0, steps, 0],
+            "power_kw": column(watched[name].energy_kwh) / wh_per_step,
+            "max_chip_temp_c": column(watched[name].hot_c),
+            "profit_usd": column(watched[name].profit_usd),
+            "always_on_usd": column(watched["always_on"].profit_usd),
+        },
+        index=pd.DatetimeIndex(times).tz_convert(history.timezone).tz_localize(None),
+    )
+    return frame, episode
+
+
+def _report(
+    config: dict[str, Any], options: EnvConfig, summary: dict[str, Any], watched: dict[str, _Watch],
+    result: training.Result, rule_usd: float,
+) -> str:  # fmt: skip
+    name, scenario = result.policy.name, options.scenario
+    if not isinstance(scenario, scenarios.Scenario):
+        raise TypeError("the demo builds its scenario before the report")
+    week, episode = _week(options, watched, name)
+    best = max(summary["policies"].items(), key=lambda item: item[1]["net_profit_usd_per_day"]["mean"] * (not item[0].startswith("foresight")))[0]
+    first, last = scenario.splits["test"]
+    lead = (
+        f"Scenario {scenario.name} on {scenario.history.kind} history {scenario.history.hash}; "
+        f"{summary['episodes']} held-out episodes of {summary['episode_days']:g} days from {first} to {last}. "
+        f"Best without foresight: {best}."
+    )
+    hot = {key: np.concatenate(watched[key].hot_c) for key in (name, "hysteresis", "always_on")}
+    rule = summary["hysteresis"]
+    notes = (
+        f"<p>Every policy ran the same episodes with the same weather, prices and sensor noise; intervals are bootstrap 95&nbsp;% over "
+        f"episodes, and gains are paired. The price of a 15-minute interval is known after it. <code>hysteresis</code> sleeps above "
+        f"{rule['off_ratio']:.3g} and wakes below {rule['on_ratio']:.3g} times the break-even price, tuned on the training months; "
+        f"<code>{html.escape(name)}</code> started from a clone of it. <code>foresight_6h</code> sees true prices six hours ahead; the bound "
+        f"holds for any policy with perfect foresight.</p>"
+    )
+    sections = [
+        ("Net profit on held-out months", summary_table_and_plot(summary) + notes),
+        (
+            "Learning",
+            report.figure_block(
+                lambda: report.draw_learning(result.curve, rule_usd),
+                f"{config['agent']['total_steps']:,} environment steps in {result.seconds:.0f} s, tuning of the rule and cloning included.",
+            ),
+        ),
+        (
+            "A week of decisions",
+            report.figure_block(
+                lambda: report.draw_week(week),
+                f"Held-out episode {episode + 1}, the one in which {name} gains most over always-on. Local time.",
+            ),
+        ),
+        (
+            "Chip temperatures",
+            report.figure_block(
+                lambda: report.draw_temperatures(hot, tables.COSTS[0].threshold),
+                "The firmware's fans hold the hottest chip at their target; hotter steps are those in which they could not.",
+            ),
+        ),
+    ]
+    return report.page("HashGym demo", lead, sections)
+
+
+def summary_table_and_plot(summary: dict[str, Any]) -> str:
+    """Return the policies as a table and a plot, as HTML."""
+    plot = report.figure_block(lambda: report.draw_profit(summary), "Mean net profit a day with 95 % interval over episodes.")
+    return report.summary_table(summary) + plot

@@ -1,0 +1,62 @@
+"""`hashgym evaluate`: rules, bound and trained policies over the same held-out episodes."""
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from hashgym.experiments import evaluation, hydra_main, training
+from hashgym.experiments.files import write_json
+from hashgym.experiments.table import policy_table
+from hashgym.sim.errors import BadInputError
+
+
+def main(args: list[str]) -> int:
+    """Evaluate with Hydra overrides; `--json FILE` is the same as out=FILE. Returns the exit code."""
+    if "--json" in args:
+        at = args.index("--json")
+        if at + 1 == len(args):
+            raise BadInputError("--json needs a file name")
+        args = [*args[:at], f"out='{args[at + 1]}'", *args[at + 2 :]]
+    return hydra_main.run("evaluate", _evaluate, args)
+
+
+def _evaluate(config: dict[str, Any], _: Path) -> None:
+    """Evaluate as a composed configuration says; print the table and write the JSON."""
+    options = training.env_config(config, config["split"])
+    learned = [_load(Path(folder), options.scenario, config) for folder in config["runs"]]
+    result = evaluate(options, learned, config["seed"])
+    sys.stdout.write(policy_table(result) + "\n")
+    if config["out"] is not None:
+        write_json(Path(config["out"]), result)
+
+
+def evaluate(options: Any, learned: list[training.LearnedPolicy], seed: int) -> dict[str, Any]:
+    """Return the summary of rules, plan, bound and trained policies over a split."""
+    tuning = evaluation.tune(options, seed)
+    policies = evaluation.yardsticks(options, tuning) + learned
+    traces = [evaluation.run(policy, options, seed) for policy in policies]
+    n_zones = len(options.scenario.site.zones)
+    bound = evaluation.bound_trace(options) if n_zones == 1 else None
+    summary = evaluation.summarize(traces, bound, seed)
+    history = options.scenario.history
+    summary["history"] = {"kind": history.kind, "hash": history.hash}
+    summary["scenario"] = {"name": options.scenario.name, "hash": options.scenario.config_hash, "split": options.split}
+    summary["hysteresis"] = {"off_ratio": tuning.off_ratio, "on_ratio": tuning.on_ratio}
+    return summary
+
+
+def _load(run_dir: Path, scenario: Any, config: dict[str, Any]) -> training.LearnedPolicy:
+    """Load a trained policy; its scenario must be the one that is evaluated."""
+    path = run_dir / "config.json"
+    if not path.is_file():
+        raise BadInputError(f"runs: {run_dir} has no config.json; name the folder of a training run")
+    trained = json.loads(path.read_text(encoding="utf-8"))
+    if trained["scenario"]["site"] != config["scenario"]["site"]:
+        raise BadInputError(f"runs: {run_dir} was trained on scenario {trained['scenario']['name']!r}, this is {scenario.name!r}")
+    if trained["env"]["forecast"] != config["env"]["forecast"]:
+        raise BadInputError(f"runs: {run_dir} was trained with env.forecast={trained['env']['forecast']}; set the same")
+    policy = training.load_policy(run_dir, trained)
+    name = policy.name if len(config["runs"]) == 1 else f"{policy.name}_{run_dir.name}"
+    return replace(policy, name=name)

@@ -1,0 +1,126 @@
+"""Where a run's parameters, curves and files go: MLflow, or nowhere."""
+
+import platform
+import subprocess
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from hashgym.sim.errors import BadInputError
+
+DEFAULT_URI: Final = "sqlite:///outputs/mlflow.db"
+_VERSIONED: Final = ("hashgym", "gymnasium", "numpy", "numba", "pandas", "stable-baselines3", "torch", "mlflow")
+
+
+class Tracker(Protocol):
+    """What a run tells."""
+
+    run_id: str | None
+
+    def metrics(self, values: Mapping[str, float], step: int) -> None:
+        """Log numbers of a step."""
+
+    def artifact(self, path: Path) -> None:
+        """Log a file."""
+
+    def close(self, status: str) -> None:
+        """End the run as FINISHED, FAILED or KILLED."""
+
+
+class NoTracker:
+    """Tell nobody."""
+
+    run_id: str | None = None
+
+    def metrics(self, values: Mapping[str, float], step: int) -> None:
+        """Log nothing."""
+
+    def artifact(self, path: Path) -> None:
+        """Log nothing."""
+
+    def close(self, status: str) -> None:
+        """End nothing."""
+
+
+class MlflowTracker:
+    """Tell an MLflow server or the SQLite store."""
+
+    def __init__(self, uri: str | None, experiment: str, name: str, run_id: str | None) -> None:
+        """Open a run, or the run of `run_id` to go on with; the store is made or migrated here, before any job logs."""
+        import mlflow
+
+        if uri is None:
+            Path("outputs").mkdir(exist_ok=True)
+        mlflow.set_tracking_uri(uri or DEFAULT_URI)
+        self._client = mlflow.MlflowClient()
+        if run_id is None:
+            found = self._client.get_experiment_by_name(experiment)
+            experiment_id = found.experiment_id if found else self._client.create_experiment(experiment)
+            run_id = self._client.create_run(experiment_id, run_name=name).info.run_id
+        else:
+            self._client.update_run(run_id, status="RUNNING")
+        self.run_id: str | None = run_id
+
+    def begin(self, params: Mapping[str, Any], tags: Mapping[str, str]) -> None:
+        """Log parameters and tags of a new run."""
+        from mlflow.entities import Param, RunTag
+
+        entries = [Param(key, str(value)[:500]) for key, value in params.items()]
+        self._client.log_batch(self.run_id, params=entries, tags=[RunTag(key, value) for key, value in tags.items()])
+
+    def metrics(self, values: Mapping[str, float], step: int) -> None:
+        """Log numbers of a step in one call."""
+        import time
+
+        from mlflow.entities import Metric
+
+        now_ms = int(time.time() * 1000)
+        self._client.log_batch(self.run_id, metrics=[Metric(key, value, now_ms, step) for key, value in values.items()])
+
+    def artifact(self, path: Path) -> None:
+        """Log a file."""
+        self._client.log_artifact(self.run_id, str(path))
+
+    def close(self, status: str) -> None:
+        """End the run as FINISHED, FAILED or KILLED."""
+        self._client.set_terminated(self.run_id, status)
+
+
+def open_tracker(
+    tracking: Mapping[str, Any], name: str, params: Mapping[str, Any], tags: Mapping[str, str], run_id: str | None
+) -> Tracker:
+    """Open the tracker that a config names; raises BadInputError if it names none."""
+    if tracking["kind"] == "none":
+        return NoTracker()
+    if tracking["kind"] != "mlflow":
+        raise BadInputError(f"tracking.kind is {tracking['kind']!r}; it must be mlflow or none")
+    tracker = MlflowTracker(tracking["uri"], tracking["experiment"], name, run_id)
+    if run_id is None:
+        tracker.begin(params, tags)
+    return tracker
+
+
+def flatten(mapping: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return a nested mapping as one level with dotted keys."""
+    flat: dict[str, Any] = {}
+    for key, value in mapping.items():
+        if isinstance(value, Mapping):
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
+def provenance() -> dict[str, str]:
+    """Return git revision, whether the tree was changed, and the versions of Python and of what results depend on."""
+    tags = {"python": platform.python_version(), "platform": platform.platform()}
+    for name in _VERSIONED:
+        tags[f"version.{name}"] = metadata.version(name)
+    here = Path(__file__).resolve().parent
+    try:
+        revision = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=True)
+        status = subprocess.run(["git", "status", "--porcelain"], cwd=here, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return {**tags, "git.revision": "none"}
+    return {**tags, "git.revision": revision.stdout.strip(), "git.is_changed": str(bool(status.stdout.strip()))}
