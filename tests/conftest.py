@@ -1,0 +1,53 @@
+"""Fixtures: a small scenario whose history takes milliseconds to make."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hashgym.envs import scenario as scenarios
+from hashgym.envs.scenario import Scenario
+from hashgym.sim import models
+from hashgym.sim.params import SiteParams, ZoneParams
+from hashgym.sim.state import Exogenous
+
+SMALL: dict[str, Any] = {
+    "name": "small",
+    "site": {"altitude_m": 900.0, "zones": [{"machine": "s19j_pro", "firmware": "slow_tuner", "n_units": 280}]},
+    "tariff": {"kind": "real_time", "adder_usd_per_mwh": 15.0},
+    "history": {"region": "ercot", "start": "2024-06-01", "end": "2024-07-16", "seed": 3},
+    "splits": {
+        "train": ["2024-06-03", "2024-06-25"],
+        "validation": ["2024-06-25", "2024-07-01"],
+        "test": ["2024-07-01", "2024-07-15"],
+    },
+    "episode_days": 1,
+}
+
+
+@pytest.fixture(scope="session")
+def small() -> Scenario:
+    return scenarios.from_mapping(SMALL)
+
+
+@pytest.fixture(scope="session")
+def two_zones() -> Scenario:
+    zones = [
+        {"machine": "s19j_pro", "firmware": "slow_tuner", "n_units": 200},
+        {"machine": "s21", "firmware": "fast_curtail", "n_units": 80},
+    ]
+    return scenarios.from_mapping({**SMALL, "name": "two_zones", "site": {"altitude_m": 0.0, "zones": zones}})
+
+
+def site(machine: str = "s19j_pro", firmware: str = "slow_tuner", **options: Any) -> SiteParams:
+    zone = ZoneParams(machine=models.machine(machine), firmware=models.firmware(firmware), n_units=10)
+    return SiteParams(zones=(zone,), **options)
+
+
+def weather(n_steps: int, temp_c: float | np.ndarray = 20.0, price: float | np.ndarray = 30.0) -> Exogenous:
+    values = np.empty((1, n_steps, 4))
+    values[0, :, 0] = temp_c
+    values[0, :, 1] = np.asarray(temp_c) - 5.0
+    values[0, :, 2] = price
+    values[0, :, 3] = 50.0
+    return Exogenous(values, values[:, :, 2:3].astype(np.float32), ("price_known_usd_per_mwh",))

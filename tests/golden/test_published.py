@@ -1,0 +1,51 @@
+"""Numbers that others have published, with their origin."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from hashgym.sim.market import hashprice_usd_per_ph_day, retarget, subsidy_btc, subsidy_btc_at
+from hashgym.sim.psychrometrics import relative_humidity_pct, wet_bulb_temp_c
+
+
+def test_wet_bulb_of_stulls_example() -> None:
+    # R. Stull, J. Appl. Meteorol. Climatol. 50, 2267 (2011): 20 °C and 50 % give 13.7 °C.
+    assert wet_bulb_temp_c(np.array([20.0]), np.array([50.0]))[0] == pytest.approx(13.7, abs=0.05)
+
+
+def test_wet_bulb_is_never_above_dry_bulb() -> None:
+    dry, rh = np.meshgrid(np.linspace(-20.0, 50.0, 71), np.linspace(0.0, 100.0, 51))
+    assert np.all(wet_bulb_temp_c(dry, rh) <= dry)
+
+
+def test_saturated_air_has_full_humidity() -> None:
+    assert relative_humidity_pct(np.array([15.0]), np.array([15.0]))[0] == pytest.approx(100.0)
+
+
+@pytest.mark.parametrize(("height", "reward"), [(0, 50.0), (209_999, 50.0), (210_000, 25.0), (840_000, 3.125)])
+def test_subsidy_by_height(height: int, reward: float) -> None:
+    assert subsidy_btc(height) == reward
+
+
+def test_subsidy_by_date_halves_in_april_2024() -> None:
+    times = pd.to_datetime(["2020-05-12", "2024-04-19", "2024-04-21"]).to_numpy()
+    assert subsidy_btc_at(times).tolist() == [6.25, 6.25, 3.125]
+
+
+def test_negative_height_is_refused() -> None:
+    with pytest.raises(ValueError, match="height is -1"):
+        subsidy_btc(-1)
+
+
+def test_hashprice_of_the_end_of_2023() -> None:
+    # 31 December 2023: 42,265 USD, difficulty 72.0e12, fees about 17 % of the block: the quarter's mean was 81.9 USD/PH/day,
+    # its last days near 90 (blockchain.com statistics).
+    value = hashprice_usd_per_ph_day(np.array([42_265.0]), np.array([72.0e12]), np.array([6.25]), np.array([0.17]))
+    assert value[0] == pytest.approx(89.0, abs=3.0)
+
+
+def test_retarget_keeps_difficulty_after_two_weeks_and_clamps() -> None:
+    two_weeks_s = 14 * 86400.0
+    assert retarget(100.0, two_weeks_s) == 100.0
+    assert retarget(100.0, two_weeks_s / 10.0) == 400.0
+    assert retarget(100.0, two_weeks_s * 10.0) == 25.0

@@ -1,0 +1,54 @@
+from dataclasses import replace
+
+import pytest
+
+from hashgym.sim import models
+from hashgym.sim.errors import BadInputError
+from hashgym.sim.params import ContainerParams, SiteParams, ZoneParams
+from hashgym.sim.power import RealTimeTariff, TimeOfUseTariff
+from tests.conftest import site
+
+pytestmark = pytest.mark.interpreted
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("psu_efficiency", 0.0), ("profiles_mhz", (500.0, 400.0)), ("rated_power_w", -1.0), ("profiles_mhz", (500.0,))],
+)
+def test_machine_out_of_range_is_named(name: str, value: object) -> None:
+    with pytest.raises(BadInputError, match=name):
+        replace(models.machine("s21"), **{name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("boot_power_frac", 1.5), ("trip_temp_c", 60.0), ("boot_s", -1.0), ("fan_min_pu", 1.0)]
+)
+def test_firmware_out_of_range_is_named(name: str, value: float) -> None:
+    with pytest.raises(BadInputError, match=name):
+        replace(models.firmware("slow_tuner"), **{name: value})
+
+
+def test_container_zone_and_site_out_of_range_are_named() -> None:
+    with pytest.raises(BadInputError, match="pad_off_temp_c"):
+        ContainerParams(pad_off_temp_c=40.0)
+    with pytest.raises(BadInputError, match="n_units"):
+        ZoneParams(machine=models.machine("s21"), firmware=models.firmware("slow_tuner"), n_units=0)
+    with pytest.raises(BadInputError, match="zones"):
+        SiteParams(zones=())
+    with pytest.raises(BadInputError, match="altitude_m"):
+        site(altitude_m=9000.0)
+
+
+def test_thin_air_carries_less_heat() -> None:
+    high, low = site(altitude_m=2000.0).zone_record[0], site(altitude_m=0.0).zone_record[0]
+    assert high["air_w_per_k"] < low["air_w_per_k"]
+    assert high["sink_w_per_k"] < low["sink_w_per_k"]
+
+
+def test_tariffs_out_of_range_are_named() -> None:
+    with pytest.raises(BadInputError, match="24 prices"):
+        TimeOfUseTariff(weekday_usd_per_mwh=(1.0,), weekend_usd_per_mwh=(1.0,) * 24)
+    with pytest.raises(BadInputError, match="summer_months"):
+        TimeOfUseTariff(weekday_usd_per_mwh=(1.0,) * 24, weekend_usd_per_mwh=(1.0,) * 24, summer_months=(13,))
+    with pytest.raises(BadInputError, match="adder"):
+        RealTimeTariff(adder_usd_per_mwh=float("nan"))
