@@ -1,0 +1,39 @@
+import numpy as np
+import pytest
+
+from hashgym.agents import cloning, learners
+from hashgym.agents.learners import PpoConfig, SacConfig
+from hashgym.envs import tables
+from hashgym.envs.sb3 import HashrateTuningVecEnv
+from hashgym.envs.scenario import Scenario
+from hashgym.sim.errors import BadInputError
+
+
+def test_a_clone_repeats_its_teacher(small: Scenario) -> None:
+    env = HashrateTuningVecEnv(128, range(128), scenario=small, episode_steps=96)
+    model = learners.build(PpoConfig(n_envs=128, n_steps=32, batch_size=512), env, env.batch.table, 0)
+    column = [entry.name for entry in env.batch.table].index("hour_sin")
+
+    def teacher() -> np.ndarray:
+        return np.where(env.batch.obs[:, [column]] > 0.0, 1, 3)
+
+    scores = cloning.clone(model, env, teacher, 192)
+    assert scores["agreement"] > 0.95
+    obs = env.reset()
+    actions, _ = model.predict(obs, deterministic=True)  # type: ignore[arg-type]
+    assert np.mean(actions == teacher()) > 0.95
+
+
+def test_cloning_needs_discrete_actions(small: Scenario) -> None:
+    env = HashrateTuningVecEnv(2, range(2), scenario=small, action="box")
+    model = learners.build(SacConfig(n_envs=2), env, env.batch.table, 0)
+    with pytest.raises(BadInputError, match="PPO on discrete actions"):
+        cloning.clone(model, env, lambda: np.zeros((2, 1)), 10)  # type: ignore[arg-type]
+
+
+def test_every_joint_action_has_the_same_weight() -> None:
+    import torch
+
+    weights = cloning._balanced(torch.tensor([[0], [3], [3], [3]]))
+    assert weights.tolist() == pytest.approx([2.0, 2 / 3, 2 / 3, 2 / 3])
+    assert len(tables.DISCRETE_OFFSETS) == 5
