@@ -76,13 +76,16 @@ def certify(site: SiteParams, exogenous: Exogenous, steps: range, series: int = 
     freq = np.arange(zone.min_mhz, zone.max_mhz + 0.5 * _GRID_MHZ, _GRID_MHZ)
     rail = np.array([physics.rail_voltage_v(f, m.ref_mhz, m.ref_v, m.slope_v_per_mhz, m.floor_v) for f in freq])
     switching = np.array(
-        [physics.switching_power_w(f, v, m.a_w_per_mhz_v2, m.b_w_per_mhz, m.base_w) for f, v in zip(freq, rail, strict=True)]
+        [
+            physics.switching_power_w(f, v, m.a_w_per_mhz_v2, m.b_w_per_mhz, m.base_w)
+            for f, v in zip(freq, rail, strict=True)
+        ]
     )
     slack_w = float(np.max(np.abs(np.diff(switching, 2)))) / 8.0
     leak_per_v2 = m.leak_w_per_v2 * rail**2
     loss = 1.0 + site.transformer_loss_frac
     paid = (1.0 - site.pool_fee_frac) * (1.0 - site.reject_frac)
-    revenue = np.outer(usd_per_th(hashprice) * CONTROL_STEP_S, zone.n_units * paid * m.ths_per_mhz * freq)
+    revenue = np.outer(hashprice * usd_per_th(1.0) * CONTROL_STEP_S, zone.n_units * paid * m.ths_per_mhz * freq)
 
     fans_low_w = fan_power_w(firmware.fan_min_pu, m.fan_rated_w)
     supply_low_w = fan_power_w(min(1.0, firmware.fan_min_pu / zone.container.supply_flow_frac), zone.supply_fan_rated_w)
@@ -126,7 +129,7 @@ def _coldest_chip_c(site: SiteParams, values: FloatArray) -> tuple[FloatArray, F
     m, firmware, container = zone.machine, zone.firmware, zone.container
     record = site.zone_record[0]
     dry, wet = values[:, 0], values[:, 1]
-    padded = supply_temp_c(dry, wet, container.pad_effectiveness)
+    padded = np.array([supply_temp_c(d, w, container.pad_effectiveness) for d, w in zip(dry, wet, strict=True)])
     low = np.where(dry > container.pad_off_temp_c, padded, dry)
     high = np.where(dry >= container.pad_on_temp_c, padded, dry)
     cold = np.minimum.accumulate(low)
@@ -142,13 +145,19 @@ def _coldest_chip_c(site: SiteParams, values: FloatArray) -> tuple[FloatArray, F
 
     # The fan loop uses the inlet temperature of the last sub-step; how far the inlet can have dropped since is taken off.
     most_w = _board_heat_w(zone.max_mhz, m, firmware.trip_temp_c)
-    recirculation_k = most_w / (float(record["air_w_per_k"]) * container.supply_flow_frac) * (
-        1.0 / min(1.0 - container.leak_frac, container.supply_flow_frac) - 1.0
+    recirculation_k = (
+        most_w
+        / (float(record["air_w_per_k"]) * container.supply_flow_frac)
+        * (1.0 / min(1.0 - container.leak_frac, container.supply_flow_frac) - 1.0)
     )
     drop_k = np.maximum(0.0, np.concatenate([[0.0], high[:-1] - low[1:]])) + recirculation_k
-    drop_k = np.maximum.reduce([np.concatenate([np.full(k, drop_k[0]), drop_k[: len(drop_k) - k]]) for k in range(_YOUNG_STEPS + 1)])
+    drop_k = np.maximum.reduce(
+        [np.concatenate([np.full(k, drop_k[0]), drop_k[: len(drop_k) - k]]) for k in range(_YOUNG_STEPS + 1)]
+    )
     held = firmware.fan_target_temp_c - most_w * zone.chip_k_per_w - drop_k
-    recent = np.minimum.reduce([np.concatenate([np.full(k, low[0]), low[: len(low) - k]]) for k in range(_YOUNG_STEPS + 1)])
+    recent = np.minimum.reduce(
+        [np.concatenate([np.full(k, low[0]), low[: len(low) - k]]) for k in range(_YOUNG_STEPS + 1)]
+    )
     slow = recent + least_w / slowest_w_per_k
     settled = np.minimum(held, slow)
     sink = settled - _TRANSIENT_FRAC * np.maximum(0.0, settled - cold)

@@ -85,7 +85,9 @@ def read_meta(checkpoint: Path) -> dict[str, Any]:
         meta: dict[str, Any] = json.loads((checkpoint / "meta.json").read_text(encoding="utf-8"))
         expected = meta["sha256"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f"{checkpoint / 'meta.json'}: missing or not readable ({error}); use another checkpoint") from error
+        raise CheckpointError(
+            f"{checkpoint / 'meta.json'}: missing or not readable ({error}); use another checkpoint"
+        ) from error
     if meta.get("schema") != SCHEMA:
         raise CheckpointError(f"{checkpoint}: schema is {meta.get('schema')!r}; this version reads {SCHEMA}")
     for name, digest in expected.items():
@@ -93,7 +95,9 @@ def read_meta(checkpoint: Path) -> dict[str, Any]:
         if not path.is_file():
             raise CheckpointError(f"{path}: missing; use another checkpoint")
         if _sha256(path) != digest:
-            raise CheckpointError(f"{path}: truncated or changed (SHA-256 differs from meta.json); use another checkpoint")
+            raise CheckpointError(
+                f"{path}: truncated or changed (SHA-256 differs from meta.json); use another checkpoint"
+            )
     return meta
 
 

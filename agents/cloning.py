@@ -68,14 +68,14 @@ class _Round(NamedTuple):
 
 def _watch(model: PPO, env: VecEnv, teacher: Teacher, n_steps: int, *, is_teacher_acting: bool) -> _Round:
     """Step the environments; returns what was seen, what the teacher would do and what came of it."""
-    obs = env.reset()
-    seen, did = np.empty((n_steps, *obs.shape), np.float32), []  # type: ignore[union-attr]
+    obs: Any = env.reset()
+    seen, did = np.empty((n_steps, *obs.shape), np.float32), []
     rewards, ends = np.empty((n_steps, env.num_envs)), np.empty((n_steps, env.num_envs), np.bool_)
     for step in range(n_steps):
         seen[step] = obs
         wanted = teacher()
         did.append(wanted.copy())
-        action = wanted if is_teacher_acting else model.predict(obs, deterministic=True)[0]  # type: ignore[arg-type]
+        action = wanted if is_teacher_acting else model.predict(obs, deterministic=True)[0]
         obs, rewards[step], ends[step], _ = env.step(action)
     returns, running = np.empty_like(rewards), np.zeros(env.num_envs)
     following = np.zeros(env.num_envs, np.int64)

@@ -36,7 +36,7 @@ class StepValues:
         """
         zone = site.zones[0]
         price, hashprice = exogenous.values[series, :, 2], exogenous.values[series, :, 3]
-        revenue = np.outer(usd_per_th(hashprice), profiles["paid_ths"])
+        revenue = np.outer(hashprice * usd_per_th(1.0), profiles["paid_ths"])
         energy = np.outer(price, profiles["meter_w"]) * _STEP_MWH_PER_W
         lost_s = zone.firmware.restart_s + 0.5 * zone.firmware.ramp_s / len(profiles)
         boot_w = zone.firmware.boot_power_frac * profiles["meter_w"].mean()

@@ -1,1 +1,1 @@
-""""""
+"""Hydra configurations: the folders are the groups, the files beside them the commands."""

@@ -65,7 +65,9 @@ class Batch:
     def __init__(self, config: EnvConfig, n_envs: int = 1) -> None:
         """Build the arrays; no episode has begun yet."""
         self.config = config
-        self.scenario = config.scenario if isinstance(config.scenario, Scenario) else load(config.scenario, config.history)
+        self.scenario = (
+            config.scenario if isinstance(config.scenario, Scenario) else load(config.scenario, config.history)
+        )
         self.site = self.scenario.site
         self.n_envs = n_envs
         self.n_zones = len(self.site.zones)
@@ -100,7 +102,9 @@ class Batch:
         first = max(first, exogenous_module.WARM_UP_STEPS)
         last_start = min(last - steps, self.exogenous.n_steps - steps - 1)
         if last_start < first:
-            raise BadInputError(f"split {config.split!r} of {self.scenario.name!r} is shorter than {steps} steps and two days")
+            raise BadInputError(
+                f"split {config.split!r} of {self.scenario.name!r} is shorter than {steps} steps and two days"
+            )
         thresholds = {cost.name: config.limits.get(cost.name, cost.threshold) for cost in tables.COSTS}
         values = {
             "action_kind": ACTIONS[config.action],
@@ -131,7 +135,7 @@ class Batch:
         """First and last step at which an episode may start."""
         return int(self._env["first_start"][0]), int(self._env["last_start"][0])
 
-    def observation_space(self) -> spaces.Box:
+    def observation_space(self) -> Any:
         """Return the space of one observation."""
         return spaces.Box(self.low, self.high, dtype=np.float32)
 
@@ -202,6 +206,11 @@ class Batch:
                 raise BadInputError(f"saved state {name!r} has shape {saved[name].shape}; this batch has {array.shape}")
             array[...] = saved[name]
         self.observe()
+
+
+def draw_seeds(run_seed: int, role: int, n_envs: int) -> npt.NDArray[np.uint64]:
+    """Return the seeds of a run's environments, (n_envs,): unrelated between runs and between roles in a run."""
+    return np.random.SeedSequence([run_seed, role]).generate_state(n_envs, np.uint64).astype(np.uint64)
 
 
 def fresh_seed() -> int:

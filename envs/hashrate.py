@@ -1,6 +1,6 @@
 """`hashgym/HashrateTuning-v0`: how hard the machines of a site run, every five minutes."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -53,7 +53,7 @@ class HashrateTuningEnv(gym.Env[ObsType, npt.NDArray[Any]]):
     * v0: first version
     """
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": []}
+    metadata = {"render_modes": []}  # noqa: RUF012 (as Gymnasium has it)
 
     def __init__(self, render_mode: str | None = None, **options: Any) -> None:
         """Build the environment; `options` are those of `EnvConfig`."""
@@ -66,7 +66,9 @@ class HashrateTuningEnv(gym.Env[ObsType, npt.NDArray[Any]]):
         self.action_space = self.batch.action_space()
         self._is_seeded = False
 
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[ObsType, dict[str, Any]]:
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[ObsType, dict[str, Any]]:
         """Begin an episode; the same seed gives the same trajectory, whatever came before."""
         super().reset(seed=seed)
         if seed is not None or not self._is_seeded:
@@ -118,10 +120,12 @@ class HashrateTuningVectorEnv(gym.vector.VectorEnv[ObsType, npt.NDArray[Any], np
             self.batch.seed(np.uint64(seed) + np.arange(self.num_envs, dtype=np.uint64))
         elif seed is not None:
             if len(seed) != self.num_envs:
-                raise ValueError(f"seed has {len(seed)} entries; it must have one for each of {self.num_envs} environments")
+                raise ValueError(
+                    f"seed has {len(seed)} entries; it must have one for each of {self.num_envs} environments"
+                )
             self.batch.seed([fresh_seed() if entry is None else entry for entry in seed])
         elif not self._is_seeded:
-            self.batch.seed(np.random.SeedSequence().generate_state(self.num_envs, np.uint64))
+            self.batch.seed([fresh_seed() for _ in range(self.num_envs)])
         self._is_seeded = True
         self.batch.reset(starts=_starts(self.batch, options))
         return self.batch.obs.copy(), {}

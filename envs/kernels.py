@@ -237,7 +237,13 @@ def transition_range(
 
 @kernel
 def reset_one(
-    i: int, start: int, env: np.void, fresh: np.ndarray, exogenous: np.ndarray, zone_state: np.ndarray, site_state: np.ndarray
+    i: int,
+    start: int,
+    env: np.void,
+    fresh: np.ndarray,
+    exogenous: np.ndarray,
+    zone_state: np.ndarray,
+    site_state: np.ndarray,
 ) -> None:
     """Begin the next episode of environment `i`; a start below 0 is drawn from the episode's key."""
     place = site_state[i]

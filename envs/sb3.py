@@ -24,7 +24,9 @@ class HashrateTuningVecEnv(VecEnv):
     i-th entry of `seeds`.
     """
 
-    def __init__(self, num_envs: int, seeds: Sequence[int] | npt.NDArray[np.uint64], *, full_info: bool = False, **options: Any) -> None:
+    def __init__(
+        self, num_envs: int, seeds: Sequence[int] | npt.NDArray[np.uint64], *, full_info: bool = False, **options: Any
+    ) -> None:
         """Build the environments; `options` are those of `EnvConfig`.
 
         Raises:
@@ -116,10 +118,14 @@ class HashrateTuningVecEnv(VecEnv):
         """Refuse: the environments share one batch, so none can differ from the others."""
         raise NotImplementedError(f"{attr_name!r} cannot be set for single environments of a shared batch")
 
-    def env_method(self, method_name: str, *method_args: Any, indices: VecEnvIndices = None, **method_kwargs: Any) -> list[Any]:
+    def env_method(
+        self, method_name: str, *method_args: Any, indices: VecEnvIndices = None, **method_kwargs: Any
+    ) -> list[Any]:
         """Refuse: there are no single environments whose method could be called."""
         raise NotImplementedError(f"{method_name!r} cannot be called on single environments of a shared batch")
 
-    def env_is_wrapped(self, wrapper_class: type[gym.Wrapper[Any, Any, Any, Any]], indices: VecEnvIndices = None) -> list[bool]:
+    def env_is_wrapped(
+        self, wrapper_class: type[gym.Wrapper[Any, Any, Any, Any]], indices: VecEnvIndices = None
+    ) -> list[bool]:
         """Return False for each index: the batch keeps its own episode statistics."""
         return [False] * len(list(self._get_indices(indices)))

@@ -84,7 +84,9 @@ def from_mapping(mapping: Mapping[str, Any], history: str | None = None) -> Scen
     canonical = json.dumps({**mapping, "history": history or mapping["history"]}, sort_keys=True, default=str)
     steps = float(mapping["episode_days"]) * SECONDS_PER_DAY / CONTROL_STEP_S
     if not (steps >= 1.0 and steps == int(steps)):
-        raise BadInputError(f"scenario.episode_days is {mapping['episode_days']!r}; it must be whole steps of 5 minutes")
+        raise BadInputError(
+            f"scenario.episode_days is {mapping['episode_days']!r}; it must be whole steps of 5 minutes"
+        )
     splits = {str(key): (str(span[0]), str(span[1])) for key, span in mapping["splits"].items()}
     scenario = Scenario(
         name=str(mapping["name"]),

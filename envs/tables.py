@@ -48,7 +48,9 @@ SITE_CHANNELS: Final = (
     _price("price_known_usd_per_mwh", "last published price of energy, tariff included"),
     _price("price_mean_1h_usd_per_mwh", "mean of the known price over the last hour"),
     _price("price_mean_24h_usd_per_mwh", "mean of the known price over the last day"),
-    Observed("hashprice_usd_per_ph_day", "USD/(PH/s)/day", 0.0, 500.0, "market", "expected revenue of hashing", "asinh", 50.0),
+    Observed(
+        "hashprice_usd_per_ph_day", "USD/(PH/s)/day", 0.0, 500.0, "market", "expected revenue of hashing", "asinh", 50.0
+    ),
     Observed("outdoor_temp_c", "°C", -40.0, 55.0, "weather", "dry-bulb temperature"),
     Observed("wet_bulb_temp_c", "°C", -40.0, 40.0, "weather", "wet-bulb temperature"),
     Observed("hour_sin", "1", -1.0, 1.0, "calendar", "sine of the local hour of day"),
@@ -94,7 +96,14 @@ def observation_table(n_zones: int, forecast: str) -> tuple[Observed, ...]:
     forecasts = () if forecast == "none" else FORECAST_OBSERVATIONS
     zones = tuple(
         Observed(
-            f"zone{z}_{entry.name}", entry.unit, entry.low, entry.high, entry.group, entry.meaning, entry.scale, entry.unit_size
+            f"zone{z}_{entry.name}",
+            entry.unit,
+            entry.low,
+            entry.high,
+            entry.group,
+            entry.meaning,
+            entry.scale,
+            entry.unit_size,
         )
         for z in range(n_zones)
         for entry in ZONE_OBSERVATIONS

@@ -1,1 +1,1 @@
-""""""
+"""Thin mains behind the `hashgym` command."""

@@ -7,20 +7,21 @@ import os
 import platform
 import sys
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 import gymnasium as gym
+import hashgym.envs  # noqa: F401  (registers the ids)
 import numpy as np
 import psutil
-from stable_baselines3.common.callbacks import BaseCallback
-
-import hashgym.envs  # noqa: F401  (registers the ids)
 from hashgym.agents import learners
 from hashgym.agents.learners import PpoConfig
+from hashgym.envs.core import draw_seeds
 from hashgym.envs.sb3 import HashrateTuningVecEnv
 from hashgym.experiments.files import write_json
+from stable_baselines3.common.callbacks import BaseCallback
 
 log = logging.getLogger(__name__)
 
@@ -127,7 +128,9 @@ def _envpool_pendulum() -> Callable[[], float] | None:
     import envpool
 
     n = BATCHES[-1]
-    pool = envpool.make_gymnasium("Pendulum-v1", num_envs=n)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # its spaces are float64, of which Gymnasium warns
+        pool = envpool.make_gymnasium("Pendulum-v1", num_envs=n)
     pool.reset()
     rng = np.random.default_rng(0)
     actions = [rng.uniform(-2.0, 2.0, (n, 1)).astype(np.float32) for _ in range(16)]
@@ -163,8 +166,7 @@ class _RolloutClock(BaseCallback):
 def _ppo() -> tuple[float, float]:
     """Return steps per second of PPO's rollouts alone and of rollouts and updates together, 64-64 network."""
     config = PpoConfig(n_envs=1024, n_steps=64, batch_size=16_384, n_epochs=4)
-    seeds = np.random.SeedSequence([0, 0]).generate_state(config.n_envs, np.uint64)
-    env = HashrateTuningVecEnv(config.n_envs, seeds)
+    env = HashrateTuningVecEnv(config.n_envs, draw_seeds(0, 0, config.n_envs))
     model = learners.build(config, env, env.batch.table, 0)
     model.learn(config.n_envs * config.n_steps)
     clock = _RolloutClock()

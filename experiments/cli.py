@@ -12,7 +12,10 @@ from hashgym.sim.errors import HashGymError
 
 COMMANDS: Final = {
     "train": ("hashgym.experiments.train", "train a policy; takes Hydra overrides and -m for sweeps"),
-    "evaluate": ("hashgym.experiments.evaluate", "run rules, bound and trained policies on held-out months; Hydra overrides"),
+    "evaluate": (
+        "hashgym.experiments.evaluate",
+        "run rules, bound and trained policies on held-out months; Hydra overrides",
+    ),
     "data": ("hashgym.experiments.data", "make a synthetic history, import real files, describe a history"),
     "bench": ("hashgym.experiments.bench", "measure steps per second beside Gymnasium's Pendulum and EnvPool's"),
     "demo": ("hashgym.experiments.demo", "history, training, evaluation and report in one go"),

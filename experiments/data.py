@@ -28,8 +28,12 @@ def main(args: list[str]) -> int:
 def describe(history: History) -> str:
     """Return what a history holds, one line a column."""
     frame = history.frame.assign(hashprice_usd_per_ph_day=hashprice(history))
-    lines = [f"{history.kind} history {history.hash}, {history.start:%Y-%m-%d}…{history.end:%Y-%m-%d}, {len(frame)} steps of 5 min"]
-    lines.append(f"price known {history.publication.replace('_', ' ')} of {history.price_interval_s} s, {history.timezone}")
+    lines = [
+        f"{history.kind} history {history.hash}, {history.start:%Y-%m-%d}…{history.end:%Y-%m-%d}, {len(frame)} steps of 5 min"
+    ]
+    lines.append(
+        f"price known {history.publication.replace('_', ' ')} of {history.price_interval_s} s, {history.timezone}"
+    )
     lines.append(f"{'column':30s} {'mean':>14s} {'5 %':>14s} {'median':>14s} {'95 %':>14s} {'largest':>14s}")
     for name, column in frame.items():
         low, middle, high = column.quantile([0.05, 0.5, 0.95])
@@ -48,7 +52,9 @@ def _parser() -> argparse.ArgumentParser:
     make.add_argument("--seed", type=int, default=0, help="seed of every draw (default: 0)")
     make.add_argument("--out", type=Path, required=True, help="folder of the new history")
     read = sub.add_parser("import", help="build a history from real files")
-    read.add_argument("--mapping", type=Path, required=True, help="YAML that says which file and column holds what; docs/history.md")
+    read.add_argument(
+        "--mapping", type=Path, required=True, help="YAML that says which file and column holds what; docs/history.md"
+    )
     read.add_argument("--out", type=Path, required=True, help="folder of the new history")
     show = sub.add_parser("show", help="describe a history")
     show.add_argument("folder", type=Path, help="folder of the history")

@@ -8,11 +8,10 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import pandas as pd
-
 from hashgym.envs import scenario as scenarios
 from hashgym.envs import tables
 from hashgym.envs.core import Batch, EnvConfig
@@ -42,7 +41,7 @@ def _demo(config: dict[str, Any], run_dir: Path) -> None:
 
     options = replace(training.env_config(config, "test"), reward="profit")
     tuning = evaluation.tune(options, config["seed"])
-    policies = [*evaluation.yardsticks(options, tuning), result.policy]
+    policies: list[evaluation.Policy] = [*evaluation.yardsticks(options, tuning), result.policy]
     watched = {policy.name: _Watch(policy.name) for policy in policies}
     traces = [evaluation.run(policy, options, config["seed"], watched[policy.name]) for policy in policies]
     bound = evaluation.bound_trace(options)
@@ -59,7 +58,9 @@ def _demo(config: dict[str, Any], run_dir: Path) -> None:
     summary["seconds"] = time.perf_counter() - began
     write_text(out / "report.html", text)
     write_json(out / "summary.json", summary)
-    sys.stdout.write(f"\n{policy_table(summary)}\n\n{out / 'report.html'} and {out / 'summary.json'}, {summary['seconds']:.0f} s\n")
+    sys.stdout.write(
+        f"\n{policy_table(summary)}\n\n{out / 'report.html'} and {out / 'summary.json'}, {summary['seconds']:.0f} s\n"
+    )
 
 
 @dataclass
@@ -71,7 +72,7 @@ class _Watch:
     profit_usd: list[np.ndarray] = field(default_factory=list)
     energy_kwh: list[np.ndarray] = field(default_factory=list)
 
-    def __call__(self, step: int, batch: Batch, _: Any) -> None:
+    def __call__(self, _: int, batch: Batch) -> None:
         flows = batch.site_flow
         self.hot_c.append(flows["max_chip_temp_c"].copy())
         self.profit_usd.append(flows["profit_usd"].copy())
@@ -118,7 +119,10 @@ def _report(
     if not isinstance(scenario, scenarios.Scenario):
         raise TypeError("the demo builds its scenario before the report")
     week, episode = _week(options, watched, name)
-    best = max(summary["policies"].items(), key=lambda item: item[1]["net_profit_usd_per_day"]["mean"] * (not item[0].startswith("foresight")))[0]
+    best = max(
+        summary["policies"].items(),
+        key=lambda item: item[1]["net_profit_usd_per_day"]["mean"] * (not item[0].startswith("foresight")),
+    )[0]
     first, last = scenario.splits["test"]
     lead = (
         f"Scenario {scenario.name} on {scenario.history.kind} history {scenario.history.hash}; "
@@ -163,5 +167,7 @@ def _report(
 
 def summary_table_and_plot(summary: dict[str, Any]) -> str:
     """Return the policies as a table and a plot, as HTML."""
-    plot = report.figure_block(lambda: report.draw_profit(summary), "Mean net profit a day with 95 % interval over episodes.")
+    plot = report.figure_block(
+        lambda: report.draw_profit(summary), "Mean net profit a day with 95 % interval over episodes."
+    )
     return report.summary_table(summary) + plot

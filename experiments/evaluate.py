@@ -35,7 +35,7 @@ def _evaluate(config: dict[str, Any], _: Path) -> None:
 def evaluate(options: Any, learned: list[training.LearnedPolicy], seed: int) -> dict[str, Any]:
     """Return the summary of rules, plan, bound and trained policies over a split."""
     tuning = evaluation.tune(options, seed)
-    policies = evaluation.yardsticks(options, tuning) + learned
+    policies: list[evaluation.Policy] = [*evaluation.yardsticks(options, tuning), *learned]
     traces = [evaluation.run(policy, options, seed) for policy in policies]
     n_zones = len(options.scenario.site.zones)
     bound = evaluation.bound_trace(options) if n_zones == 1 else None
@@ -54,7 +54,9 @@ def _load(run_dir: Path, scenario: Any, config: dict[str, Any]) -> training.Lear
         raise BadInputError(f"runs: {run_dir} has no config.json; name the folder of a training run")
     trained = json.loads(path.read_text(encoding="utf-8"))
     if trained["scenario"]["site"] != config["scenario"]["site"]:
-        raise BadInputError(f"runs: {run_dir} was trained on scenario {trained['scenario']['name']!r}, this is {scenario.name!r}")
+        raise BadInputError(
+            f"runs: {run_dir} was trained on scenario {trained['scenario']['name']!r}, this is {scenario.name!r}"
+        )
     if trained["env"]["forecast"] != config["env"]["forecast"]:
         raise BadInputError(f"runs: {run_dir} was trained with env.forecast={trained['env']['forecast']}; set the same")
     policy = training.load_policy(run_dir, trained)

@@ -6,12 +6,11 @@ from typing import Any, Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
-
 from hashgym.agents.bound import certify
 from hashgym.agents.foresight import Foresight
 from hashgym.agents.rules import PARAMETER_FREE, Hysteresis, Menu, Rule, Tuning, View, is_asleep, tune_hysteresis
 from hashgym.envs import tables
-from hashgym.envs.core import Batch, EnvConfig
+from hashgym.envs.core import Batch, EnvConfig, draw_seeds
 from hashgym.sim.exogenous import STEPS_PER_DAY, WARM_UP_STEPS
 
 FloatArray = npt.NDArray[np.float64]
@@ -20,12 +19,21 @@ Act = Callable[[Batch], npt.NDArray[Any]]
 BOOTSTRAP_SAMPLES: Final = 10_000
 CONFIDENCE: Final = 0.95
 
+TUNING_ROLE: Final = 1
+EVALUATION_ROLE: Final = 2
+"""Roles of the environments in SeedSequence([run seed, role]); training has 0."""
+
 
 class Policy(Protocol):
     """A named policy: the action form that it needs, and what it does with a batch."""
 
-    name: str
-    action: str
+    @property
+    def name(self) -> str:
+        """Name in tables and results."""
+
+    @property
+    def action(self) -> str:
+        """Form of action, as `EnvConfig.action` has it."""
 
     def act(self, batch: Batch) -> npt.NDArray[Any]:
         """Return the actions, (n_envs, n_zones)."""
@@ -88,8 +96,8 @@ def episode_starts(config: EnvConfig, batch: Batch) -> npt.NDArray[np.int64]:
     return np.arange(first, min(last, batch.exogenous.n_steps - 1) - batch.episode_steps + 1, batch.episode_steps)
 
 
-Watcher = Callable[[int, Batch, FloatArray], None]
-"""Called after each step with its number, the batch and the observations that the policy acted on."""
+Watcher = Callable[[int, Batch], None]
+"""Called after each step with its number and the batch."""
 
 
 def run(policy: Policy, config: EnvConfig, seed: int, watch: Watcher | None = None) -> Trace:
@@ -97,7 +105,7 @@ def run(policy: Policy, config: EnvConfig, seed: int, watch: Watcher | None = No
     probe = Batch(replace(config, action=policy.action))
     starts = episode_starts(config, probe)
     batch = Batch(replace(config, action=policy.action), len(starts))
-    batch.seed(np.random.SeedSequence([seed, len(starts)]).generate_state(len(starts), np.uint64))
+    batch.seed(draw_seeds(seed, EVALUATION_ROLE, len(starts)))
     batch.reset(starts=starts)
     sums = np.zeros((len(starts), len(tables.INFO_KEYS)))
     costs = np.zeros((len(starts), len(tables.COSTS)))
@@ -109,11 +117,15 @@ def run(policy: Policy, config: EnvConfig, seed: int, watch: Watcher | None = No
         costs += batch.costs
         np.maximum(hottest, batch.flow_table[:, hot_column], out=hottest)
         if watch is not None:
-            watch(step, batch, batch.obs)
+            watch(step, batch)
     columns = {key: sums[:, k] for k, key in enumerate(tables.INFO_KEYS)}
     names = ("profit_usd", "revenue_usd", "energy_kwh", "starts", "trips")
     return Trace(
-        policy.name, **{name: columns[name] for name in names}, max_chip_temp_c=hottest, costs=costs, n_steps=batch.episode_steps
+        policy.name,
+        **{name: columns[name] for name in names},
+        max_chip_temp_c=hottest,
+        costs=costs,
+        n_steps=batch.episode_steps,
     )
 
 
@@ -126,7 +138,7 @@ def tune(config: EnvConfig, seed: int) -> Tuning:
     def evaluate(points: list[tuple[float, float]]) -> FloatArray:
         off, on = (np.repeat(np.array(values), len(starts)) for values in zip(*points, strict=True))
         batch = Batch(train, len(off))
-        batch.seed(np.tile(np.random.SeedSequence([seed, 1]).generate_state(len(starts), np.uint64), len(points)))
+        batch.seed(np.tile(draw_seeds(seed, TUNING_ROLE, len(starts)), len(points)))
         batch.reset(starts=np.tile(starts, len(points)))
         policy, profit = rule_policy(Hysteresis(menu, off, on)), np.zeros(len(off))
         for _ in range(batch.episode_steps):

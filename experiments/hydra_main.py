@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import hydra
+from hashgym.sim.errors import HashGymError
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
-
-from hashgym.sim.errors import HashGymError
 
 Task = Callable[[dict[str, Any], Path], Any]
 
@@ -43,4 +42,3 @@ def run(config_name: str, task: Task, args: list[str]) -> int:
     if failed:
         raise failed[0]
     return 0
-

@@ -13,10 +13,9 @@ mpl.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from hashgym.envs import tables
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-
-from hashgym.envs import tables
 
 BLUE: Final = "#1f6feb"
 ORANGE: Final = "#d9822b"
@@ -65,7 +64,11 @@ def summary_table(summary: dict[str, Any]) -> str:
     entries = sorted(summary["policies"].items(), key=lambda item: -item[1]["net_profit_usd_per_day"]["mean"])
     rows = []
     for rank, (name, entry) in enumerate(entries):
-        cells = [*_cells(name, entry), f"{entry['starts_per_week']:.2f}", f"{100.0 * entry['costs']['chip_over_temp']:.2f}"]
+        cells = [
+            *_cells(name, entry),
+            f"{entry['starts_per_week']:.2f}",
+            f"{100.0 * entry['costs']['chip_over_temp']:.2f}",
+        ]
         rows.append(_row([*cells, f"{entry['trips']:.0f}"], "best" if rank == 0 else ""))
     if "bound" in summary:
         rows.append(_row([*_cells("bound (perfect foresight)", summary["bound"]), "", "", ""], "bound"))
@@ -99,7 +102,15 @@ def draw_profit(summary: dict[str, Any]) -> Figure:
     figure = plt.figure(figsize=(9, 0.45 * len(entries) + 1))
     axis = _axes(figure, 1, [1.0])[0]
     for row, (name, value) in enumerate(entries):
-        color = GREY if name == "bound" else BLUE if name.startswith(("ppo", "sac")) else ORANGE if name.startswith("foresight") else "#9aa4b2"
+        color = (
+            GREY
+            if name == "bound"
+            else BLUE
+            if name.startswith(("ppo", "sac"))
+            else ORANGE
+            if name.startswith("foresight")
+            else "#9aa4b2"
+        )
         axis.barh(row, value["mean"], color=color, height=0.62)
         axis.plot([value["lo"], value["hi"]], [row, row], color="#1f2328", lw=1.4)
     axis.set_yticks(range(len(entries)), [name for name, _ in entries])
@@ -110,23 +121,38 @@ def draw_profit(summary: dict[str, Any]) -> Figure:
     return figure
 
 
-def draw_learning(curve: list[dict[str, float]], rule_usd: float | None) -> Figure:
-    """Draw profit over training steps: on the training months as it explores, and on the validation months."""
-    figure = plt.figure(figsize=(9, 3.6))
-    axis = _axes(figure, 1, [1.0])[0]
+def draw_learning(curve: list[dict[str, float]], rule_usd: float) -> Figure:
+    """Draw the learning curve: profit while exploring the training months, and on the validation months beside the rule."""
+    figure = plt.figure(figsize=(9, 4.6))
+    exploring, checked = _axes(figure, 2, [1.0, 1.0])
     steps = [row["step"] / 1e6 for row in curve]
-    axis.plot(steps, [row["train/profit_usd_per_day"] for row in curve], color="#9aa4b2", lw=1.2, label="training months, exploring")
-    checked = [row for row in curve if "validation/profit_usd_per_day" in row]
-    axis.plot(
-        [row["step"] / 1e6 for row in checked], [row["validation/profit_usd_per_day"] for row in checked],
+    exploring.plot(
+        steps,
+        [row["train/profit_usd_per_day"] for row in curve],
+        color="#57606a",
+        lw=1.2,
+        label="training months, exploring",
+    )
+    rows = [row for row in curve if "validation/profit_usd_per_day" in row]
+    checked.plot(
+        [row["step"] / 1e6 for row in rows], [row["validation/profit_usd_per_day"] for row in rows],
         color=BLUE, marker="o", lw=2, label="validation months",
     )  # fmt: skip
-    if rule_usd is not None:
-        axis.axhline(rule_usd, color=ORANGE, ls="--", label="tuned hysteresis, validation months")
-    axis.set_xlabel("million environment steps")
-    axis.set_ylabel("net profit, USD a day")
-    axis.legend(frameon=False)
+    checked.axhline(rule_usd, color=ORANGE, ls="--", label="tuned hysteresis, validation months")
+    checked.set_xlabel("million environment steps")
+    for axis in (exploring, checked):
+        axis.set_ylabel("USD a day")
+        _legend(axis)
+    figure.align_ylabels()
+    figure.tight_layout()
     return figure
+
+
+def _legend(axis: Axes) -> None:
+    """Put the legend above the axes, where no line passes."""
+    axis.legend(
+        frameon=False, ncols=4, loc="lower left", bbox_to_anchor=(0.0, 0.98), borderaxespad=0.2, fontsize="small"
+    )
 
 
 def draw_week(week: pd.DataFrame) -> Figure:
@@ -140,10 +166,18 @@ def draw_week(week: pd.DataFrame) -> Figure:
     price, power, heat, money = _axes(figure, 4, [1.3, 1.0, 1.0, 1.0])
     times = week.index
     price.step(times, week["price_usd_per_mwh"], where="post", color=ORANGE, lw=1.1, label="price paid")
-    price.step(times, week["break_even_usd_per_mwh"], where="post", color="#1f2328", lw=1.1, ls="--", label="break-even of the best profile")
+    price.step(
+        times,
+        week["break_even_usd_per_mwh"],
+        where="post",
+        color="#1f2328",
+        lw=1.1,
+        ls="--",
+        label="break-even of the best profile",
+    )
     price.set_yscale("symlog", linthresh=100.0)
     price.set_ylabel("USD/MWh")
-    price.legend(frameon=False, ncols=2, loc="upper left")
+    _legend(price)
     power.fill_between(times, week["power_kw"], step="post", color=BLUE, alpha=0.35, lw=0)
     power.step(times, week["power_kw"], where="post", color=BLUE, lw=1.0)
     power.set_ylabel("power, kW")
@@ -152,12 +186,13 @@ def draw_week(week: pd.DataFrame) -> Figure:
     heat.plot(times, week["outdoor_temp_c"], color=GREY, lw=1.1, label="outdoor")
     heat.axhline(tables.COSTS[0].threshold, color=RED, ls=":", lw=1.0)
     heat.set_ylabel("°C")
-    heat.legend(frameon=False, ncols=2, loc="lower left")
+    _legend(heat)
     money.plot(times, week["profit_usd"].cumsum(), color=BLUE, lw=1.6, label="policy")
     money.plot(times, week["always_on_usd"].cumsum(), color=GREY, lw=1.6, label="always on")
     money.set_ylabel("profit so far, USD")
-    money.legend(frameon=False, ncols=2, loc="upper left")
+    _legend(money)
     figure.align_ylabels()
+    figure.tight_layout()
     return figure
 
 
@@ -168,7 +203,7 @@ def draw_temperatures(by_policy: dict[str, np.ndarray], limit_c: float) -> Figur
     colors = [BLUE, ORANGE, GREEN, GREY]
     edges = np.arange(20.0, 92.0, 0.5)
     for color, (name, temps_c) in zip(colors, by_policy.items(), strict=False):
-        axis.hist(temps_c, bins=edges, histtype="step", color=color, lw=1.6, label=name, density=True)
+        axis.hist(temps_c, bins=edges.tolist(), histtype="step", color=color, lw=1.6, label=name, density=True)
     axis.axvline(limit_c, color=RED, ls=":", lw=1.4, label=f"limit {limit_c:g} °C")
     axis.set_yscale("log")
     axis.set_xlabel("hottest chip in a step, °C")

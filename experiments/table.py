@@ -2,7 +2,16 @@
 
 from typing import Any
 
-_HEADER = ("policy", "net profit $/day", "95 % interval", "gain over always_on %", "95 % interval", "starts/week", "over 80 °C", "trips")
+_HEADER = (
+    "policy",
+    "net profit $/day",
+    "95 % interval",
+    "gain over always_on %",
+    "95 % interval",
+    "starts/week",
+    "over 80 °C",
+    "trips",
+)
 
 
 def policy_table(summary: dict[str, Any]) -> str:
@@ -12,7 +21,12 @@ def policy_table(summary: dict[str, Any]) -> str:
     if "bound" in summary:
         rows.append(_row("bound", summary["bound"]))
     widths = [max(len(row[k]) for row in (_HEADER, *rows)) for k in range(len(_HEADER))]
-    lines = ["  ".join(cell.ljust(w) if k == 0 else cell.rjust(w) for k, (cell, w) in enumerate(zip(row, widths, strict=True))) for row in (_HEADER, *rows)]
+    lines = [
+        "  ".join(
+            cell.ljust(w) if k == 0 else cell.rjust(w) for k, (cell, w) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in (_HEADER, *rows)
+    ]
     about = f"{summary['episodes']} episodes of {summary['episode_days']:g} days, {summary['history']['kind']} history {summary['history']['hash']}"
     return "\n".join([about, "", lines[0], "-" * len(lines[0]), *lines[1:]])
 

@@ -57,17 +57,18 @@ class MlflowTracker:
         if run_id is None:
             found = self._client.get_experiment_by_name(experiment)
             experiment_id = found.experiment_id if found else self._client.create_experiment(experiment)
-            run_id = self._client.create_run(experiment_id, run_name=name).info.run_id
+            self._id = self._client.create_run(experiment_id, run_name=name).info.run_id
         else:
+            self._id = run_id
             self._client.update_run(run_id, status="RUNNING")
-        self.run_id: str | None = run_id
+        self.run_id: str | None = self._id
 
     def begin(self, params: Mapping[str, Any], tags: Mapping[str, str]) -> None:
         """Log parameters and tags of a new run."""
         from mlflow.entities import Param, RunTag
 
         entries = [Param(key, str(value)[:500]) for key, value in params.items()]
-        self._client.log_batch(self.run_id, params=entries, tags=[RunTag(key, value) for key, value in tags.items()])
+        self._client.log_batch(self._id, params=entries, tags=[RunTag(key, value) for key, value in tags.items()])
 
     def metrics(self, values: Mapping[str, float], step: int) -> None:
         """Log numbers of a step in one call."""
@@ -76,15 +77,15 @@ class MlflowTracker:
         from mlflow.entities import Metric
 
         now_ms = int(time.time() * 1000)
-        self._client.log_batch(self.run_id, metrics=[Metric(key, value, now_ms, step) for key, value in values.items()])
+        self._client.log_batch(self._id, metrics=[Metric(key, value, now_ms, step) for key, value in values.items()])
 
     def artifact(self, path: Path) -> None:
         """Log a file."""
-        self._client.log_artifact(self.run_id, str(path))
+        self._client.log_artifact(self._id, str(path))
 
     def close(self, status: str) -> None:
         """End the run as FINISHED, FAILED or KILLED."""
-        self._client.set_terminated(self.run_id, status)
+        self._client.set_terminated(self._id, status)
 
 
 def open_tracker(

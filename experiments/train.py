@@ -24,6 +24,8 @@ def _train(config: dict[str, Any], run_dir: Path) -> float:
             raise BadInputError(f"resume: {run_dir} has no config.json; name the folder of a training run")
         config = json.loads((run_dir / "config.json").read_text(encoding="utf-8"))
     result = training.train(config, run_dir)
-    log.info("trained %s in %.0f s; weights %s; in %s", config["agent"]["name"], result.seconds, result.weights_hash, run_dir)
+    log.info(
+        "trained %s in %.0f s; weights %s; in %s", config["agent"]["name"], result.seconds, result.weights_hash, run_dir
+    )
     validated = [row["validation/profit_usd_per_day"] for row in result.curve if "validation/profit_usd_per_day" in row]
     return validated[-1] if validated else float("nan")

@@ -10,25 +10,24 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-from hydra.utils import instantiate
-from stable_baselines3 import PPO
-from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.logger import Logger
-from tqdm import tqdm
-
 from hashgym.agents import checkpoint, cloning, learners
 from hashgym.agents.learners import LearnerConfig
 from hashgym.agents.rules import Hysteresis, Menu
 from hashgym.envs import scenario as scenarios
 from hashgym.envs import tables
-from hashgym.envs.core import Batch, EnvConfig
+from hashgym.envs.core import Batch, EnvConfig, draw_seeds
 from hashgym.envs.sb3 import HashrateTuningVecEnv
 from hashgym.experiments import evaluation
 from hashgym.experiments.files import write_json, write_text
 from hashgym.experiments.tracking import Tracker, flatten, open_tracker, provenance
 from hashgym.sim.errors import BadInputError, CheckpointError
 from hashgym.sim.exogenous import STEPS_PER_DAY
+from hydra.utils import instantiate
+from stable_baselines3 import PPO
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import Logger
+from tqdm import tqdm
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +84,7 @@ def train(config: dict[str, Any], run_dir: Path) -> Result:
     learners.set_threads(config["threads"])
     agent: LearnerConfig = instantiate(config["agent"], _convert_="object")
     options = env_config(config, "train")
-    seeds = np.random.SeedSequence([config["seed"], TRAIN_ROLE]).generate_state(agent.n_envs, np.uint64)
+    seeds = draw_seeds(config["seed"], TRAIN_ROLE, agent.n_envs)
     env = HashrateTuningVecEnv(agent.n_envs, seeds, **{f.name: getattr(options, f.name) for f in fields(EnvConfig)})
     model = learners.build(agent, env, env.batch.table, config["seed"])
     model.set_logger(Logger(folder=None, output_formats=[]))
@@ -95,6 +94,8 @@ def train(config: dict[str, Any], run_dir: Path) -> Result:
     if newest is not None:
         env_state, extra = checkpoint.load(newest, model)
         env.restore(env_state)
+        for name, value in extra["losses"].items():
+            model.logger.record(name, value)
         log.info("resumed %s at step %d", newest, model.num_timesteps)
     else:
         write_json(run_dir / "config.json", config)
@@ -137,7 +138,9 @@ def train(config: dict[str, Any], run_dir: Path) -> Result:
         tracker.close(status)
 
 
-def _warm_start(config: dict[str, Any], options: EnvConfig, model: BaseAlgorithm, env: HashrateTuningVecEnv) -> dict[str, float]:
+def _warm_start(
+    config: dict[str, Any], options: EnvConfig, model: BaseAlgorithm, env: HashrateTuningVecEnv
+) -> dict[str, float]:
     """Clone the teacher that a config names into the learner; returns how well that went."""
     warm = config["warm_start"]
     if warm["teacher"] != "hysteresis":
@@ -168,7 +171,10 @@ def load_policy(run_dir: Path, config: dict[str, Any], name: str | None = None) 
     if newest is None:
         raise CheckpointError(f"{run_dir}: no checkpoint; train first with `hashgym train`")
     agent: LearnerConfig = instantiate(config["agent"], _convert_="object")
-    agent = replace(agent, n_envs=1, **({"batch_size": agent.n_steps} if isinstance(agent, learners.PpoConfig) else {}))
+    if isinstance(agent, learners.PpoConfig):
+        agent = replace(agent, n_envs=1, batch_size=agent.n_steps)
+    else:
+        agent = replace(agent, n_envs=1)
     options = env_config(config, "train")
     env = HashrateTuningVecEnv(1, [0], **{f.name: getattr(options, f.name) for f in fields(EnvConfig)})
     model = learners.build(agent, env, env.batch.table, config["seed"])
@@ -194,7 +200,9 @@ class _RunCallback(BaseCallback):
         self._log_every = agent.total_steps / 200
         self._sums = np.array(extra.get("sums", [0.0] * (2 + len(tables.COSTS))))
         self._n_sums = int(extra.get("n_sums", 0))
-        self._bar = tqdm(total=agent.total_steps, unit="step", unit_scale=True, disable=not config["progress"], desc=agent.name)
+        self._bar = tqdm(
+            total=agent.total_steps, unit="step", unit_scale=True, disable=not config["progress"], desc=agent.name
+        )
         self._validated_at, self._logged_at = int(extra.get("validated_at", 0)), int(extra.get("logged_at", 0))
         self._saved_at = 0
 
@@ -230,7 +238,7 @@ class _RunCallback(BaseCallback):
         self._sums[:], self._n_sums = 0.0, 0
         values = {"train/reward": mean[0], "train/profit_usd_per_day": mean[1] * STEPS_PER_DAY}
         values |= {f"cost/{name}": value for name, value in zip(self._env().cost_names, mean[2:], strict=True)}
-        values |= {key: float(value) for key, value in self.logger.name_to_value.items() if isinstance(value, int | float | np.number)}
+        values |= self._losses()
         if self._has_validation and steps - self._validated_at >= self._validate_every:
             self._validated_at = steps
             policy = LearnedPolicy(self._agent.name, self._options.action, self.model)
@@ -240,12 +248,18 @@ class _RunCallback(BaseCallback):
         self.curve.append(row)
         self._tracker.metrics({key: value for key, value in row.items() if key != "step" and np.isfinite(value)}, steps)
 
+    def _losses(self) -> dict[str, float]:
+        """Return what the learner's last update recorded."""
+        recorded = self.logger.name_to_value.items()
+        return {name: float(value) for name, value in recorded if isinstance(value, int | float | np.number)}
+
     def save(self) -> None:
         """Write a checkpoint of learner, environment and curve."""
         self._saved_at = self.model.num_timesteps
         extra = {
             "run_id": self._tracker.run_id, "curve": self.curve, "sums": self._sums.tolist(), "n_sums": self._n_sums,
             "validated_at": self._validated_at, "logged_at": self._logged_at,
+            "losses": self._losses(),
         }  # fmt: skip
         checkpoint.save(self._run_dir / "checkpoints", self.model, self._env().save(), extra)
 

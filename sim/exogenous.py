@@ -4,6 +4,7 @@ Every known channel at step t is a function of what is published when step t beg
 finds these channels unchanged.
 """
 
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -31,8 +32,7 @@ FORECAST_EDGES_H: Final = (0, 1, 3, 6, 12, 24)
 FORECASTS: Final = ("none", "persistence", "day_ahead")
 
 FORECAST_CHANNELS: Final = tuple(
-    f"price_forecast_{first}_{last}h_usd_per_mwh"
-    for first, last in zip(FORECAST_EDGES_H, FORECAST_EDGES_H[1:], strict=False)
+    f"price_forecast_{first}_{last}h_usd_per_mwh" for first, last in pairwise(FORECAST_EDGES_H)
 )
 
 _DAY_AHEAD_PUBLISHED_H: Final = 13.5
@@ -126,7 +126,7 @@ def _persistence(settlement: FloatArray, history: History, *, is_known_ahead: bo
     delay = 0 if is_known_ahead else history.price_interval_s // int(CONTROL_STEP_S)
     base = np.arange(len(settlement)) - STEPS_PER_DAY - delay
     result = {}
-    for name, first_h, last_h in zip(FORECAST_CHANNELS, FORECAST_EDGES_H, FORECAST_EDGES_H[1:], strict=False):
+    for name, (first_h, last_h) in zip(FORECAST_CHANNELS, pairwise(FORECAST_EDGES_H), strict=True):
         result[name] = _span_mean(settlement, base + first_h * STEPS_PER_HOUR, base + last_h * STEPS_PER_HOUR)
     return result
 
@@ -150,7 +150,7 @@ def _day_ahead(settlement: FloatArray, history: History) -> dict[str, FloatArray
     total_before = np.concatenate([[0.0], np.cumsum(extended_before)])
     now = np.arange(n_steps)
     result = {}
-    for name, first_h, last_h in zip(FORECAST_CHANNELS, FORECAST_EDGES_H, FORECAST_EDGES_H[1:], strict=False):
+    for name, (first_h, last_h) in zip(FORECAST_CHANNELS, pairwise(FORECAST_EDGES_H), strict=True):
         first, last = now + first_h * STEPS_PER_HOUR, now + last_h * STEPS_PER_HOUR
         middle = np.clip(np.minimum(published, n_steps), first, last)
         sums = total[middle] - total[first] + total_before[last] - total_before[middle]

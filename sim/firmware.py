@@ -38,7 +38,9 @@ def setpoint_power_w(freq_mhz: float, p: np.void) -> float:
     """Return the power that a frequency set-point stands for, at the reference temperature of the leakage. [W]"""
     rail_v = machine.rail_voltage_v(freq_mhz, p["ref_mhz"], p["ref_v"], p["slope_v_per_mhz"], p["floor_v"])
     board_w = machine.switching_power_w(freq_mhz, rail_v, p["a_w_per_mhz_v2"], p["b_w_per_mhz"], p["base_w"])
-    return machine.wall_power_w(board_w + p["leak_w_per_v2"] * rail_v * rail_v, p["psu_efficiency"], p["control_w"], 0.0)
+    return machine.wall_power_w(
+        board_w + p["leak_w_per_v2"] * rail_v * rail_v, p["psu_efficiency"], p["control_w"], 0.0
+    )
 
 
 @kernel
@@ -62,7 +64,7 @@ def obey(zone: np.void, p: np.void, setpoint_mhz: float, flow: np.void) -> None:
     if mode == ASLEEP and command > 0.0 and zone["sink_temp_c"] >= p["start_min_temp_c"]:
         enter(zone, STARTING, p["boot_s"])
         flow["starts"] = p["n_units"]
-    elif (mode == STARTING or mode == HASHING) and command == 0.0:  # noqa: PLR1714
+    elif (mode == STARTING or mode == HASHING) and command == 0.0:  # noqa: SIM109 (numba is slow at tuples)
         enter(zone, ASLEEP, 0.0)
     elif mode == HASHING and command != zone["target_mhz"]:
         if command > zone["target_mhz"]:

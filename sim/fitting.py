@@ -12,6 +12,7 @@ from .params import PROFILE_FAN_PU
 
 FloatArray = npt.NDArray[np.float64]
 
+
 def fit(entry: Mapping[str, Any], common: Mapping[str, Any]) -> tuple[dict[str, float], FloatArray]:
     """Fit a, b and P_0 of the switching power and the hashrate per MHz, by relative least squares with a, b, P_0 ≥ 0.
 
@@ -27,9 +28,7 @@ def fit(entry: Mapping[str, Any], common: Mapping[str, Any]) -> tuple[dict[str, 
     """
     points = np.asarray(entry["points"], dtype=np.float64)
     freq_mhz, power_w, hashrate_ths = points[:, 0], points[:, 2], points[:, 3]
-    rail_v = np.maximum(
-        entry["floor_v"], entry["ref_v"] + entry["slope_v_per_mhz"] * (freq_mhz - entry["ref_mhz"])
-    )
+    rail_v = np.maximum(entry["floor_v"], entry["ref_v"] + entry["slope_v_per_mhz"] * (freq_mhz - entry["ref_mhz"]))
     efficiency = common["psu_efficiency"]
     side_w = common["control_w"] + fan_power_w(PROFILE_FAN_PU, common["fan_rated_w"])
     board_w = (power_w - side_w) * efficiency

@@ -140,21 +140,23 @@ def _series(entry: dict[str, Any], mapping_path: Path) -> Series:
     return Series(column=column, files=files, unit=unit, **rest)
 
 
-def _read_file(path: Path, series: Series) -> pd.Series:
-    """Return the values of one file on UTC stamps, converted and checked."""
+def _read_table(path: Path, series: Series) -> pd.DataFrame:
+    readers: dict[str, Callable[[], pd.DataFrame]] = {
+        "csv": lambda: pd.read_csv(path, dtype=str),
+        "parquet": lambda: pd.read_parquet(path),
+        "json": lambda: _read_json(path, series),
+    }
+    if series.format not in readers:
+        raise BadInputError(f"{path}: format {series.format!r} is unknown; use {', '.join(readers)}")
     try:
-        if series.format == "csv":
-            table = pd.read_csv(path, dtype=str)
-        elif series.format == "parquet":
-            table = pd.read_parquet(path)
-        elif series.format == "json":
-            table = _read_json(path, series)
-        else:
-            raise BadInputError(f"{path}: format {series.format!r} is unknown; use csv, parquet or json")
-    except BadInputError:
-        raise
+        return readers[series.format]()
     except Exception as error:
         raise BadInputError(f"{path}: not a readable {series.format} file ({error})") from error
+
+
+def _read_file(path: Path, series: Series) -> pd.Series:
+    """Return the values of one file on UTC stamps, converted and checked."""
+    table = _read_table(path, series)
     for name in (series.time, series.value):
         if name not in table.columns:
             raise BadInputError(f"{path}: no column {name!r}; there are {', '.join(map(repr, table.columns[:12]))}")

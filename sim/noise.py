@@ -44,7 +44,8 @@ def mix(value: np.uint64) -> np.uint64:
 @kernel
 def combine(key: np.uint64, word: np.uint64) -> np.uint64:
     """Return a new key from a key and a word; neighbouring words give unrelated keys."""
-    return mix(key ^ mix(word + _GOLDEN))
+    # From Python an unsigned word comes back as a signed one, whose shifts would keep the sign.
+    return mix(np.uint64(key) ^ mix(np.uint64(word) + _GOLDEN))
 
 
 @kernel

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field, fields
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -81,19 +82,15 @@ class MachineParams:
         )  # fmt: skip
         require(0.5 < self.psu_efficiency <= 1.0, "MachineParams", "psu_efficiency", self.psu_efficiency, "in (0.5, 1]")
         ladder = self.profiles_mhz
-        ascending = len(ladder) >= 2 and ladder[0] > 0.0 and all(low < high for low, high in zip(ladder, ladder[1:]))  # noqa: B905
+        ascending = len(ladder) >= 2 and ladder[0] > 0.0 and all(low < high for low, high in pairwise(ladder))
         require(ascending, "MachineParams", "profiles_mhz", ladder, "two or more frequencies above 0, ascending")
 
     def power_w(self, freq_mhz: float, chip_temp_c: float, fan_pu: float) -> float:
         """Return the power at the socket at a frequency, mean chip temperature and fan speed. [W]"""
         rail_v = physics.rail_voltage_v(freq_mhz, self.ref_mhz, self.ref_v, self.slope_v_per_mhz, self.floor_v)
         board_w = physics.switching_power_w(freq_mhz, rail_v, self.a_w_per_mhz_v2, self.b_w_per_mhz, self.base_w)
-        board_w += physics.leakage_w(
-            rail_v, chip_temp_c, self.leak_w_per_v2, self.leak_ref_temp_c, self.leak_per_k
-        )
-        return physics.wall_power_w(
-            board_w, self.psu_efficiency, self.control_w, fan_power_w(fan_pu, self.fan_rated_w)
-        )
+        board_w += physics.leakage_w(rail_v, chip_temp_c, self.leak_w_per_v2, self.leak_ref_temp_c, self.leak_per_k)
+        return physics.wall_power_w(board_w, self.psu_efficiency, self.control_w, fan_power_w(fan_pu, self.fan_rated_w))
 
     @property
     def profile_power_w(self) -> FloatArray:
@@ -315,7 +312,19 @@ class SiteParams:
         return record
 
 
-_DERIVED = {ZoneParams: ("step_mhz", "slew_mhz_per_s", "min_mhz", "max_mhz", "chip_k_per_w", "psu_loss_pu", "fan_min_sink_pu", "asleep_sink_pu", "supply_fan_rated_w")}
+_DERIVED: dict[type, tuple[str, ...]] = {
+    ZoneParams: (
+        "step_mhz",
+        "slew_mhz_per_s",
+        "min_mhz",
+        "max_mhz",
+        "chip_k_per_w",
+        "psu_loss_pu",
+        "fan_min_sink_pu",
+        "asleep_sink_pu",
+        "supply_fan_rated_w",
+    )
+}
 
 
 def _numbers(cls: type) -> tuple[str, ...]:
@@ -324,7 +333,9 @@ def _numbers(cls: type) -> tuple[str, ...]:
 
 
 def _dtype(classes: tuple[type, ...], extra: tuple[str, ...]) -> np.dtype:
-    return np.dtype([(name, np.float64) for cls in classes for name in _numbers(cls)] + [(e, np.float64) for e in extra])
+    return np.dtype(
+        [(name, np.float64) for cls in classes for name in _numbers(cls)] + [(e, np.float64) for e in extra]
+    )
 
 
 ZONE_PARAMS = _dtype((MachineParams, FirmwareParams, ContainerParams, ZoneParams), ("air_w_per_k",))

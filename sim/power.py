@@ -25,7 +25,9 @@ class RealTimeTariff:
 
     def __post_init__(self) -> None:
         """Check the range; raises BadInputError."""
-        require(np.isfinite(self.adder_usd_per_mwh), "RealTimeTariff", "adder_usd_per_mwh", self.adder_usd_per_mwh, "finite")
+        require(
+            np.isfinite(self.adder_usd_per_mwh), "RealTimeTariff", "adder_usd_per_mwh", self.adder_usd_per_mwh, "finite"
+        )
 
     def settlement_usd_per_mwh(self, history: History) -> FloatArray:
         """Return the price of energy in each step, (n_steps,). [USD/MWh]"""
@@ -53,7 +55,7 @@ class TimeOfUseTariff:
         for name in ("weekday_usd_per_mwh", "weekend_usd_per_mwh"):
             values = getattr(self, name)
             require(len(values) == HOURS_OF_DAY, "TimeOfUseTariff", name, values, "24 prices, one for each local hour")
-        ok = all(1 <= month <= 12 for month in self.summer_months)  # noqa: PLR2004
+        ok = all(1 <= month <= 12 for month in self.summer_months)
         require(ok, "TimeOfUseTariff", "summer_months", self.summer_months, "months from 1 to 12")
 
     def settlement_usd_per_mwh(self, history: History) -> FloatArray:
@@ -62,7 +64,7 @@ class TimeOfUseTariff:
         hour = local.hour.to_numpy()
         weekday = np.asarray(self.weekday_usd_per_mwh, dtype=np.float64)[hour]
         weekend = np.asarray(self.weekend_usd_per_mwh, dtype=np.float64)[hour]
-        price = np.where(local.dayofweek.to_numpy() < 5, weekday, weekend)  # noqa: PLR2004
+        price = np.where(local.dayofweek.to_numpy() < 5, weekday, weekend)
         summer = np.isin(local.month.to_numpy(), self.summer_months)
         return np.where(summer, price * self.summer_factor, price)
 

@@ -256,7 +256,9 @@ class Site:
             The site flows, (n_envs,) of SITE_FLOW; the same array at every call.
         """
         if (self.state.site["step"] >= self.exogenous.n_steps).any():
-            raise BadInputError(f"the exogenous series ends after {self.exogenous.n_steps} steps; reset the state first")
+            raise BadInputError(
+                f"the exogenous series ends after {self.exogenous.n_steps} steps; reset the state first"
+            )
         threads.split(
             step_blocks, self.state.zone.shape[0], self.state.zone.size, self.n_threads, np.ascontiguousarray(setpoint_mhz, dtype=np.float64),
             self.exogenous.values, self.params.zone_record, self.params.site_record, self.state.zone, self.state.site,

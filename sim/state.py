@@ -44,7 +44,14 @@ throttle; hot_temp_c: hottest chip; power_w and hashrate_ths: means of the last 
 """
 
 SITE_STATE: Final = np.dtype(
-    [("key", np.uint64), ("seed", np.uint64), ("episode", np.uint64), ("series", np.int64), ("step", np.int64), ("age", np.int64)]
+    [
+        ("key", np.uint64),
+        ("seed", np.uint64),
+        ("episode", np.uint64),
+        ("series", np.int64),
+        ("step", np.int64),
+        ("age", np.int64),
+    ]
 )
 """key: noise key of the episode; series, step: position in the exogenous array; age: control steps since the reset."""
 
@@ -107,14 +114,18 @@ class Exogenous:
     def __post_init__(self) -> None:
         """Check shapes and finiteness; raises BadInputError."""
         for name, array, columns in (("values", self.values, SIM_CHANNELS), ("known", self.known, self.channels)):
-            if array.ndim != 3 or array.shape[2] != len(columns):  # noqa: PLR2004
-                raise BadInputError(f"Exogenous.{name} has shape {array.shape}; it must be (n_series, n_steps, {len(columns)})")
+            if array.ndim != 3 or array.shape[2] != len(columns):
+                raise BadInputError(
+                    f"Exogenous.{name} has shape {array.shape}; it must be (n_series, n_steps, {len(columns)})"
+                )
             if not np.isfinite(array).all():
                 bad = np.argwhere(~np.isfinite(array))[0]
                 raise BadInputError(f"Exogenous.{name} is not finite at step {bad[1]}, channel {columns[bad[2]]!r}")
             array.flags.writeable = False
         if self.values.shape[:2] != self.known.shape[:2]:
-            raise BadInputError(f"Exogenous.known has {self.known.shape[:2]} series and steps, values {self.values.shape[:2]}")
+            raise BadInputError(
+                f"Exogenous.known has {self.known.shape[:2]} series and steps, values {self.values.shape[:2]}"
+            )
 
     @property
     def n_steps(self) -> int:

@@ -58,9 +58,7 @@ def synthesize(region: str, start: str, end: str, seed: int) -> History:
     index = pd.date_range(start, end, freq=STEP, inclusive="left", tz="UTC")
     if len(index) < 2 * 24 * _HOUR:
         raise BadInputError(f"span {start}…{end} is shorter than two days (or empty)")
-    weather_rng, price_rng, coin_rng = (
-        np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(3)
-    )
+    weather_rng, price_rng, coin_rng = (np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(3))
     spec = catalogue[region]
     frame = pd.DataFrame(index=index)
     frame["outdoor_temp_c"], frame["relative_humidity_pct"] = _weather(index, spec, weather_rng)
@@ -119,7 +117,12 @@ def _weather(index: pd.DatetimeIndex, spec: dict[str, Any], rng: np.random.Gener
 
     wet_gap_c = _monthly(local, spec["dry_bulb_monthly_c"]) - _monthly(local, spec["wet_bulb_monthly_c"])
     moisture = _ar1(rng.standard_normal(n_hours), spec["residual_ar1_daily"] ** (1.0 / 24.0))
-    dew_c = mean_c - 1.6 * wet_gap_c + spec["dew_point_std_c"] * _to_steps(moisture, n_steps) + 0.4 * system_std_c * residual
+    dew_c = (
+        mean_c
+        - 1.6 * wet_gap_c
+        + spec["dew_point_std_c"] * _to_steps(moisture, n_steps)
+        + 0.4 * system_std_c * residual
+    )
     return dry_c, relative_humidity_pct(dry_c, np.minimum(dew_c, dry_c))
 
 
@@ -152,7 +155,10 @@ def _prices(
     n_quarters = n_steps // quarter + 1
     q_hours = spec["price_interval_s"] / 3600.0
     parts = np.stack(
-        [np.sqrt(var) * _ar1(rng.standard_normal(n_quarters), float(np.exp(-q_hours / tau))) for var, tau in _PRICE_PARTS]
+        [
+            np.sqrt(var) * _ar1(rng.standard_normal(n_quarters), float(np.exp(-q_hours / tau)))
+            for var, tau in _PRICE_PARTS
+        ]
     )
     stride = np.minimum(np.arange(n_quarters) * quarter, n_steps - 1)
     local = index.tz_convert(spec["timezone"])[stride]
@@ -214,7 +220,9 @@ def _coin(
     return np.exp(np.interp(seconds, *_price_level(seconds, growth, spec)) + held), difficulty, fee_share
 
 
-def _price_level(seconds: FloatArray, log_difficulty: FloatArray, spec: dict[str, Any]) -> tuple[FloatArray, FloatArray]:
+def _price_level(
+    seconds: FloatArray, log_difficulty: FloatArray, spec: dict[str, Any]
+) -> tuple[FloatArray, FloatArray]:
     """Return stamps [s] and the log coin price at which the hashprice has its published level there.
 
     The price is what is interpolated in between, so a halving shows in the hashprice and not in the price.

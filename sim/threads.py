@@ -13,7 +13,7 @@ _pool: ThreadPoolExecutor | None = None
 
 def _forget_pool() -> None:
     """Drop the parent's pool in a forked child: its threads do not exist there."""
-    global _pool  # noqa: PLW0603
+    global _pool
     _pool = None
 
 
@@ -32,7 +32,7 @@ def split(kernel: Callable[..., object], n_envs: int, n_zone_steps: int, n_threa
     The caller's thread takes the first share. Environments do not touch each other, so the result does not depend on
     the cut.
     """
-    global _pool  # noqa: PLW0603
+    global _pool
     shares = min(n_threads, n_envs)
     if shares <= 1 or n_zone_steps < WORTH_SPLITTING_ZONE_STEPS:
         kernel(0, n_envs, *args)

@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-
 from hashgym.agents import planning
 from hashgym.agents.bound import certify
 from hashgym.agents.foresight import Foresight
@@ -13,6 +12,7 @@ from hashgym.envs import scenario as scenarios
 from hashgym.envs.core import Batch, EnvConfig
 from hashgym.envs.scenario import Scenario
 from hashgym.experiments import evaluation
+
 from tests.conftest import SMALL
 
 ARRAYS = ("mature", "young", "leave", "boot", "off")
@@ -125,7 +125,7 @@ def test_plan_finds_the_best_of_all_choices_on_small_cases() -> None:
         choice = np.empty((n_steps, n_profiles + 1), np.int64)
         planning.plan(earn, change, boot, off, 0, start_usd, 0.0, choice)
 
-        def value(first: int, rest: tuple[int, ...], earn: np.ndarray = earn) -> float:
+        def value(first: int, rest: tuple[int, ...], earn: np.ndarray = earn, start_usd: float = start_usd) -> float:
             total, state = 0.0, 1
             for t, want in enumerate((first, *rest)):
                 total += -0.1 if want == 0 else earn[t, want - 1]

@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-
 from hashgym.agents import cloning, learners
 from hashgym.agents.learners import PpoConfig, SacConfig
 from hashgym.envs import tables

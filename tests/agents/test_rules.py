@@ -1,7 +1,15 @@
 import numpy as np
 import pytest
-
-from hashgym.agents.rules import AlwaysOn, BestEfficiency, BreakEven, Hysteresis, Menu, ProfileByPrice, View, tune_hysteresis
+from hashgym.agents.rules import (
+    AlwaysOn,
+    BestEfficiency,
+    BreakEven,
+    Hysteresis,
+    Menu,
+    ProfileByPrice,
+    View,
+    tune_hysteresis,
+)
 from hashgym.envs.core import Batch, EnvConfig
 from hashgym.envs.scenario import Scenario
 

@@ -6,16 +6,15 @@ import warnings
 from typing import Any
 
 import gymnasium as gym
+import hashgym.envs  # noqa: F401
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
-from stable_baselines3.common.env_checker import check_env as check_env_sb3
-
-import hashgym.envs  # noqa: F401
 from hashgym.envs import tables
 from hashgym.envs.hashrate import HashrateTuningEnv, HashrateTuningVectorEnv
-from hashgym.envs.scenario import Scenario
 from hashgym.envs.sb3 import HashrateTuningVecEnv
+from hashgym.envs.scenario import Scenario
+from stable_baselines3.common.env_checker import check_env as check_env_sb3
 
 ENV_ID = "hashgym/HashrateTuning-v0"
 ACTIONS = ("discrete", "box", "profile")
@@ -198,7 +197,9 @@ def test_saved_state_goes_on_as_if_nothing_had_been(small: Scenario) -> None:
     first = [env.step(action)[:2] for action in drawn[10:]]
     env.batch.restore(saved)
     second = [env.step(action)[:2] for action in drawn[10:]]
-    assert all(np.array_equal(a, b) for one, two in zip(first, second, strict=True) for a, b in zip(one, two, strict=True))
+    assert all(
+        np.array_equal(a, b) for one, two in zip(first, second, strict=True) for a, b in zip(one, two, strict=True)
+    )
     with pytest.raises(ValueError, match="this batch has"):
         HashrateTuningVectorEnv(4, scenario=small).batch.restore(saved)
 
@@ -234,7 +235,9 @@ def test_observation_holds_the_table_s_quantities(small: Scenario) -> None:
     assert named["price_known_usd_per_mwh"] == pytest.approx(
         small.history.frame.loc["2024-06-20T19:55:00Z", "price_usd_per_mwh"] + 15.0, rel=1e-5
     )
-    assert named["price_ratio"] == pytest.approx(named["price_known_usd_per_mwh"] / named["break_even_usd_per_mwh"], rel=1e-5)
+    assert named["price_ratio"] == pytest.approx(
+        named["price_known_usd_per_mwh"] / named["break_even_usd_per_mwh"], rel=1e-5
+    )
     assert named["zone0_hashing"] == 1.0
     assert named["zone0_target_pu"] == 1.0
 

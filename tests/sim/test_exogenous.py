@@ -3,7 +3,6 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-
 from hashgym.sim import exogenous
 from hashgym.sim.errors import BadInputError
 from hashgym.sim.history import History
@@ -35,9 +34,13 @@ def test_known_channels_do_not_see_the_future(history: History, forecast: str) -
     # Prices of the interval that contains the cut are not published at the cut; day-ahead prices are known until the
     # end of the next local day at most.
     begin = cut // 3 * 3
-    changed.loc[changed.index[begin:], "price_usd_per_mwh"] = np.repeat(rng.uniform(0.0, 900.0, len(changed) // 3 + 1), 3)[: len(changed) - begin]
+    changed.loc[changed.index[begin:], "price_usd_per_mwh"] = np.repeat(
+        rng.uniform(0.0, 900.0, len(changed) // 3 + 1), 3
+    )[: len(changed) - begin]
     local = changed.index[cut].tz_convert("America/Chicago")
-    end = (local.normalize() + pd.Timedelta(days=2 if local.hour * 60 + local.minute >= 13 * 60 + 30 else 1)).tz_convert("UTC")
+    end = (
+        local.normalize() + pd.Timedelta(days=2 if local.hour * 60 + local.minute >= 13 * 60 + 30 else 1)
+    ).tz_convert("UTC")
     changed.loc[changed.index >= end, "day_ahead_price_usd_per_mwh"] = 777.0
     for name in ("coin_price_usd", "outdoor_temp_c", "difficulty", "fee_share"):
         changed.loc[changed.index[cut + 1 :], name] *= 0.9

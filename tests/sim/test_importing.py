@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-
 from hashgym.sim.errors import BadInputError
 from hashgym.sim.importing import import_history
 
@@ -22,7 +21,9 @@ def tables() -> dict[str, pd.DataFrame]:
         "price": pd.DataFrame({"when": stamps, "price": np.linspace(20.0, 90.0, 72)}),
         "weather": pd.DataFrame({"when": stamps, "temp": np.linspace(-5.0, 15.0, 72), "rh": 50.0}),
         "coin": pd.DataFrame({"when": stamps, "close": np.linspace(42e3, 44e3, 72)}),
-        "network": pd.DataFrame({"when": ["2023-12-23T00:00:00Z", "2024-01-02T12:00:00Z"], "difficulty": [72e12, 73.2e12]}),
+        "network": pd.DataFrame(
+            {"when": ["2023-12-23T00:00:00Z", "2024-01-02T12:00:00Z"], "difficulty": [72e12, 73.2e12]}
+        ),
     }
 
 
@@ -110,7 +111,9 @@ def test_parquet_and_json_read_like_csv(write: Write, tmp_path: Path) -> None:
 
 def test_daily_fees_become_a_share_of_the_reward(write: Write) -> None:
     frames, content = tables(), mapping()
-    frames["fees"] = pd.DataFrame({"day": ["2023-12-30", "2023-12-31", "2024-01-01", "2024-01-02"], "usd": [5e6, 6e6, 7e6, 8e6]})
+    frames["fees"] = pd.DataFrame(
+        {"day": ["2023-12-30", "2023-12-31", "2024-01-01", "2024-01-02"], "usd": [5e6, 6e6, 7e6, 8e6]}
+    )
     content["series"][-1] = {
         "column": "fees_usd_per_day", "files": ["fees.csv"], "time": "day", "value": "usd", "unit": "usd",
         "timezone": "UTC", "delay_s": 86400,

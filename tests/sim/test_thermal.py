@@ -1,10 +1,9 @@
 import numpy as np
 import pytest
+from hashgym.sim import thermal
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.integrate import solve_ivp
-
-from hashgym.sim import thermal
 
 pytestmark = pytest.mark.interpreted
 
@@ -13,12 +12,16 @@ TEMPS = st.floats(-40.0, 110.0)
 FLOWS = st.floats(8.0, 200.0)
 
 
-def advance(chip_c: float, sink_c: float, heat_w: float, slope: float, air_c: float, air_w_per_k: float, dt_s: float = 60.0) -> tuple[float, ...]:
+def advance(
+    chip_c: float, sink_c: float, heat_w: float, slope: float, air_c: float, air_w_per_k: float, dt_s: float = 60.0
+) -> tuple[float, ...]:
     return thermal.advance(chip_c, sink_c, heat_w, slope, air_c, 660.0, air_w_per_k, 600.0, 6000.0, dt_s)
 
 
 @given(chip_c=TEMPS, sink_c=TEMPS, heat_w=POWERS, air_c=st.floats(-40.0, 60.0), air_w_per_k=FLOWS)
-def test_heat_stored_is_heat_given_less_heat_taken(chip_c: float, sink_c: float, heat_w: float, air_c: float, air_w_per_k: float) -> None:
+def test_heat_stored_is_heat_given_less_heat_taken(
+    chip_c: float, sink_c: float, heat_w: float, air_c: float, air_w_per_k: float
+) -> None:
     slope = 3.0
     end_c, end_s, mean_c, mean_s = advance(chip_c, sink_c, heat_w, slope, air_c, air_w_per_k)
     given_j = (heat_w + slope * (mean_c - chip_c)) * 60.0
@@ -28,7 +31,9 @@ def test_heat_stored_is_heat_given_less_heat_taken(chip_c: float, sink_c: float,
 
 
 @given(chip_c=TEMPS, sink_c=TEMPS, heat_w=POWERS, air_c=st.floats(-40.0, 60.0), air_w_per_k=FLOWS)
-def test_cutting_a_span_changes_nothing(chip_c: float, sink_c: float, heat_w: float, air_c: float, air_w_per_k: float) -> None:
+def test_cutting_a_span_changes_nothing(
+    chip_c: float, sink_c: float, heat_w: float, air_c: float, air_w_per_k: float
+) -> None:
     whole = advance(chip_c, sink_c, heat_w, 0.0, air_c, air_w_per_k, 60.0)
     half = advance(chip_c, sink_c, heat_w, 0.0, air_c, air_w_per_k, 30.0)
     again = advance(half[0], half[1], heat_w, 0.0, air_c, air_w_per_k, 30.0)
@@ -37,7 +42,9 @@ def test_cutting_a_span_changes_nothing(chip_c: float, sink_c: float, heat_w: fl
 
 @given(heat_w=POWERS, low=FLOWS, more=st.floats(0.1, 100.0))
 def test_more_flow_is_never_hotter(heat_w: float, low: float, more: float) -> None:
-    assert advance(50.0, 50.0, heat_w, 0.0, 20.0, low + more)[0] <= advance(50.0, 50.0, heat_w, 0.0, 20.0, low)[0] + 1e-9
+    assert (
+        advance(50.0, 50.0, heat_w, 0.0, 20.0, low + more)[0] <= advance(50.0, 50.0, heat_w, 0.0, 20.0, low)[0] + 1e-9
+    )
 
 
 def test_closed_form_agrees_with_a_numerical_solution() -> None:

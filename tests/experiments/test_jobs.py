@@ -1,0 +1,223 @@
+"""Training, tracking, evaluation, demo and bench with their real parts, in small."""
+
+import json
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+import pytest
+from hashgym.agents.learners import PpoConfig, SacConfig
+from hashgym.envs.core import EnvConfig
+from hashgym.envs.scenario import Scenario, from_mapping
+from hashgym.experiments import bench, evaluate, evaluation, training
+from hashgym.experiments.cli import main
+from hashgym.experiments.files import write_json, write_text
+from hashgym.experiments.table import policy_table
+from hashgym.sim.errors import BadInputError, CheckpointError
+from hydra import compose, initialize_config_module
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+
+CONF = Path(__file__).resolve().parents[2] / "conf"
+SHORT = [
+    "scenario.history.end='2024-01-15'",
+    "scenario.splits.train=['2023-07-03','2023-11-01']",
+    "scenario.splits.validation=['2023-11-01','2023-12-01']",
+    "scenario.splits.test=['2023-12-01','2024-01-12']",
+    "progress=false",
+]
+
+
+def composed(name: str, *overrides: str) -> dict[str, Any]:
+    with initialize_config_module("hashgym.conf", version_base="1.3"):
+        config: Any = OmegaConf.to_container(compose(name, list(overrides)), resolve=True)
+    return config
+
+
+GROUPS = [f"{path.parent.name}={path.stem}" for path in sorted(CONF.glob("*/*.yaml"))]
+
+
+@pytest.mark.parametrize("override", GROUPS)
+def test_every_yaml_composes_and_instantiates(override: str) -> None:
+    config = composed("train", override)
+    assert isinstance(instantiate(config["agent"], _convert_="object"), PpoConfig | SacConfig)
+    if override.startswith("scenario"):
+        assert isinstance(from_mapping(config["scenario"]), Scenario)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    folder = tmp_path_factory.mktemp("run")
+    uri = f"sqlite:///{folder / 'mlflow.db'}"
+    config = composed(
+        "train", "experiment=smoke", *SHORT, f"tracking.uri='{uri}'", "warm_start.steps=32", "validations=2"
+    )
+    training.train(config, folder / "run")
+    return folder / "run", config
+
+
+@pytest.mark.slow
+def test_a_run_leaves_its_files_and_an_mlflow_run(trained: tuple[Path, dict[str, Any]]) -> None:
+    run_dir, config = trained
+    assert {"config.json", "curve.csv", "result.json", "checkpoints"} <= {path.name for path in run_dir.iterdir()}
+    result = json.loads((run_dir / "result.json").read_text())
+    client = mlflow.MlflowClient(config["tracking"]["uri"])
+    experiment = client.get_experiment_by_name("hashgym")
+    assert experiment is not None
+    run = client.search_runs([experiment.experiment_id])[0]
+    assert run.info.status == "FINISHED"
+    assert run.data.params["agent.n_envs"] == "64"
+    assert run.data.tags["history.hash"] == result["history.hash"]
+    assert "git.revision" in run.data.tags
+    assert run.data.metrics["warm_start/agreement"] > 0.0
+    points = client.get_metric_history(run.info.run_id, "train/profit_usd_per_day")
+    assert len(points) == len((run_dir / "curve.csv").read_text().splitlines()) - 1
+    assert "validation/profit_usd_per_day" in run.data.metrics
+
+
+@pytest.mark.slow
+def test_evaluation_is_paired_and_below_the_bound(trained: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+    run_dir, config = trained
+    options = training.env_config({**config, "reward": {"name": "profit"}}, "test")
+    policy = training.load_policy(run_dir, config)
+    summary = evaluate.evaluate(options, [policy], 0)
+    write_json(tmp_path / "e.json", summary)
+    names = set(summary["policies"])
+    assert {
+        "ppo",
+        "always_on",
+        "best_efficiency",
+        "break_even",
+        "profile_by_price",
+        "hysteresis",
+        "foresight_6h",
+    } == names
+    most = summary["bound"]["net_profit_usd_per_day"]["mean"]
+    for entry in summary["policies"].values():
+        profit = entry["net_profit_usd_per_day"]
+        assert profit["lo"] <= profit["mean"] <= profit["hi"]
+        assert profit["mean"] <= most
+        assert set(entry["costs"]) == {"chip_over_temp", "power_ramp", "starts", "site_cap"}
+    gain = summary["policies"]["always_on"]["gain_over_always_on_pct"]
+    assert gain == {"mean": 0.0, "lo": 0.0, "hi": 0.0}
+    assert "ppo" in policy_table(summary)
+
+
+@pytest.mark.slow
+def test_evaluate_command_takes_json_and_refuses_another_site(
+    trained: tuple[Path, dict[str, Any]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run_dir, _ = trained
+    monkeypatch.chdir(tmp_path)
+    short = [entry for entry in SHORT if "progress" not in entry]
+    assert main(["evaluate", *short, f"runs=['{run_dir}']", "--json", "e.json"]) == 0
+    content = json.loads((tmp_path / "e.json").read_text())
+    assert "ppo" in content["policies"]
+    assert content["bound"]["net_profit_usd_per_day"]["mean"] > 0.0
+    assert main(["evaluate", *short, "scenario.site.altitude_m=0.0", f"runs=['{run_dir}']"]) == 2
+    assert "was trained on scenario" in capsys.readouterr().err
+    assert main(["evaluate", *short, "env.forecast=none", f"runs=['{run_dir}']"]) == 2
+    assert "env.forecast=day_ahead" in capsys.readouterr().err
+    assert main(["evaluate", "--json"]) == 2
+
+
+@pytest.mark.slow
+def test_sac_trains_on_the_box_action(tmp_path: Path) -> None:
+    config = composed(
+        "train", "agent=sac", "env.action=box", "env.episode_steps=96", "tracking=none", "warm_start.teacher=null", *SHORT,
+        "agent.total_steps=2000", "agent.n_envs=16", "agent.learning_starts=200", "agent.batch_size=64", "validations=1",
+    )  # fmt: skip
+    result = training.train(config, tmp_path / "run")
+    assert training.load_policy(tmp_path / "run", config).name == "sac"
+    assert result.curve[-1]["step"] == 2000
+
+
+def test_wrong_settings_of_a_run_are_named(tmp_path: Path) -> None:
+    config = composed("train", "experiment=smoke", "tracking=none", *SHORT)
+    with pytest.raises(BadInputError, match="warm_start.teacher is 'bound'"):
+        training.train({**config, "warm_start": {"teacher": "bound", "steps": 1}}, tmp_path / "a")
+    with pytest.raises(BadInputError, match="tracking.kind is 'paper'"):
+        training.train({**config, "tracking": {"kind": "paper"}}, tmp_path / "b")
+    with pytest.raises(CheckpointError, match="no checkpoint"):
+        training.load_policy(tmp_path / "c", config)
+
+
+class Tags(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.sources: list[str] = []
+        self.names: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.names.append(tag)
+        self.sources += [value or "" for name, value in attrs if name in ("src", "href")]
+
+
+@pytest.mark.slow
+def test_demo_leaves_a_summary_and_a_self_contained_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["demo", "experiment=smoke", *SHORT, "warm_start.steps=32", "validations=2"]) == 0
+    out = tmp_path / "outputs" / "demo"
+    summary = json.loads((out / "summary.json").read_text())
+    assert {"policies", "history", "seconds", "bound"} <= set(summary)
+    assert summary["history"]["kind"] == "synthetic"
+    for entry in summary["policies"].values():
+        assert {"mean", "lo", "hi"} == set(entry["net_profit_usd_per_day"]) == set(entry["gain_over_always_on_pct"])
+        assert {"costs", "trips"} <= set(entry)
+    page = Tags()
+    page.feed((out / "report.html").read_text())
+    assert page.names.count("img") == 4
+    assert "script" not in page.names
+    assert all(source.startswith("data:image/png;base64,") for source in page.sources)
+    assert "foresight_6h" in capsys.readouterr().out
+    assert (out / "history" / "history.parquet").is_file()
+
+
+@pytest.mark.slow
+def test_bench_writes_the_names_that_scripts_rely_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench, "_SPAN_S", 0.02)
+    monkeypatch.setattr(bench, "_PPO_STEPS", 65_536)
+    assert main(["bench", "--json", str(tmp_path / "b.json")]) == 0
+    content = json.loads((tmp_path / "b.json").read_text())
+    for key in ("single_env_steps_per_s", "batched_env_steps_per_s", "zone_steps_per_s", "ppo_rollout_steps_per_s",
+                "ppo_train_steps_per_s", "pendulum_single_steps_per_s"):  # fmt: skip
+        assert content[key] > 0.0
+    assert "envpool_pendulum_steps_per_s" in content
+    assert bench.ENV_ID in content["by_env"]
+
+
+def test_interval_covers_and_is_paired() -> None:
+    rng = np.random.default_rng(0)
+    values = rng.normal(5.0, 2.0, 200)
+    found = evaluation.interval(values, np.random.default_rng(1))
+    assert found["lo"] < 5.0 < found["hi"]
+    assert found["hi"] - found["lo"] == pytest.approx(4 * 2.0 / np.sqrt(200), rel=0.15)
+    shifted = evaluation.interval(values * 0.1, np.random.default_rng(1), values)
+    assert shifted == pytest.approx({"mean": 0.1, "lo": 0.1, "hi": 0.1})
+
+
+def test_episodes_fill_a_split_without_overlap(small: Scenario) -> None:
+    from hashgym.envs.core import Batch
+
+    config = EnvConfig(scenario=small, split="test")
+    batch = Batch(config)
+    starts = evaluation.episode_starts(config, batch)
+    assert len(starts) == 14
+    assert np.all(np.diff(starts) == 288)
+
+
+def test_files_appear_whole_or_not_at_all(tmp_path: Path) -> None:
+    write_text(tmp_path / "a.txt", "old")
+    with pytest.raises(ValueError, match="JSON"):
+        write_json(tmp_path / "a.txt", {"x": float("nan")})
+    with pytest.raises(AttributeError):
+        write_text(tmp_path / "a.txt", None)  # type: ignore[arg-type]
+    assert (tmp_path / "a.txt").read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
