@@ -131,7 +131,7 @@ def _envpool_pendulum() -> Callable[[], float] | None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # its spaces are float64, of which Gymnasium warns
         pool = envpool.make_gymnasium("Pendulum-v1", num_envs=n)
-    pool.reset()
+        pool.reset()
     rng = np.random.default_rng(0)
     actions = [rng.uniform(-2.0, 2.0, (n, 1)).astype(np.float32) for _ in range(16)]
 

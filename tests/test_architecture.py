@@ -11,9 +11,10 @@ MAY_IMPORT = {
     "sim": set(),
     "envs": {"sim"},
     "agents": {"sim"},
-    "experiments": {"sim", "envs", "agents"},
+    "forecast": set(),
+    "advisor": {"sim", "envs", "agents", "forecast"},
+    "experiments": {"sim", "envs", "agents", "forecast", "advisor"},
 }
-LIBRARY = ("sim", "envs", "agents")
 FILES = [path for folder in MAY_IMPORT for path in sorted((ROOT / folder).glob("*.py"))]
 
 

@@ -221,3 +221,9 @@ def test_files_appear_whole_or_not_at_all(tmp_path: Path) -> None:
         write_text(tmp_path / "a.txt", None)  # type: ignore[arg-type]
     assert (tmp_path / "a.txt").read_text() == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_documentation_of_the_environment_is_up_to_date() -> None:
+    from hashgym.experiments import tabulate
+
+    assert tabulate.TARGET.read_text(encoding="utf-8") == tabulate.page()

@@ -74,14 +74,13 @@ def test_a_cache_that_cannot_be_written_falls_back(monkeypatch: pytest.MonkeyPat
 def test_noise_is_a_function_of_its_key() -> None:
     import numpy as np
 
-    keys = [noise.episode_key(np.uint64(seed), np.uint64(episode)) for seed in range(20) for episode in range(20)]
-    assert len({int(key) for key in keys}) == 400
-    draws = np.array(
-        [
-            [noise.bell(noise.combine(keys[0], np.uint64(step)), np.uint64(stream)) for stream in range(3)]
-            for step in range(4000)
-        ]
-    )
+    def word(value: int) -> np.uint64:
+        return np.uint64(value)
+
+    keys = [word(noise.episode_key(word(seed), word(episode))) for seed in range(20) for episode in range(20)]
+    assert len(set(keys)) == 400
+    steps = [word(noise.combine(keys[0], word(step))) for step in range(4000)]
+    draws = np.array([[noise.bell(step, word(stream)) for stream in range(3)] for step in steps])
     assert draws.mean(axis=0) == pytest.approx([0.0] * 3, abs=0.06)
     assert draws.std(axis=0) == pytest.approx([1.0] * 3, abs=0.04)
     assert abs(np.corrcoef(draws.T)[0, 1]) < 0.05
