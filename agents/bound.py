@@ -14,8 +14,9 @@ from ..sim import machine as physics
 from ..sim import wear
 from ..sim.constants import CONTROL_STEP_S, SECONDS_PER_HOUR, usd_per_th
 from ..sim.cooling import fan_power_w, supply_temp_c
-from ..sim.params import MachineParams, SiteParams
+from ..sim.params import SiteParams
 from ..sim.state import Exogenous
+from ..sim.unit import MachineParams
 from . import planning
 
 FloatArray = npt.NDArray[np.float64]

@@ -15,8 +15,9 @@ from ..sim.constants import CONTROL_STEP_S, usd_per_th
 from ..sim.cooling import fan_power_w
 from ..sim.errors import BadInputError
 from ..sim.history import STEP
-from ..sim.params import PROFILE_FAN_PU, SiteParams, ZoneParams
+from ..sim.params import SiteParams, ZoneParams
 from ..sim.state import SITE_FLOW, ZONE_FLOW, State
+from ..sim.unit import PROFILE_FAN_PU
 from . import kernels, tables
 from .scenario import Scenario, load
 

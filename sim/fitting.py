@@ -8,7 +8,7 @@ import numpy.typing as npt
 from scipy.optimize import nnls
 
 from .cooling import fan_power_w
-from .params import PROFILE_FAN_PU
+from .unit import PROFILE_FAN_PU
 
 FloatArray = npt.NDArray[np.float64]
 

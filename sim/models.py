@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from .errors import BadInputError
-from .params import FirmwareParams, MachineParams
+from .unit import FirmwareParams, MachineParams
 
 _NOT_PARAMETERS = ("chips", "source", "points", "leak_share")
 

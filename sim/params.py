@@ -1,151 +1,14 @@
-"""Validated parameters of a site: machine, firmware, cooling plant, tariff and pool."""
+"""Validated parameters of a site: containers, zones and what lies between them and the money."""
 
 from dataclasses import dataclass, field, fields
 from functools import cached_property
-from itertools import pairwise
 
 import numpy as np
-import numpy.typing as npt
 
-from . import machine as physics
 from .constants import AIR_DENSITY_KG_PER_M3
-from .cooling import air_capacity_w_per_k, fan_power_w
-from .errors import BadInputError
+from .cooling import air_capacity_w_per_k
 from .thermal import CONVECTION_EXPONENT
-
-FloatArray = npt.NDArray[np.float64]
-
-
-def require(ok: bool, owner: str, name: str, value: object, allowed: str) -> None:
-    """Raise a BadInputError that names the parameter, its value and the allowed range, unless `ok`."""
-    if not ok:
-        raise BadInputError(f"{owner}.{name} is {value!r}; it must be {allowed}")
-
-
-def _require_positive(params: object, *names: str) -> None:
-    for name in names:
-        value = getattr(params, name)
-        require(bool(value > 0.0), type(params).__name__, name, value, "above 0")
-
-
-def _require_fraction(params: object, *names: str) -> None:
-    for name in names:
-        value = getattr(params, name)
-        require(bool(0.0 <= value <= 1.0), type(params).__name__, name, value, "between 0 and 1")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MachineParams:
-    """One machine model. Sources of the values stand beside them in catalogue/machines.yaml."""
-
-    name: str
-    rated_power_w: float
-    rated_hashrate_ths: float
-    ths_per_mhz: float
-    ref_mhz: float
-    ref_v: float
-    slope_v_per_mhz: float
-    floor_v: float
-    a_w_per_mhz_v2: float
-    b_w_per_mhz: float
-    base_w: float
-    leak_w_per_v2: float
-    leak_ref_temp_c: float
-    leak_per_k: float
-    psu_efficiency: float
-    control_w: float
-    fan_rated_w: float
-    air_flow_m3_per_s: float
-    """Air flow of one machine at full fan speed. [m³/s]"""
-    chip_w_per_k: float
-    """Conductance from the mean chip to the heatsinks. [W/K]"""
-    hot_k_per_w: float
-    """Excess of the hottest chip over the mean, per watt of chip heat. [K/W]"""
-    sink_w_per_k: float
-    """Conductance from heatsink to air at full fan speed. [W/K]"""
-    chip_j_per_k: float
-    sink_j_per_k: float
-    error_ref_frac: float
-    error_ref_temp_c: float
-    error_per_k: float
-    start_min_temp_c: float
-    """Coldest heatsink at which the machine starts. [°C]"""
-    profiles_mhz: tuple[float, ...]
-    """Frequencies of the firmware's ladder, ascending. [MHz]"""
-
-    def __post_init__(self) -> None:
-        """Check ranges; raises BadInputError."""
-        _require_positive(
-            self, "rated_power_w", "rated_hashrate_ths", "ths_per_mhz", "ref_mhz", "ref_v", "floor_v",
-            "a_w_per_mhz_v2", "fan_rated_w", "air_flow_m3_per_s", "chip_w_per_k", "sink_w_per_k", "chip_j_per_k",
-            "sink_j_per_k",
-        )  # fmt: skip
-        require(0.5 < self.psu_efficiency <= 1.0, "MachineParams", "psu_efficiency", self.psu_efficiency, "in (0.5, 1]")
-        ladder = self.profiles_mhz
-        ascending = len(ladder) >= 2 and ladder[0] > 0.0 and all(low < high for low, high in pairwise(ladder))
-        require(ascending, "MachineParams", "profiles_mhz", ladder, "two or more frequencies above 0, ascending")
-
-    def power_w(self, freq_mhz: float, chip_temp_c: float, fan_pu: float) -> float:
-        """Return the power at the socket at a frequency, mean chip temperature and fan speed. [W]"""
-        rail_v = physics.rail_voltage_v(freq_mhz, self.ref_mhz, self.ref_v, self.slope_v_per_mhz, self.floor_v)
-        board_w = physics.switching_power_w(freq_mhz, rail_v, self.a_w_per_mhz_v2, self.b_w_per_mhz, self.base_w)
-        board_w += physics.leakage_w(rail_v, chip_temp_c, self.leak_w_per_v2, self.leak_ref_temp_c, self.leak_per_k)
-        return physics.wall_power_w(board_w, self.psu_efficiency, self.control_w, fan_power_w(fan_pu, self.fan_rated_w))
-
-    @property
-    def profile_power_w(self) -> FloatArray:
-        """Power of each profile at the reference temperature and fan speed of the published tables. [W], (n_profiles,)."""
-        return np.array([self.power_w(f, PROFILE_CHIP_TEMP_C, PROFILE_FAN_PU) for f in self.profiles_mhz])
-
-    @property
-    def profile_hashrate_ths(self) -> FloatArray:
-        """Hashrate of each profile at the reference temperature. [TH/s], (n_profiles,)."""
-        error = physics.error_frac(PROFILE_CHIP_TEMP_C, self.error_ref_frac, self.error_ref_temp_c, self.error_per_k)
-        return np.array(self.profiles_mhz) * self.ths_per_mhz * (1.0 - error)
-
-
-PROFILE_CHIP_TEMP_C = 65.0
-"""Mean chip temperature to which published profiles are taken to belong. [°C] Source: steady points of S19 XP and
-S21 Pro, 63-70 °C at full power (Braiins telemetry in 256foundation/asic-rs, braiins v25_05 and v26_04)."""
-
-PROFILE_FAN_PU = 0.6
-"""Fan speed to which published profiles are taken to belong. assumed: mild weather."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FirmwareParams:
-    """Behaviour of a machine's firmware. Sources stand beside the values in catalogue/firmware.yaml."""
-
-    name: str
-    boot_s: float
-    boot_power_frac: float
-    restart_s: float
-    ramp_s: float
-    start_wear_usd: float
-    sleep_w: float
-    fan_min_pu: float
-    fan_target_temp_c: float
-    throttle_down_temp_c: float
-    throttle_rise_temp_c: float
-    trip_temp_c: float
-    trip_restart_temp_c: float
-    trip_hold_s: float
-
-    def __post_init__(self) -> None:
-        """Check ranges; raises BadInputError."""
-        _require_fraction(self, "boot_power_frac")
-        _require_positive(self, "ramp_s", "fan_min_pu", "sleep_w")
-        for name in ("boot_s", "restart_s", "start_wear_usd", "trip_hold_s"):
-            require(getattr(self, name) >= 0.0, "FirmwareParams", name, getattr(self, name), "0 or more")
-        require(self.fan_min_pu < 1.0, "FirmwareParams", "fan_min_pu", self.fan_min_pu, "below 1")
-        ordered = (
-            self.trip_restart_temp_c < self.throttle_rise_temp_c < self.throttle_down_temp_c < self.trip_temp_c
-            and self.fan_target_temp_c < self.throttle_down_temp_c
-        )
-        require(
-            ordered, "FirmwareParams", "trip_temp_c", self.trip_temp_c,
-            "above throttle_down_temp_c, that above throttle_rise_temp_c and fan_target_temp_c, those above trip_restart_temp_c",
-        )  # fmt: skip
+from .unit import FirmwareParams, MachineParams, require, require_fraction, require_positive
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,8 +37,8 @@ class ContainerParams:
 
     def __post_init__(self) -> None:
         """Check ranges; raises BadInputError."""
-        _require_positive(self, "supply_flow_frac", "asleep_flow_frac")
-        _require_fraction(self, "pad_effectiveness", "asleep_flow_frac", "leak_frac")
+        require_positive(self, "supply_flow_frac", "asleep_flow_frac")
+        require_fraction(self, "pad_effectiveness", "asleep_flow_frac", "leak_frac")
         require(
             self.pad_off_temp_c < self.pad_on_temp_c,
             "ContainerParams", "pad_off_temp_c", self.pad_off_temp_c, "below pad_on_temp_c",
@@ -269,8 +132,8 @@ class SiteParams:
     def __post_init__(self) -> None:
         """Check ranges; raises BadInputError."""
         require(len(self.zones) >= 1, "SiteParams", "zones", self.zones, "one zone or more")
-        _require_fraction(self, "transformer_loss_frac", "pool_fee_frac", "reject_frac")
-        _require_positive(self, "site_cap_w")
+        require_fraction(self, "transformer_loss_frac", "pool_fee_frac", "reject_frac")
+        require_positive(self, "site_cap_w")
         require(-500.0 <= self.altitude_m <= 5000.0, "SiteParams", "altitude_m", self.altitude_m, "in [-500, 5000]")
 
     @property

@@ -9,7 +9,7 @@ import pandas as pd
 
 from .constants import CONTROL_STEP_S
 from .history import History
-from .params import require
+from .unit import require
 
 FloatArray = npt.NDArray[np.float64]
 
