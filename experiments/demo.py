@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from hashgym.envs import kernels, tables
 from hashgym.envs import scenario as scenarios
-from hashgym.envs import tables
 from hashgym.envs.core import Batch, EnvConfig
 from hashgym.experiments import evaluation, hydra_main, report, training
 from hashgym.experiments.files import write_json, write_text
 from hashgym.experiments.table import policy_table
-from hashgym.sim.constants import CONTROL_STEP_S, SECONDS_PER_HOUR
+from hashgym.sim.constants import CONTROL_STEP_S, SECONDS_PER_HOUR, usd_per_th
 from hashgym.sim.history import STEP
 
 log = logging.getLogger(__name__)
@@ -40,15 +40,10 @@ def _demo(config: dict[str, Any], run_dir: Path) -> None:
     log.info("trained %d steps in %.0f s", config["agent"]["total_steps"], result.seconds)
 
     options = replace(training.env_config(config, "test"), reward="profit")
-    tuning = evaluation.tune(options, config["seed"])
-    policies: list[evaluation.Policy] = [*evaluation.yardsticks(options, tuning), result.policy]
-    watched = {policy.name: _Watch(policy.name) for policy in policies}
-    traces = [evaluation.run(policy, options, config["seed"], watched[policy.name]) for policy in policies]
-    bound = evaluation.bound_trace(options)
-    summary = evaluation.summarize(traces, bound, config["seed"])
-    summary["history"] = {"kind": scenario.history.kind, "hash": scenario.history.hash}
-    summary["scenario"] = {"name": scenario.name, "hash": scenario.config_hash, "split": options.split}
-    summary["hysteresis"] = {"off_ratio": tuning.off_ratio, "on_ratio": tuning.on_ratio}
+    tuning = result.tuning or evaluation.tune(options, config["seed"])
+    names = [policy.name for policy in evaluation.yardsticks(options, tuning)] + [result.policy.name]
+    watched = {name: _Watch() for name in names}
+    summary = evaluation.judge(options, [result.policy], config["seed"], tuning, dict(watched))
     summary["weights_hash"] = result.weights_hash
 
     validation = replace(options, split="validation")
@@ -67,7 +62,6 @@ def _demo(config: dict[str, Any], run_dir: Path) -> None:
 class _Watch:
     """Keeps what the report draws: each step's hottest chip, profit, energy and price of every episode."""
 
-    name: str
     hot_c: list[np.ndarray] = field(default_factory=list)
     profit_usd: list[np.ndarray] = field(default_factory=list)
     energy_kwh: list[np.ndarray] = field(default_factory=list)
@@ -88,20 +82,18 @@ def _week(options: EnvConfig, watched: dict[str, _Watch], name: str) -> tuple[pd
     steps = slice(start, start + probe.episode_steps)
     history = probe.scenario.history
     times = (history.start + STEP * start) + STEP * np.arange(probe.episode_steps)
-    best_ths_per_w = float(probe.menus["best_ths_per_w"][0])
-    hashprice = probe.exogenous.values[0, steps, 3]
-    wh_per_step = CONTROL_STEP_S / SECONDS_PER_HOUR
+    usd_per_hashprice = kernels.break_even_usd_per_mwh(probe.menus[0], 1.0) * usd_per_th(1.0)
+    hours_per_step = CONTROL_STEP_S / SECONDS_PER_HOUR
 
     def column(values: Sequence[np.ndarray]) -> np.ndarray:
         return np.array([value[episode] for value in values])
 
-    break_even = best_ths_per_w * hashprice / 86_400.0 / 1000.0 * SECONDS_PER_HOUR * 1e6
     frame = pd.DataFrame(
         {
             "price_usd_per_mwh": probe.exogenous.values[0, steps, 2],
-            "break_even_usd_per_mwh": break_even,
+            "break_even_usd_per_mwh": usd_per_hashprice * probe.exogenous.values[0, steps, 3],
             "outdoor_temp_c": probe.exogenous.values[0, steps, 0],
-            "power_kw": column(watched[name].energy_kwh) / wh_per_step,
+            "power_kw": column(watched[name].energy_kwh) / hours_per_step,
             "max_chip_temp_c": column(watched[name].hot_c),
             "profit_usd": column(watched[name].profit_usd),
             "always_on_usd": column(watched["always_on"].profit_usd),
@@ -119,15 +111,12 @@ def _report(
     if not isinstance(scenario, scenarios.Scenario):
         raise TypeError("the demo builds its scenario before the report")
     week, episode = _week(options, watched, name)
-    best = max(
-        summary["policies"].items(),
-        key=lambda item: item[1]["net_profit_usd_per_day"]["mean"] * (not item[0].startswith("foresight")),
-    )[0]
+    gain = summary["policies"][name]["gain_over_best_rule_pct"]
     first, last = scenario.splits["test"]
     lead = (
         f"Scenario {scenario.name} on {scenario.history.kind} history {scenario.history.hash}; "
         f"{summary['episodes']} held-out episodes of {summary['episode_days']:g} days from {first} to {last}. "
-        f"Best without foresight: {best}."
+        f"{name} over the best rule, {summary['best_rule']}: {gain['mean']:+.2f} % ({gain['lo']:+.2f} … {gain['hi']:+.2f})."
     )
     hot = {key: np.concatenate(watched[key].hot_c) for key in (name, "hysteresis", "always_on")}
     rule = summary["hysteresis"]

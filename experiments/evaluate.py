@@ -26,25 +26,10 @@ def _evaluate(config: dict[str, Any], _: Path) -> None:
     """Evaluate as a composed configuration says; print the table and write the JSON."""
     options = training.env_config(config, config["split"])
     learned = [_load(Path(folder), options.scenario, config) for folder in config["runs"]]
-    result = evaluate(options, learned, config["seed"])
+    result = evaluation.judge(options, learned, config["seed"])
     sys.stdout.write(policy_table(result) + "\n")
     if config["out"] is not None:
         write_json(Path(config["out"]), result)
-
-
-def evaluate(options: Any, learned: list[training.LearnedPolicy], seed: int) -> dict[str, Any]:
-    """Return the summary of rules, plan, bound and trained policies over a split."""
-    tuning = evaluation.tune(options, seed)
-    policies: list[evaluation.Policy] = [*evaluation.yardsticks(options, tuning), *learned]
-    traces = [evaluation.run(policy, options, seed) for policy in policies]
-    n_zones = len(options.scenario.site.zones)
-    bound = evaluation.bound_trace(options) if n_zones == 1 else None
-    summary = evaluation.summarize(traces, bound, seed)
-    history = options.scenario.history
-    summary["history"] = {"kind": history.kind, "hash": history.hash}
-    summary["scenario"] = {"name": options.scenario.name, "hash": options.scenario.config_hash, "split": options.split}
-    summary["hysteresis"] = {"off_ratio": tuning.off_ratio, "on_ratio": tuning.on_ratio}
-    return summary
 
 
 def _load(run_dir: Path, scenario: Any, config: dict[str, Any]) -> training.LearnedPolicy:

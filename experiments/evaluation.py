@@ -1,6 +1,6 @@
 """Paired evaluation: every policy on the same episodes, weather, prices and seeds; differences get the intervals."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
@@ -169,6 +169,11 @@ def bound_trace(config: EnvConfig) -> FloatArray:
     return np.array([bound.episode_usd(int(start) - first, probe.episode_steps) for start in starts])
 
 
+def is_rule(name: str) -> bool:
+    """Tell whether a policy is a rule: every name that is not a learner's, a planner's or the bound's."""
+    return not name.startswith(("ppo", "sac", "mpc", "bound", "foresight"))
+
+
 def interval(values: FloatArray, rng: np.random.Generator, weights: FloatArray | None = None) -> dict[str, float]:
     """Return mean and bootstrap 95 % interval over episodes; with `weights`, of the ratio of the two means.
 
@@ -192,9 +197,8 @@ def summarize(traces: list[Trace], bound_usd: FloatArray | None, seed: int) -> d
     reference = next(trace for trace in traces if trace.name == "always_on")
     days = reference.n_steps / STEPS_PER_DAY
 
-    def gain(profit_usd: FloatArray) -> dict[str, float]:
-        rng = np.random.default_rng(seed)
-        ratio = interval(profit_usd - reference.profit_usd, rng, reference.profit_usd)
+    def gain(profit_usd: FloatArray, over: Trace = reference) -> dict[str, float]:
+        ratio = interval(profit_usd - over.profit_usd, np.random.default_rng(seed), over.profit_usd)
         return {key: 100.0 * value for key, value in ratio.items()}
 
     policies = {}
@@ -212,7 +216,16 @@ def summarize(traces: list[Trace], bound_usd: FloatArray | None, seed: int) -> d
             "max_chip_temp_c": float(trace.max_chip_temp_c.max()),
             "profit_usd_per_mwh": float(1000.0 * trace.profit_usd.sum() / max(trace.energy_kwh.sum(), 1e-9)),
         }
-    result: dict[str, Any] = {"policies": policies, "episodes": len(reference.profit_usd), "episode_days": days}
+    best = max((trace for trace in traces if is_rule(trace.name)), key=lambda trace: float(trace.profit_usd.sum()))
+    for trace in traces:
+        if not is_rule(trace.name):
+            policies[trace.name]["gain_over_best_rule_pct"] = gain(trace.profit_usd, best)
+    result: dict[str, Any] = {
+        "policies": policies,
+        "best_rule": best.name,
+        "episodes": len(reference.profit_usd),
+        "episode_days": days,
+    }
     if bound_usd is not None:
         result["bound"] = {
             "net_profit_usd_per_day": interval(bound_usd / days, np.random.default_rng(seed)),
@@ -223,3 +236,32 @@ def summarize(traces: list[Trace], bound_usd: FloatArray | None, seed: int) -> d
             score = interval(trace.profit_usd - reference.profit_usd, np.random.default_rng(seed), room)
             policies[trace.name]["score"] = score
     return result
+
+
+def judge(
+    config: EnvConfig,
+    learned: Sequence[Policy],
+    seed: int,
+    tuning: Tuning | None = None,
+    watchers: dict[str, Watcher] | None = None,
+) -> dict[str, Any]:
+    """Run rules, plan, bound and trained policies over a split and return the summary.
+
+    Args:
+        config: Environment options; the split is in them, the reward is not looked at.
+        learned: Trained policies.
+        seed: Seed of tuning, sensors and bootstrap.
+        tuning: Thresholds of the hysteresis rule, if they are tuned already.
+        watchers: Called after each step of the policy of that name.
+    """
+    tuning = tune(config, seed) if tuning is None else tuning
+    watch = watchers or {}
+    traces = [run(policy, config, seed, watch.get(policy.name)) for policy in [*yardsticks(config, tuning), *learned]]
+    scenario = Batch(config).scenario
+    bound = bound_trace(config) if len(scenario.site.zones) == 1 else None
+    return {
+        **summarize(traces, bound, seed),
+        "history": {"kind": scenario.history.kind, "hash": scenario.history.hash},
+        "scenario": {"name": scenario.name, "hash": scenario.config_hash, "split": config.split},
+        "hysteresis": {"off_ratio": tuning.off_ratio, "on_ratio": tuning.on_ratio},
+    }

@@ -63,13 +63,14 @@ def summary_table(summary: dict[str, Any]) -> str:
             "zone-steps<br>over 80 °C, %", "trips")  # fmt: skip
     entries = sorted(summary["policies"].items(), key=lambda item: -item[1]["net_profit_usd_per_day"]["mean"])
     rows = []
-    for rank, (name, entry) in enumerate(entries):
+    best = next(name for name, _ in entries if not name.startswith("foresight"))
+    for name, entry in entries:
         cells = [
             *_cells(name, entry),
             f"{entry['starts_per_week']:.2f}",
             f"{100.0 * entry['costs']['chip_over_temp']:.2f}",
         ]
-        rows.append(_row([*cells, f"{entry['trips']:.0f}"], "best" if rank == 0 else ""))
+        rows.append(_row([*cells, f"{entry['trips']:.0f}"], "best" if name == best else ""))
     if "bound" in summary:
         rows.append(_row([*_cells("bound (perfect foresight)", summary["bound"]), "", "", ""], "bound"))
     return f"<table><tr>{''.join(f'<th>{cell}</th>' for cell in head)}</tr>{''.join(rows)}</table>"

@@ -28,7 +28,20 @@ def policy_table(summary: dict[str, Any]) -> str:
         for row in (_HEADER, *rows)
     ]
     about = f"{summary['episodes']} episodes of {summary['episode_days']:g} days, {summary['history']['kind']} history {summary['history']['hash']}"
+    lines += ["", *_against_rule(summary)]
     return "\n".join([about, "", lines[0], "-" * len(lines[0]), *lines[1:]])
+
+
+def _against_rule(summary: dict[str, Any]) -> list[str]:
+    """Return a line for each policy that is not a rule: its paired gain over the best rule."""
+    lines = []
+    for name, entry in summary["policies"].items():
+        if "gain_over_best_rule_pct" in entry:
+            gain = entry["gain_over_best_rule_pct"]
+            lines.append(
+                f"{name} over {summary['best_rule']}: {gain['mean']:+.2f} % ({gain['lo']:+.2f} … {gain['hi']:+.2f})"
+            )
+    return lines
 
 
 def _row(name: str, entry: dict[str, Any]) -> tuple[str, ...]:

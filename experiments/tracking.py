@@ -7,6 +7,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+from filelock import FileLock
 from hashgym.sim.errors import BadInputError
 
 DEFAULT_URI: Final = "sqlite:///outputs/mlflow.db"
@@ -47,16 +48,20 @@ class MlflowTracker:
     """Tell an MLflow server or the SQLite store."""
 
     def __init__(self, uri: str | None, experiment: str, name: str, run_id: str | None) -> None:
-        """Open a run, or the run of `run_id` to go on with; the store is made or migrated here, before any job logs."""
+        """Open a run, or the run of `run_id` to go on with.
+
+        The SQLite store is made or migrated by the first job that gets here; jobs of a sweep wait for each other, since
+        MLflow fails when two processes make it at once.
+        """
         import mlflow
 
-        if uri is None:
-            Path("outputs").mkdir(exist_ok=True)
+        Path("outputs").mkdir(exist_ok=True)
         mlflow.set_tracking_uri(uri or DEFAULT_URI)
-        self._client = mlflow.MlflowClient()
-        if run_id is None:
+        with FileLock("outputs/.mlflow.lock"):
+            self._client = mlflow.MlflowClient()
             found = self._client.get_experiment_by_name(experiment)
             experiment_id = found.experiment_id if found else self._client.create_experiment(experiment)
+        if run_id is None:
             self._id = self._client.create_run(experiment_id, run_name=name).info.run_id
         else:
             self._id = run_id

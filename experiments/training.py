@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from hashgym.agents import checkpoint, cloning, learners
 from hashgym.agents.learners import LearnerConfig
-from hashgym.agents.rules import Hysteresis, Menu
+from hashgym.agents.rules import Hysteresis, Menu, Tuning
 from hashgym.envs import scenario as scenarios
 from hashgym.envs import tables
 from hashgym.envs.core import Batch, EnvConfig, draw_seeds
@@ -58,6 +58,8 @@ class Result:
     curve: list[dict[str, float]]
     seconds: float
     weights_hash: str
+    tuning: Tuning | None
+    """Thresholds of the rule that was cloned, None if this call cloned none."""
 
 
 def env_config(config: dict[str, Any], split: str) -> EnvConfig:
@@ -108,10 +110,11 @@ def train(config: dict[str, Any], run_dir: Path) -> Result:
     }
     tracker = open_tracker(config["tracking"], run_dir.name, flatten(config), tags, extra["run_id"])
     callback = _RunCallback(config, agent, options, run_dir, tracker, extra)
-    status = "FAILED"
+    status, tuning = "FAILED", None
     try:
         if newest is None and config["warm_start"]["teacher"] is not None:
-            tracker.metrics(_warm_start(config, options, model, env), 0)
+            tuning, scores = _warm_start(config, options, model, env)
+            tracker.metrics(scores, 0)
         remaining = agent.total_steps - model.num_timesteps
         if remaining > 0:
             model.learn(remaining, callback, log_interval=None, reset_num_timesteps=newest is None)  # type: ignore[arg-type]
@@ -120,7 +123,7 @@ def train(config: dict[str, Any], run_dir: Path) -> Result:
         write_text(run_dir / "curve.csv", _csv(curve))
         result = Result(
             run_dir, LearnedPolicy(agent.name, options.action, model), curve, time.perf_counter() - began,
-            checkpoint.weights_hash(model),
+            checkpoint.weights_hash(model), tuning,
         )  # fmt: skip
         write_json(
             run_dir / "result.json",
@@ -140,8 +143,8 @@ def train(config: dict[str, Any], run_dir: Path) -> Result:
 
 def _warm_start(
     config: dict[str, Any], options: EnvConfig, model: BaseAlgorithm, env: HashrateTuningVecEnv
-) -> dict[str, float]:
-    """Clone the teacher that a config names into the learner; returns how well that went."""
+) -> tuple[Tuning, dict[str, float]]:
+    """Clone the teacher that a config names into the learner; returns its thresholds and how well that went."""
     warm = config["warm_start"]
     if warm["teacher"] != "hysteresis":
         raise BadInputError(f"warm_start.teacher is {warm['teacher']!r}; it must be hysteresis or null")
@@ -158,7 +161,7 @@ def _warm_start(
 
     scores = cloning.clone(model, env, teach, warm["steps"])
     log.info("cloned %s (off above %.3g, on below %.3g): %s", rule.name, tuning.off_ratio, tuning.on_ratio, scores)
-    return {f"warm_start/{key}": value for key, value in scores.items()}
+    return tuning, {f"warm_start/{key}": value for key, value in scores.items()}
 
 
 def load_policy(run_dir: Path, config: dict[str, Any], name: str | None = None) -> LearnedPolicy:

@@ -103,6 +103,7 @@ def brute_force(values: dict[str, np.ndarray], n_boot: int, rest: float, n_young
     return best
 
 
+@pytest.mark.interpreted
 @pytest.mark.parametrize("seed", range(8))
 @pytest.mark.parametrize(("n_boot", "rest"), [(0, 0.1), (1, 0.0), (2, 0.5)])
 def test_dynamic_programme_is_at_least_the_best_of_all_sequences(seed: int, n_boot: int, rest: float) -> None:
@@ -116,6 +117,7 @@ def test_dynamic_programme_is_at_least_the_best_of_all_sequences(seed: int, n_bo
     assert found >= brute_force(values, n_boot, rest, 2, 0.7) - 1e-9
 
 
+@pytest.mark.interpreted
 def test_plan_finds_the_best_of_all_choices_on_small_cases() -> None:
     rng = np.random.default_rng(0)
     for _ in range(20):

@@ -29,6 +29,8 @@ def test_both_checkers_pass_without_a_warning(small: Scenario, action: str) -> N
         check_env_sb3(env.unwrapped)
 
 
+@pytest.mark.interpreted
+@pytest.mark.filterwarnings("ignore:overflow encountered:RuntimeWarning")
 def test_vector_entry_point_is_native_and_resets_in_the_same_step(small: Scenario) -> None:
     env = gym.make_vec(ENV_ID, num_envs=3, scenario=small, episode_steps=5)
     assert isinstance(env.unwrapped, HashrateTuningVectorEnv)
@@ -130,6 +132,8 @@ def test_forked_and_spawned_processes_get_the_same_bits(small: Scenario, method:
     assert child.exitcode == 0
 
 
+@pytest.mark.interpreted
+@pytest.mark.filterwarnings("ignore:overflow encountered:RuntimeWarning")
 def test_costs_and_flows_are_there_on_every_step_the_last_included(small: Scenario) -> None:
     env = gym.make(ENV_ID, scenario=small, episode_steps=4)
     env.reset(seed=0)
@@ -141,6 +145,8 @@ def test_costs_and_flows_are_there_on_every_step_the_last_included(small: Scenar
         assert truncated == (step == 3)
 
 
+@pytest.mark.interpreted
+@pytest.mark.filterwarnings("ignore:overflow encountered:RuntimeWarning")
 def test_reward_is_scaled_dollars_and_the_baseline_takes_the_same_from_every_action(small: Scenario) -> None:
     plain, above = (HashrateTuningEnv(scenario=small, reward=name) for name in tables.REWARDS)
     lost = []
@@ -187,6 +193,8 @@ def test_unknown_scenario_lists_what_there_is() -> None:
         HashrateTuningEnv(render_mode="human")
 
 
+@pytest.mark.interpreted
+@pytest.mark.filterwarnings("ignore:overflow encountered:RuntimeWarning")
 def test_saved_state_goes_on_as_if_nothing_had_been(small: Scenario) -> None:
     env = HashrateTuningVectorEnv(5, scenario=small)
     env.reset(seed=3)
@@ -210,6 +218,8 @@ def test_environments_pickle(small: Scenario) -> None:
     assert np.array_equal(rollout(env, 1)[0], rollout(copied, 1)[0])
 
 
+@pytest.mark.interpreted
+@pytest.mark.filterwarnings("ignore:overflow encountered:RuntimeWarning")
 def test_sleep_band_of_the_box_action_holds_and_sleep_lasts_an_hour(small: Scenario) -> None:
     env = HashrateTuningEnv(scenario=small, action="box")
     env.reset(seed=0)
@@ -226,6 +236,8 @@ def test_sleep_band_of_the_box_action_holds_and_sleep_lasts_an_hour(small: Scena
     assert mode(1.0) == "starting"
 
 
+@pytest.mark.interpreted
+@pytest.mark.filterwarnings("ignore:overflow encountered:RuntimeWarning")
 def test_observation_holds_the_table_s_quantities(small: Scenario) -> None:
     env = HashrateTuningEnv(scenario=small)
     obs = env.reset(seed=0, options={"start": "2024-06-20T20:00:00"})[0]
@@ -242,6 +254,8 @@ def test_observation_holds_the_table_s_quantities(small: Scenario) -> None:
     assert named["zone0_target_pu"] == 1.0
 
 
+@pytest.mark.interpreted
+@pytest.mark.filterwarnings("ignore:overflow encountered:RuntimeWarning")
 def test_sb3_environment_carries_arrays_and_fills_infos_at_the_end_only(small: Scenario) -> None:
     env = HashrateTuningVecEnv(4, range(4), scenario=small, episode_steps=6)
     env.reset()
@@ -272,6 +286,8 @@ def test_sb3_environment_can_fill_all_infos(small: Scenario) -> None:
         HashrateTuningVecEnv(2, [1], scenario=small)
 
 
+@pytest.mark.interpreted
+@pytest.mark.filterwarnings("ignore:overflow encountered:RuntimeWarning")
 def test_costs_count_what_their_table_says(small: Scenario) -> None:
     env = HashrateTuningEnv(scenario=small, action="profile", limits={"chip_over_temp": 20.0})
     env.reset(seed=0)

@@ -11,7 +11,7 @@ import pytest
 from hashgym.agents.learners import PpoConfig, SacConfig
 from hashgym.envs.core import EnvConfig
 from hashgym.envs.scenario import Scenario, from_mapping
-from hashgym.experiments import bench, evaluate, evaluation, training
+from hashgym.experiments import bench, evaluation, training
 from hashgym.experiments.cli import main
 from hashgym.experiments.files import write_json, write_text
 from hashgym.experiments.table import policy_table
@@ -82,7 +82,7 @@ def test_evaluation_is_paired_and_below_the_bound(trained: tuple[Path, dict[str,
     run_dir, config = trained
     options = training.env_config({**config, "reward": {"name": "profit"}}, "test")
     policy = training.load_policy(run_dir, config)
-    summary = evaluate.evaluate(options, [policy], 0)
+    summary = evaluation.judge(options, [policy], 0)
     write_json(tmp_path / "e.json", summary)
     names = set(summary["policies"])
     assert {
