@@ -38,7 +38,7 @@ lock:
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("HashGym needs Python 3.11 or newer, $(PYTHON) is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
-	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv $(VENV)
 	$(call install_torch,$(BIN))
 	$(BIN)/pip install -q -r requirements.lock
 	$(BIN)/pip install -q --no-deps -e .
@@ -49,4 +49,4 @@ define install_torch
 endef
 
 clean:
-	rm -rf $(VENV) .pkg outputs build *.egg-info
+	rm -rf $(VENV) .pkg outputs build mlruns *.egg-info

@@ -55,10 +55,11 @@ def save(folder: Path, model: BaseAlgorithm, env_state: dict[str, np.ndarray], e
         for path in aside.iterdir():
             with path.open("rb") as file:
                 os.fsync(file.fileno())
-        if target.exists():
-            shutil.rmtree(target)
-        aside.chmod(0o755)
-        aside.rename(target)
+        if target.exists():  # saved before a kill; training is deterministic, so it holds the same
+            shutil.rmtree(aside)
+        else:
+            aside.chmod(0o755)
+            aside.rename(target)
     except BaseException:
         shutil.rmtree(aside, ignore_errors=True)
         raise
@@ -86,17 +87,17 @@ def read_meta(checkpoint: Path) -> dict[str, Any]:
         expected = meta["sha256"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(
-            f"{checkpoint / 'meta.json'}: missing or not readable ({error}); use another checkpoint"
+            f"{checkpoint / 'meta.json'}: missing or not readable ({error}); remove this folder to go on from the checkpoint before"
         ) from error
     if meta.get("schema") != SCHEMA:
         raise CheckpointError(f"{checkpoint}: schema is {meta.get('schema')!r}; this version reads {SCHEMA}")
     for name, digest in expected.items():
         path = checkpoint / name
         if not path.is_file():
-            raise CheckpointError(f"{path}: missing; use another checkpoint")
+            raise CheckpointError(f"{path}: missing; remove this folder to go on from the checkpoint before")
         if _sha256(path) != digest:
             raise CheckpointError(
-                f"{path}: truncated or changed (SHA-256 differs from meta.json); use another checkpoint"
+                f"{path}: truncated or changed (SHA-256 differs from meta.json); remove this folder to go on from the checkpoint before"
             )
     return meta
 

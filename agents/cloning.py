@@ -96,7 +96,7 @@ def _fit(model: PPO, optimizer: torch.optim.Optimizer, data: _Round) -> None:
     for _ in range(_EPOCHS):
         for rows in torch.randperm(len(data.actions)).split(_BATCH):
             values, log_prob, _ = model.policy.evaluate_actions(data.observations[rows], data.actions[rows])
-            missed = (values.flatten() - torch.nan_to_num(data.returns[rows]))[known[rows]]
+            missed = torch.where(known[rows], values.flatten() - torch.nan_to_num(data.returns[rows]), 0.0)
             loss = -(weights[rows] * log_prob).mean() + model.vf_coef * (missed**2).mean() / scale
             optimizer.zero_grad()
             loss.backward()

@@ -1,7 +1,7 @@
 """Learners as configurations: PPO and SAC of stable-baselines3 with their published and their throughput settings."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
 from typing import Any
 
 import torch
@@ -113,6 +113,29 @@ class SacConfig:
 
 
 LearnerConfig = PpoConfig | SacConfig
+
+_CLASSES: dict[str, type[PpoConfig] | type[SacConfig]] = {
+    f"{cls.__module__}.{cls.__qualname__}": cls for cls in (PpoConfig, SacConfig)
+}
+
+
+def from_mapping(mapping: Mapping[str, Any]) -> LearnerConfig:
+    """Return the learner's configuration that a mapping with `_target_` holds; builds nothing but the classes here.
+
+    Raises:
+        BadInputError: The target is none of them, or a key is unknown.
+    """
+    target = mapping.get("_target_")
+    if target not in _CLASSES:
+        raise BadInputError(f"agent._target_ is {target!r}; it must be one of {', '.join(_CLASSES)}")
+    known = {entry.name for entry in fields(_CLASSES[target])}
+    values: dict[str, Any] = {key: value for key, value in mapping.items() if key != "_target_"}
+    for key in values:
+        if key not in known:
+            raise BadInputError(f"agent: unknown key {key!r}; there are {', '.join(sorted(known))}")
+    for key, value in values.items():
+        values[key] = tuple(value) if isinstance(value, list) else value
+    return _CLASSES[target](**values)
 
 
 def device() -> str:

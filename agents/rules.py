@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from ..sim.errors import InfeasibleError
 from ..sim.state import ASLEEP
 
 ActionArray = npt.NDArray[np.int64]
@@ -142,14 +143,14 @@ class Tuning:
 def tune_hysteresis(evaluate: Callable[[list[tuple[float, float]]], npt.NDArray[np.float64]]) -> Tuning:
     """Find the thresholds of the highest mean profit on the training months.
 
-    The grid is widened by a factor of 1.5 on each side on which its best point lies. Where profit does not change any
-    more beyond a threshold (the price never gets there), the threshold nearest to the middle is taken.
+    The grid is widened by a factor of 1.5 on each side on which its best point lies. Where several points are as good
+    (beyond some threshold the price never gets), the lowest of them inside the grid is taken.
 
     Args:
         evaluate: Returns the mean profit of each (off_ratio, on_ratio).
 
     Raises:
-        RuntimeError: The best point is still on an edge after six widenings.
+        InfeasibleError: The best point is still on an edge after six widenings.
     """
     offs, ons = list(OFF_RATIOS), list(ON_RATIOS)
     grid: dict[tuple[float, float], float] = {}
@@ -167,7 +168,7 @@ def tune_hysteresis(evaluate: Callable[[list[tuple[float, float]]], npt.NDArray[
             offs = sorted({*offs, offs[0] / _GROWTH} if edge_off == offs[0] else {*offs, offs[-1] * _GROWTH})
         if edge_on in (ons[0], ons[-1]):
             ons = sorted({*ons, ons[0] / _GROWTH} if edge_on == ons[0] else {*ons, ons[-1] * _GROWTH})
-    raise RuntimeError(f"hysteresis thresholds: the best point {edge_off, edge_on} is still on the grid's edge")
+    raise InfeasibleError(f"hysteresis thresholds: the best point {edge_off, edge_on} is still on the grid's edge")
 
 
 def is_asleep(mode: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:

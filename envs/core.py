@@ -52,8 +52,8 @@ class EnvConfig:
             if value not in allowed:
                 raise BadInputError(f"{name} is {value!r}; it must be one of {', '.join(allowed)}")
         for name in self.limits:
-            if name not in tables.COST_NAMES:
-                raise BadInputError(f"limits: no cost {name!r}; there are {', '.join(tables.COST_NAMES)}")
+            if name not in tables.ADJUSTABLE:
+                raise BadInputError(f"limits: no threshold {name!r}; there are {', '.join(tables.ADJUSTABLE)}")
 
 
 class Batch:

@@ -47,11 +47,15 @@ class HashrateTuningVecEnv(VecEnv):
         self._actions: npt.NDArray[Any] = np.zeros((num_envs, self.batch.n_zones))
         super().__init__(num_envs, self.batch.observation_space(), self.batch.action_space())
 
+    def seed(self, seed: int | None = None) -> Sequence[int | None]:
+        """Keep the seeds of construction: a learner's own seed must not make runs share environments.
+
+        stable-baselines3 calls this with the learner's seed and would give environment i the seed + i.
+        """
+        return [int(own) for own in self.batch.state.site["seed"]]
+
     def reset(self) -> VecEnvObs:
         """Begin the next episode of every environment."""
-        if any(seed is not None for seed in self._seeds):
-            self.batch.seed([seed or 0 for seed in self._seeds])
-            self._reset_seeds()
         self.batch.reset()
         self.episode_sums[:] = 0.0
         return self.batch.obs.copy()

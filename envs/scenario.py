@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -97,9 +98,16 @@ def from_mapping(mapping: Mapping[str, Any], history: str | None = None) -> Scen
         episode_steps=int(steps),
         config_hash=hashlib.sha256(canonical.encode()).hexdigest()[:16],
     )
-    for split in splits:
-        scenario.rows(split)
+    _check_splits(scenario)
     return scenario
+
+
+def _check_splits(scenario: Scenario) -> None:
+    """Refuse splits that are not inside the history or share a day; raises BadInputError."""
+    spans = sorted((scenario.rows(split), split) for split in scenario.splits)
+    for ((_, end), one), ((begin, _), other) in pairwise(spans):
+        if begin < end:
+            raise BadInputError(f"scenario.splits: {one!r} and {other!r} overlap; each day belongs to one split")
 
 
 def _check(prefix: str, mapping: Any, allowed: set[str]) -> None:

@@ -137,6 +137,9 @@ COSTS: Final = (
 )
 """Named costs in the order of every cost array. `info["cost"]` is their sum."""
 
+ADJUSTABLE: Final = ("chip_over_temp", "power_ramp")
+"""Costs whose threshold an environment option may replace."""
+
 COST_NAMES: Final = tuple(cost.name for cost in COSTS)
 
 REWARDS: Final = ("profit", "profit_over_rule")

@@ -50,7 +50,7 @@ def measure() -> dict[str, Any]:
     env, pendulum = gym.make(ENV_ID), gym.make("Pendulum-v1")
     pendulum_actions = _single_actions(pendulum)
     single = _in_turn(lambda: _single(env, actions), lambda: _single(pendulum, pendulum_actions))
-    vectors = {n: gym.make_vec(ENV_ID, num_envs=n) for n in BATCHES}
+    vectors: dict[int, Any] = {n: gym.make_vec(ENV_ID, num_envs=n) for n in BATCHES}
     drawn = {n: [vectors[n].action_space.sample() for _ in range(16)] for n in BATCHES}
     for vector in vectors.values():
         vector.reset(seed=0)
@@ -62,6 +62,13 @@ def measure() -> dict[str, Any]:
     rollout, train = _ppo()
     best = max(by_batch.values())
     envpool_rate = batched[1] if peer else None
+    figures = {
+        "single_env_steps_per_s": single[0],
+        "batched_env_steps_per_s": best,
+        "zone_steps_per_s": best * vectors[largest].single_action_space.shape[0],
+        "ppo_rollout_steps_per_s": rollout,
+        "ppo_train_steps_per_s": train,
+    }
     return {
         "machine": {
             "processor": platform.processor() or platform.machine(),
@@ -69,18 +76,16 @@ def measure() -> dict[str, Any]:
             "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
             "python": platform.python_version(),
         },
-        "single_env_steps_per_s": single[0],
-        "batched_env_steps_per_s": best,
-        "zone_steps_per_s": best,
-        "ppo_rollout_steps_per_s": rollout,
-        "ppo_train_steps_per_s": train,
+        **figures,
         "pendulum_single_steps_per_s": single[1],
         "envpool_pendulum_steps_per_s": envpool_rate,
+        "bundle_p99_ms": None,  # there are no policy bundles yet
+        "bundle_decisions_per_s": None,
         "ratios": {
             "single_over_pendulum": single[0] / single[1],
-            "batched_over_envpool_pendulum": best / envpool_rate if envpool_rate else None,
+            "batched_over_envpool_pendulum": batched[0] / envpool_rate if envpool_rate else None,
         },
-        "by_env": {ENV_ID: {"single_env_steps_per_s": single[0], "batched_env_steps_per_s": by_batch}},
+        "by_env": {ENV_ID: {**figures, "by_batch": by_batch}},
     }
 
 
@@ -177,7 +182,7 @@ def _ppo() -> tuple[float, float]:
 
 def _text(result: dict[str, Any]) -> str:
     ratios, peer = result["ratios"], result["envpool_pendulum_steps_per_s"]
-    batches = result["by_env"][ENV_ID]["batched_env_steps_per_s"]
+    batches = result["by_env"][ENV_ID]["by_batch"]
     lines = [
         f"{'one environment':38s} {result['single_env_steps_per_s']:12,.0f} steps/s",
         f"{'Gymnasium Pendulum, one environment':38s} {result['pendulum_single_steps_per_s']:12,.0f} steps/s",

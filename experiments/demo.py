@@ -19,6 +19,7 @@ from hashgym.experiments import evaluation, hydra_main, report, training
 from hashgym.experiments.files import write_json, write_text
 from hashgym.experiments.table import policy_table
 from hashgym.sim.constants import CONTROL_STEP_S, SECONDS_PER_HOUR, usd_per_th
+from hashgym.sim.errors import BadInputError
 from hashgym.sim.history import STEP
 
 log = logging.getLogger(__name__)
@@ -32,10 +33,15 @@ def main(args: list[str]) -> int:
 def _demo(config: dict[str, Any], run_dir: Path) -> None:
     """Run the whole job and leave summary.json, report.html, the history and the trained policy."""
     began, out = time.perf_counter(), Path(config["out"])
+    if config["resume"] is not None:
+        raise BadInputError("the demo starts anew each time; resume a run with `hashgym train resume=…`")
     scenario = scenarios.from_mapping(config["scenario"], config["history"])
+    for left in ("report.html", "summary.json"):
+        (out / left).unlink(missing_ok=True)
+    if (run_dir / "config.json").exists():
+        shutil.rmtree(run_dir)
     scenario.history.save(out / "history")
     log.info("history: %s, %s, hash %s", scenario.history.kind, scenario.name, scenario.history.hash)
-    shutil.rmtree(run_dir, ignore_errors=True)
     result = training.train(config, run_dir)
     log.info("trained %d steps in %.0f s", config["agent"]["total_steps"], result.seconds)
 

@@ -1,6 +1,5 @@
 """`hashgym evaluate`: rules, bound and trained policies over the same held-out episodes."""
 
-import json
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +25,11 @@ def _evaluate(config: dict[str, Any], _: Path) -> None:
     """Evaluate as a composed configuration says; print the table and write the JSON."""
     options = training.env_config(config, config["split"])
     learned = [_load(Path(folder), options.scenario, config) for folder in config["runs"]]
+    names = [policy.name for policy in learned]
+    if len(set(names)) < len(names) or any(evaluation.is_rule(name) for name in names):
+        raise BadInputError(
+            f"runs: policies are named {', '.join(names)}; each needs its own name that begins with ppo or sac"
+        )
     result = evaluation.judge(options, learned, config["seed"])
     sys.stdout.write(policy_table(result) + "\n")
     if config["out"] is not None:
@@ -34,16 +38,21 @@ def _evaluate(config: dict[str, Any], _: Path) -> None:
 
 def _load(run_dir: Path, scenario: Any, config: dict[str, Any]) -> training.LearnedPolicy:
     """Load a trained policy; its scenario must be the one that is evaluated."""
-    path = run_dir / "config.json"
-    if not path.is_file():
-        raise BadInputError(f"runs: {run_dir} has no config.json; name the folder of a training run")
-    trained = json.loads(path.read_text(encoding="utf-8"))
+    trained = training.read_config(run_dir)
     if trained["scenario"]["site"] != config["scenario"]["site"]:
         raise BadInputError(
             f"runs: {run_dir} was trained on scenario {trained['scenario']['name']!r}, this is {scenario.name!r}"
         )
     if trained["env"]["forecast"] != config["env"]["forecast"]:
         raise BadInputError(f"runs: {run_dir} was trained with env.forecast={trained['env']['forecast']}; set the same")
+    seen, judged = trained["scenario"]["splits"]["train"], scenario.splits[config["split"]]
+    is_same = (
+        trained["history"] == config["history"] and trained["scenario"]["history"] == config["scenario"]["history"]
+    )
+    if is_same and config["split"] != "train" and seen[0] < judged[1] and judged[0] < seen[1]:
+        raise BadInputError(
+            f"runs: {run_dir} was trained on {seen[0]}…{seen[1]}, which overlaps {judged[0]}…{judged[1]}"
+        )
     policy = training.load_policy(run_dir, trained)
     name = policy.name if len(config["runs"]) == 1 else f"{policy.name}_{run_dir.name}"
     return replace(policy, name=name)

@@ -174,22 +174,20 @@ def is_rule(name: str) -> bool:
     return not name.startswith(("ppo", "sac", "mpc", "bound", "foresight"))
 
 
-def interval(values: FloatArray, rng: np.random.Generator, weights: FloatArray | None = None) -> dict[str, float]:
-    """Return mean and bootstrap 95 % interval over episodes; with `weights`, of the ratio of the two means.
+def interval(values: FloatArray, rng: np.random.Generator, scale: float = 1.0) -> dict[str, float]:
+    """Return mean and bootstrap 95 % interval over episodes.
 
     Args:
-        values: One value for each episode.
+        values: One value for each episode; for a comparison, the paired differences.
         rng: Draws the resamples; the same generator state gives paired resamples.
-        weights: Denominators, one for each episode; the absolute value of their mean divides.
+        scale: What the results are divided by. It is not resampled: a reference near 0 would make the ratio meaningless.
 
     Source:
         B. Efron, R. Tibshirani, An Introduction to the Bootstrap, 1993, ch. 13 (percentile interval).
     """
     picks = rng.integers(0, len(values), (BOOTSTRAP_SAMPLES, len(values)))
-    below = np.ones_like(values) if weights is None else weights
-    resampled = values[picks].mean(axis=1) / np.abs(below[picks].mean(axis=1))
-    low, high = np.quantile(resampled, [(1.0 - CONFIDENCE) / 2.0, (1.0 + CONFIDENCE) / 2.0])
-    return {"mean": float(values.mean() / abs(below.mean())), "lo": float(low), "hi": float(high)}
+    low, high = np.quantile(values[picks].mean(axis=1), [(1.0 - CONFIDENCE) / 2.0, (1.0 + CONFIDENCE) / 2.0])
+    return {"mean": float(values.mean()) / scale, "lo": float(low) / scale, "hi": float(high) / scale}
 
 
 def summarize(traces: list[Trace], bound_usd: FloatArray | None, seed: int) -> dict[str, Any]:
@@ -198,13 +196,16 @@ def summarize(traces: list[Trace], bound_usd: FloatArray | None, seed: int) -> d
     days = reference.n_steps / STEPS_PER_DAY
 
     def gain(profit_usd: FloatArray, over: Trace = reference) -> dict[str, float]:
-        ratio = interval(profit_usd - over.profit_usd, np.random.default_rng(seed), over.profit_usd)
-        return {key: 100.0 * value for key, value in ratio.items()}
+        percent_usd = abs(float(over.profit_usd.mean())) / 100.0
+        return interval(profit_usd - over.profit_usd, np.random.default_rng(seed), percent_usd)
 
     policies = {}
     for trace in traces:
         policies[trace.name] = {
             "net_profit_usd_per_day": interval(trace.usd_per_day, np.random.default_rng(seed)),
+            "usd_per_day_over_always_on": interval(
+                trace.usd_per_day - reference.usd_per_day, np.random.default_rng(seed)
+            ),
             "gain_over_always_on_pct": gain(trace.profit_usd),
             "costs": {
                 name: float(total)
@@ -231,10 +232,10 @@ def summarize(traces: list[Trace], bound_usd: FloatArray | None, seed: int) -> d
             "net_profit_usd_per_day": interval(bound_usd / days, np.random.default_rng(seed)),
             "gain_over_always_on_pct": gain(bound_usd),
         }
-        room = bound_usd - reference.profit_usd
+        room_usd = float(np.mean(bound_usd - reference.profit_usd))
         for trace in traces:
-            score = interval(trace.profit_usd - reference.profit_usd, np.random.default_rng(seed), room)
-            policies[trace.name]["score"] = score
+            above = trace.profit_usd - reference.profit_usd
+            policies[trace.name]["score"] = interval(above, np.random.default_rng(seed), room_usd)
     return result
 
 

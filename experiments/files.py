@@ -16,6 +16,9 @@ def write_bytes(path: Path, content: bytes) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
+        umask = os.umask(0)
+        os.umask(umask)
+        Path(aside).chmod(0o666 & ~umask)
         Path(aside).replace(path)
     except BaseException:
         Path(aside).unlink(missing_ok=True)

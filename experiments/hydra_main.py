@@ -14,6 +14,12 @@ from omegaconf import DictConfig, OmegaConf
 Task = Callable[[dict[str, Any], Path], Any]
 
 
+def _remove_if_empty(folder: Path) -> None:
+    """Remove the folder that Hydra made for a job which then left nothing in it."""
+    if folder.is_dir() and folder.resolve() != Path.cwd() and not any(folder.iterdir()):
+        folder.rmdir()
+
+
 def run(config_name: str, task: Task, args: list[str]) -> int:
     """Compose `config_name` with the overrides in `args` and call `task(config, output folder)`.
 
@@ -31,6 +37,7 @@ def run(config_name: str, task: Task, args: list[str]) -> int:
             if settings.mode == RunMode.MULTIRUN:
                 raise
             failed.append(error)
+            _remove_if_empty(Path(settings.runtime.output_dir))
             return None
 
     before = sys.argv

@@ -60,7 +60,7 @@ def page(title: str, lead: str, sections: list[tuple[str, str]]) -> str:
 def summary_table(summary: dict[str, Any]) -> str:
     """Return the policies of a summary as an HTML table, best first, with the bound below."""
     head = ("policy", "net profit<br>USD/day", "95 % interval", "gain over<br>always-on, %", "95 % interval", "starts<br>a week",
-            "zone-steps<br>over 80 °C, %", "trips")  # fmt: skip
+            "zone-steps<br>too hot, %", "trips")  # fmt: skip
     entries = sorted(summary["policies"].items(), key=lambda item: -item[1]["net_profit_usd_per_day"]["mean"])
     rows = []
     best = next(name for name, _ in entries if not name.startswith("foresight"))
@@ -126,10 +126,11 @@ def draw_learning(curve: list[dict[str, float]], rule_usd: float) -> Figure:
     """Draw the learning curve: profit while exploring the training months, and on the validation months beside the rule."""
     figure = plt.figure(figsize=(9, 4.6))
     exploring, checked = _axes(figure, 2, [1.0, 1.0])
-    steps = [row["step"] / 1e6 for row in curve]
+    explored = [row for row in curve if "train/profit_usd_per_day" in row]
+    steps = [row["step"] / 1e6 for row in explored]
     exploring.plot(
         steps,
-        [row["train/profit_usd_per_day"] for row in curve],
+        [row["train/profit_usd_per_day"] for row in explored],
         color="#57606a",
         lw=1.2,
         label="training months, exploring",

@@ -9,7 +9,7 @@ _HEADER = (
     "gain over always_on %",
     "95 % interval",
     "starts/week",
-    "over 80 °C",
+    "too hot",
     "trips",
 )
 

@@ -60,7 +60,8 @@ class MlflowTracker:
         with FileLock("outputs/.mlflow.lock"):
             self._client = mlflow.MlflowClient()
             found = self._client.get_experiment_by_name(experiment)
-            experiment_id = found.experiment_id if found else self._client.create_experiment(experiment)
+            artifacts = (Path("outputs") / "mlartifacts").resolve().as_uri() if uri is None else None
+            experiment_id = found.experiment_id if found else self._client.create_experiment(experiment, artifacts)
         if run_id is None:
             self._id = self._client.create_run(experiment_id, run_name=name).info.run_id
         else:

@@ -1,12 +1,12 @@
 """`hashgym train`: train a policy; `hashgym train resume=FOLDER` goes on with a run."""
 
-import json
 import logging
 from pathlib import Path
 from typing import Any
 
 from hashgym.experiments import hydra_main, training
 from hashgym.sim.errors import BadInputError
+from hydra.core.hydra_config import HydraConfig
 
 log = logging.getLogger(__name__)
 
@@ -18,12 +18,14 @@ def main(args: list[str]) -> int:
 
 def _train(config: dict[str, Any], run_dir: Path) -> float:
     """Train, or go on with the run that `resume` names; returns the last validated profit for sweepers."""
-    if config["resume"] is not None:
+    is_resumed = config["resume"] is not None
+    if is_resumed:
+        others = [text for text in HydraConfig.get().overrides.task if not text.startswith("resume=")]
+        if others:
+            raise BadInputError(f"resume goes on with the run's own configuration; leave out {', '.join(others)}")
         run_dir = Path(config["resume"])
-        if not (run_dir / "config.json").is_file():
-            raise BadInputError(f"resume: {run_dir} has no config.json; name the folder of a training run")
-        config = json.loads((run_dir / "config.json").read_text(encoding="utf-8"))
-    result = training.train(config, run_dir)
+        config = training.read_config(run_dir)
+    result = training.train(config, run_dir, is_resumed=is_resumed)
     log.info(
         "trained %s in %.0f s; weights %s; in %s", config["agent"]["name"], result.seconds, result.weights_hash, run_dir
     )

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import logging
 import time
 from dataclasses import dataclass, fields, replace
@@ -22,7 +23,6 @@ from hashgym.experiments.files import write_json, write_text
 from hashgym.experiments.tracking import Tracker, flatten, open_tracker, provenance
 from hashgym.sim.errors import BadInputError, CheckpointError
 from hashgym.sim.exogenous import STEPS_PER_DAY
-from hydra.utils import instantiate
 from stable_baselines3 import PPO
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
@@ -30,6 +30,12 @@ from stable_baselines3.common.logger import Logger
 from tqdm import tqdm
 
 log = logging.getLogger(__name__)
+
+CONFIG_KEYS: Final = {
+    "scenario", "env", "reward", "agent", "tracking", "seed", "history", "checkpoint_steps", "validations", "warm_start",
+    "resume", "threads", "progress", "out",
+}  # fmt: skip
+"""Top-level keys of a training configuration."""
 
 TRAIN_ROLE: Final = 0
 """Role of the training environments in SeedSequence([run seed, role])."""
@@ -62,45 +68,68 @@ class Result:
     """Thresholds of the rule that was cloned, None if this call cloned none."""
 
 
+def check_keys(prefix: str, mapping: dict[str, Any], known: set[str]) -> None:
+    """Refuse keys that nothing reads; raises BadInputError that lists what there is."""
+    for key in mapping:
+        if key not in known:
+            raise BadInputError(f"unknown key '{prefix}{key}'; there are {', '.join(sorted(known))}")
+
+
+def read_config(run_dir: Path) -> dict[str, Any]:
+    """Return the configuration of a training run; raises BadInputError if there is none or it is not readable."""
+    path = run_dir / "config.json"
+    if not path.is_file():
+        raise BadInputError(f"{run_dir} has no config.json; name the folder of a training run")
+    try:
+        config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise BadInputError(f"{path}: not readable ({error})") from error
+    return config
+
+
 def env_config(config: dict[str, Any], split: str) -> EnvConfig:
     """Return the environment options of a composed configuration; raises BadInputError on unknown keys."""
-    known = {entry.name for entry in fields(EnvConfig)}
-    for key in config["env"]:
-        if key not in known:
-            raise BadInputError(f"env: unknown key {key!r}; there are {', '.join(sorted(known))}")
+    check_keys("env.", config["env"], {entry.name for entry in fields(EnvConfig)})
     scenario = scenarios.from_mapping(config["scenario"], config["history"])
     reward = config["reward"]["name"] if "reward" in config else "profit"
     return EnvConfig(**config["env"], scenario=scenario, split=split, reward=reward, n_threads=config.get("threads"))
 
 
-def train(config: dict[str, Any], run_dir: Path) -> Result:
-    """Train a policy as a composed configuration says, or go on with the run in `run_dir` if it has a checkpoint.
+def train(config: dict[str, Any], run_dir: Path, *, is_resumed: bool = False) -> Result:
+    """Train a policy as a composed configuration says, or go on with the run in `run_dir`.
 
     The run folder gets config.json, checkpoints/, curve.csv and result.json.
 
     Raises:
-        BadInputError: The configuration is wrong.
-        CheckpointError: The newest checkpoint is damaged.
+        BadInputError: The configuration is wrong, or `run_dir` holds a run and is not to be resumed.
+        CheckpointError: The newest checkpoint is damaged or was made on another history.
     """
     began = time.perf_counter()
+    check_keys("", config, CONFIG_KEYS)
+    check_keys("warm_start.", config["warm_start"], {"teacher", "steps"})
+    if not is_resumed and (run_dir / "config.json").exists():
+        raise BadInputError(f"{run_dir} holds a run; go on with it by resume={run_dir} or name another folder")
     learners.set_threads(config["threads"])
-    agent: LearnerConfig = instantiate(config["agent"], _convert_="object")
+    agent: LearnerConfig = learners.from_mapping(config["agent"])
     options = env_config(config, "train")
     seeds = draw_seeds(config["seed"], TRAIN_ROLE, agent.n_envs)
     env = HashrateTuningVecEnv(agent.n_envs, seeds, **{f.name: getattr(options, f.name) for f in fields(EnvConfig)})
     model = learners.build(agent, env, env.batch.table, config["seed"])
     model.set_logger(Logger(folder=None, output_formats=[]))
+    _check_warm_start(config, options, model)
 
     extra: dict[str, Any] = {"run_id": None, "curve": []}
     newest = checkpoint.latest(run_dir / "checkpoints")
     if newest is not None:
         env_state, extra = checkpoint.load(newest, model)
+        if extra["history_hash"] != env.batch.scenario.history.hash:
+            raise CheckpointError(
+                f"{newest}: made on history {extra['history_hash']}, this is {env.batch.scenario.history.hash}"
+            )
         env.restore(env_state)
         for name, value in extra["losses"].items():
             model.logger.record(name, value)
         log.info("resumed %s at step %d", newest, model.num_timesteps)
-    else:
-        write_json(run_dir / "config.json", config)
     scenario = env.batch.scenario
     tags = {
         "history.kind": scenario.history.kind,
@@ -109,6 +138,8 @@ def train(config: dict[str, Any], run_dir: Path) -> Result:
         **provenance(),
     }
     tracker = open_tracker(config["tracking"], run_dir.name, flatten(config), tags, extra["run_id"])
+    if newest is None:
+        write_json(run_dir / "config.json", config)
     callback = _RunCallback(config, agent, options, run_dir, tracker, extra)
     status, tuning = "FAILED", None
     try:
@@ -118,7 +149,8 @@ def train(config: dict[str, Any], run_dir: Path) -> Result:
         remaining = agent.total_steps - model.num_timesteps
         if remaining > 0:
             model.learn(remaining, callback, log_interval=None, reset_num_timesteps=newest is None)  # type: ignore[arg-type]
-        callback.save()
+            callback.validate()
+            callback.save()
         curve = callback.curve
         write_text(run_dir / "curve.csv", _csv(curve))
         result = Result(
@@ -141,15 +173,21 @@ def train(config: dict[str, Any], run_dir: Path) -> Result:
         tracker.close(status)
 
 
+def _check_warm_start(config: dict[str, Any], options: EnvConfig, model: BaseAlgorithm) -> None:
+    """Refuse a teacher that there is not, or that this learner cannot be cloned from; raises BadInputError."""
+    teacher = config["warm_start"]["teacher"]
+    if teacher not in (None, "hysteresis"):
+        raise BadInputError(f"warm_start.teacher is {teacher!r}; it must be hysteresis or null")
+    if teacher is not None and not (isinstance(model, PPO) and options.action == "discrete"):
+        raise BadInputError("warm_start needs agent=ppo and env.action=discrete; else set warm_start.teacher=null")
+
+
 def _warm_start(
     config: dict[str, Any], options: EnvConfig, model: BaseAlgorithm, env: HashrateTuningVecEnv
 ) -> tuple[Tuning, dict[str, float]]:
     """Clone the teacher that a config names into the learner; returns its thresholds and how well that went."""
-    warm = config["warm_start"]
-    if warm["teacher"] != "hysteresis":
-        raise BadInputError(f"warm_start.teacher is {warm['teacher']!r}; it must be hysteresis or null")
     if not isinstance(model, PPO):
-        raise BadInputError("warm_start needs agent=ppo; set warm_start.teacher=null")
+        raise TypeError("checked before: only PPO is cloned into")
     tuning = evaluation.tune(options, config["seed"])
     menu = Menu.of(env.batch.profiles, env.batch.menus)
     rule = evaluation.rule_policy(Hysteresis(menu, tuning.off_ratio, tuning.on_ratio))
@@ -159,7 +197,7 @@ def _warm_start(
     def teach() -> npt.NDArray[Any]:
         return np.where(rule.act(env.batch) == 0, 0, stay)
 
-    scores = cloning.clone(model, env, teach, warm["steps"])
+    scores = cloning.clone(model, env, teach, config["warm_start"]["steps"])
     log.info("cloned %s (off above %.3g, on below %.3g): %s", rule.name, tuning.off_ratio, tuning.on_ratio, scores)
     return tuning, {f"warm_start/{key}": value for key, value in scores.items()}
 
@@ -173,7 +211,7 @@ def load_policy(run_dir: Path, config: dict[str, Any], name: str | None = None) 
     newest = checkpoint.latest(run_dir / "checkpoints")
     if newest is None:
         raise CheckpointError(f"{run_dir}: no checkpoint; train first with `hashgym train`")
-    agent: LearnerConfig = instantiate(config["agent"], _convert_="object")
+    agent: LearnerConfig = learners.from_mapping(config["agent"])
     if isinstance(agent, learners.PpoConfig):
         agent = replace(agent, n_envs=1, batch_size=agent.n_steps)
     else:
@@ -239,17 +277,28 @@ class _RunCallback(BaseCallback):
         self._logged_at = steps
         mean = self._sums / max(self._n_sums, 1)
         self._sums[:], self._n_sums = 0.0, 0
-        values = {"train/reward": mean[0], "train/profit_usd_per_day": mean[1] * STEPS_PER_DAY}
+        values: dict[str, float] = {"train/reward": mean[0], "train/profit_usd_per_day": mean[1] * STEPS_PER_DAY}
         values |= {f"cost/{name}": value for name, value in zip(self._env().cost_names, mean[2:], strict=True)}
         values |= self._losses()
         if self._has_validation and steps - self._validated_at >= self._validate_every:
-            self._validated_at = steps
-            policy = LearnedPolicy(self._agent.name, self._options.action, self.model)
-            trace = evaluation.run(policy, self._options, self._seed)
-            values["validation/profit_usd_per_day"] = float(trace.usd_per_day.mean())
+            values["validation/profit_usd_per_day"] = self._validation_usd()
+        self._tell(values)
+
+    def _tell(self, values: dict[str, float]) -> None:
+        steps = self.model.num_timesteps
         row = {"step": float(steps), **{key: float(value) for key, value in values.items()}}
         self.curve.append(row)
         self._tracker.metrics({key: value for key, value in row.items() if key != "step" and np.isfinite(value)}, steps)
+
+    def _validation_usd(self) -> float:
+        self._validated_at = self.model.num_timesteps
+        policy = LearnedPolicy(self._agent.name, self._options.action, self.model)
+        return float(evaluation.run(policy, self._options, self._seed).usd_per_day.mean())
+
+    def validate(self) -> None:
+        """Judge the finished policy on the validation months."""
+        if self._has_validation:
+            self._tell({"validation/profit_usd_per_day": self._validation_usd()})
 
     def _losses(self) -> dict[str, float]:
         """Return what the learner's last update recorded."""
@@ -262,7 +311,7 @@ class _RunCallback(BaseCallback):
         extra = {
             "run_id": self._tracker.run_id, "curve": self.curve, "sums": self._sums.tolist(), "n_sums": self._n_sums,
             "validated_at": self._validated_at, "logged_at": self._logged_at,
-            "losses": self._losses(),
+            "losses": self._losses(), "history_hash": self._env().batch.scenario.history.hash,
         }  # fmt: skip
         checkpoint.save(self._run_dir / "checkpoints", self.model, self._env().save(), extra)
 

@@ -9,5 +9,9 @@ class BadInputError(HashGymError, ValueError):
     """A value, file, column, row or key is wrong; the message says which and what would be right."""
 
 
+class InfeasibleError(HashGymError, RuntimeError):
+    """There is no solution of the kind that was asked for."""
+
+
 class CheckpointError(HashGymError, ValueError):
     """A checkpoint is truncated, tampered with or belongs to another run."""

@@ -176,7 +176,7 @@ def test_start_option_places_the_episode_and_bad_ones_are_named(small: Scenario)
         ({"action": "jump"}, "action is 'jump'; it must be one of discrete, box, profile"),
         ({"reward": "joy"}, "reward is 'joy'"),
         ({"forecast": "magic"}, "forecast is 'magic'"),
-        ({"limits": {"noise": 1.0}}, "no cost 'noise'"),
+        ({"limits": {"noise": 1.0}}, "no threshold 'noise'"),
         ({"split": "future"}, "no split 'future'; there are train, validation, test"),
         ({"episode_steps": 100_000}, "shorter than 100000 steps"),
     ],
@@ -278,8 +278,9 @@ def test_sb3_environment_carries_arrays_and_fills_infos_at_the_end_only(small: S
 
 def test_sb3_environment_can_fill_all_infos(small: Scenario) -> None:
     env = HashrateTuningVecEnv(2, range(2), scenario=small, full_info=True)
-    env.seed(9)
+    assert env.seed(9) == [0, 1]
     env.reset()
+    assert env.batch.state.site["seed"].tolist() == [0, 1]
     _, _, _, infos = env.step(np.full((2, 1), 3))
     assert set(infos[1]) == {*tables.INFO_KEYS, "cost", "costs"}
     with pytest.raises(ValueError, match="one for each of 2"):

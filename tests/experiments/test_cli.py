@@ -68,8 +68,15 @@ def test_a_history_that_is_not_there_is_named(
         (("train", "scenario=moon"), "Could not find 'scenario/moon'"),
         (("train", "agent.sped=3"), "agent.sped"),
         (("train", "env.action=jump", *SMOKE), "action is 'jump'; it must be one of discrete, box, profile"),
-        (("train", "+env.colour=red", *SMOKE), "env: unknown key 'colour'"),
+        (("train", "+env.colour=red", *SMOKE), "unknown key 'env.colour'"),
         (("train", "resume=nowhere"), "nowhere has no config.json"),
+        (("train", "resume=nowhere", "seed=3"), "leave out seed=3"),
+        (("train", "+colour=red", *SMOKE), "unknown key 'colour'"),
+        (("train", "+agent.sped=3", *SMOKE), "agent: unknown key 'sped'"),
+        (
+            ("train", "scenario.splits.train=['2023-07-03','2025-08-01']", *SMOKE),
+            "'train' and 'validation' overlap",
+        ),
         (("evaluate", "runs=[nowhere]"), "nowhere has no config.json"),
         (("evaluate", "split=future"), "no split 'future'"),
     ],
@@ -79,11 +86,13 @@ def test_wrong_overrides_end_in_one_message(args: tuple[str, ...], message: str,
     assert done.returncode != 0
     assert message in done.stderr
     assert "Traceback" not in done.stderr
+    assert not list(tmp_path.rglob("*.json"))
+    assert not list(tmp_path.rglob("step_*"))
 
 
 @pytest.mark.slow
 def test_a_run_killed_in_the_middle_ends_with_the_weights_of_an_unbroken_one(tmp_path: Path) -> None:
-    args = ("train", *SMOKE, "agent.total_steps=40960", "scenario.history.end='2024-03-01'",
+    args = ("train", "experiment=smoke", "progress=false", "warm_start.steps=32", "agent.total_steps=40960", "scenario.history.end='2024-03-01'",
             "scenario.splits.train=['2023-07-03','2024-01-01']", "scenario.splits.validation=['2024-01-01','2024-02-01']",
             "scenario.splits.test=['2024-02-01','2024-03-01']")  # fmt: skip
     whole = run(*args, "hydra.run.dir=whole", cwd=tmp_path)
