@@ -10,7 +10,7 @@ def bound_usd(
     mature: np.ndarray, young: np.ndarray, leave: np.ndarray, boot: np.ndarray, off: np.ndarray, n_boot: int,
     boot_rest_frac: float, n_young: int, start_usd: float,
 ) -> float:  # fmt: skip
-    """Return the most that any policy can earn over an episode that begins with warm, hashing machines.
+    """Return the most that any policy can earn over an episode that begins with hashing machines.
 
     Backward over states off, boot 1…n_boot, young 1…n_young, mature. Each argument bounds what a whole step in a state
     can earn, (n_steps,); `leave` is the bound of a step that begins hashing and ends asleep or tripped.
@@ -33,7 +33,8 @@ def bound_usd(
         after[:] = value
         first_hash = (1.0 - boot_rest_frac) * max(young[t], leave[t]) + boot_rest_frac * max(boot[t], off[t])
         begin = first_hash if n_boot == 0 else boot[t]
-        value[0] = max(off[t] + after[0], begin - start_usd + after[1])
+        begun = after[1] if n_boot > 0 else max(after[0], after[1])
+        value[0] = max(off[t] + after[0], begin - start_usd + begun)
         for state in range(1, n_boot + 1):
             step = first_hash if state == n_boot else boot[t]
             broken_off = max(step, max(boot[t], off[t]))
@@ -41,7 +42,7 @@ def bound_usd(
         for state in range(n_boot + 1, last + 1):
             step = mature[t] if state == last else young[t]
             value[state] = max(step + after[min(state + 1, last)], leave[t] + after[0])
-    return value[last]
+    return value[n_boot + 1]
 
 
 @kernel

@@ -16,19 +16,22 @@ ActionArray = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Menu:
-    """What a rule knows of a site: number of profiles and index of the most efficient profile of each zone, (n_zones,)."""
+    """What a rule knows of a site.
+
+    n_profiles and best_efficiency: number of profiles and index of the most efficient one of each zone, (n_zones,).
+    break_even_share: break-even price of each profile over that of the site's best, (n_zones, n_profiles).
+    """
 
     n_profiles: npt.NDArray[np.int64]
     best_efficiency: npt.NDArray[np.int64]
-    meter_w: npt.NDArray[np.float64]
-    paid_ths: npt.NDArray[np.float64]
+    break_even_share: npt.NDArray[np.float64]
 
     @classmethod
     def of(cls, profiles: np.ndarray, menus: np.ndarray) -> "Menu":
         """Take it from an environment's profile table, (n_zones, n_profiles), and menus, (n_zones,)."""
         n_profiles = menus["n_profiles"].astype(np.int64)
         ratio = profiles["paid_ths"] / np.where(profiles["meter_w"] > 0.0, profiles["meter_w"], np.inf)
-        return cls(n_profiles, np.argmax(ratio, axis=1), profiles["meter_w"].copy(), profiles["paid_ths"].copy())
+        return cls(n_profiles, np.argmax(ratio, axis=1), ratio / ratio.max())
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +85,8 @@ class BreakEven(Rule):
 
     def act(self, view: View) -> ActionArray:
         """Return the top profile or off."""
-        zones = np.arange(len(self.top))
-        ths_per_w = self.menu.paid_ths / np.where(self.menu.meter_w > 0.0, self.menu.meter_w, np.inf)
-        top_share = ths_per_w[zones, self.top - 1] / ths_per_w.max(axis=1)
-        is_on = view.price_ratio[:, None] < top_share[None, :]
-        return np.where(is_on, self.top[None, :], 0)
+        top_share = self.menu.break_even_share[np.arange(len(self.top)), self.top - 1]
+        return np.where(view.price_ratio[:, None] < top_share, self.top[None, :], 0)
 
 
 class ProfileByPrice(Rule):
@@ -96,7 +96,7 @@ class ProfileByPrice(Rule):
 
     def act(self, view: View) -> ActionArray:
         """Return the myopic profile or off."""
-        return np.where(view.price_ratio[:, None] < 1.0, view.myopic + 1, 0)
+        return np.where(view.price_ratio[:, None] < self.menu.break_even_share.max(axis=1), view.myopic + 1, 0)
 
 
 class Hysteresis(Rule):
@@ -114,8 +114,9 @@ class Hysteresis(Rule):
 
     def act(self, view: View) -> ActionArray:
         """Return the myopic profile or off."""
-        goes_off = (view.price_ratio > self.off_ratio)[:, None]
-        comes_on = (view.price_ratio < self.on_ratio)[:, None]
+        ratio = view.price_ratio[:, None] / self.menu.break_even_share.max(axis=1)
+        goes_off = ratio > self.off_ratio.reshape(-1, 1)
+        comes_on = ratio < self.on_ratio.reshape(-1, 1)
         is_off = np.where(view.is_asleep, ~comes_on, goes_off)
         return np.where(is_off, 0, view.myopic + 1)
 

@@ -168,6 +168,9 @@ class Batch:
         """Begin the next episode of the environments of `index` (default all), at given steps or at drawn ones."""
         index = np.arange(self.n_envs) if index is None else index
         starts = np.full(len(index), -1, np.int64) if starts is None else starts
+        last = self.exogenous.n_steps - self.episode_steps - 1
+        if starts.shape != index.shape or starts.max(initial=-1) > last:
+            raise BadInputError(f"starts must be one step for each environment, {last} at most; got {starts}")
         kernels.reset_many(
             index, starts, self._env, self.low, self.high, self.profiles, self.menus, self._fresh,
             self.exogenous.values, self.exogenous.known, self.site.zone_record, self.state.zone, self.state.site,
@@ -205,6 +208,12 @@ class Batch:
         for name, array in (("zone", self.state.zone), ("site", self.state.site)):
             if saved[name].shape != array.shape or saved[name].dtype != array.dtype:
                 raise BadInputError(f"saved state {name!r} has shape {saved[name].shape}; this batch has {array.shape}")
+        places = saved["site"]
+        if places["step"].max() >= self.exogenous.n_steps or places["series"].max() >= self.exogenous.values.shape[0]:
+            raise BadInputError(
+                f"saved state is at step {places['step'].max()}; this history ends at {self.exogenous.n_steps}"
+            )
+        for name, array in (("zone", self.state.zone), ("site", self.state.site)):
             array[...] = saved[name]
         self.observe()
 

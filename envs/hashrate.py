@@ -75,11 +75,14 @@ class HashrateTuningEnv(gym.Env[ObsType, npt.NDArray[Any]]):
             self.batch.seed([fresh_seed() if seed is None else seed])
             self._is_seeded = True
         self.batch.reset(starts=_starts(self.batch, options))
+        self.batch.truncated[0] = False
         return self.batch.obs[0].copy(), {}
 
     def step(self, action: npt.NDArray[Any]) -> tuple[ObsType, float, bool, bool, dict[str, Any]]:
         """Advance by five minutes."""
         batch = self.batch
+        if batch.truncated[0] or not self._is_seeded:
+            raise gym.error.ResetNeeded("the episode has ended or not begun; call reset() before step()")
         batch.step(action)
         costs = batch.costs[0].tolist()
         info: dict[str, Any] = dict(zip(tables.INFO_KEYS, batch.flow_table[0].tolist(), strict=True))
@@ -115,8 +118,8 @@ class HashrateTuningVectorEnv(gym.vector.VectorEnv[ObsType, npt.NDArray[Any], np
         self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[ObsType, dict[str, Any]]:
         """Begin an episode in every environment; environment i gets seed + i, or its own from a list."""
-        super().reset(seed=seed if isinstance(seed, int) else None)
-        if isinstance(seed, int):
+        super().reset(seed=int(seed) if isinstance(seed, int | np.integer) else None)
+        if isinstance(seed, int | np.integer):
             self.batch.seed(np.uint64(seed) + np.arange(self.num_envs, dtype=np.uint64))
         elif seed is not None:
             if len(seed) != self.num_envs:
@@ -143,7 +146,10 @@ class HashrateTuningVectorEnv(gym.vector.VectorEnv[ObsType, npt.NDArray[Any], np
             final_obs = np.full(self.num_envs, None, dtype=object)
             for i in ended:
                 final_obs[i] = batch.obs[i].copy()
-            final_info = {key: np.where(truncated, value, 0.0) for key, value in info.items() if value.ndim == 1}
+            final_info = {
+                key: np.where(truncated.reshape((-1,) + (1,) * (value.ndim - 1)), value, 0.0)
+                for key, value in info.items()
+            }
             info.update({"final_obs": final_obs, "_final_obs": truncated.copy()})
             info.update({"final_info": final_info, "_final_info": truncated.copy()})
             batch.reset(ended)

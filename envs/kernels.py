@@ -230,6 +230,8 @@ def transition_range(
             count_costs(i, zone_flow, zone_params, site_flow[i]["energy_kwh"], site_params[0], env, costs)
             reward[i] = (reward[i] + site_flow[i]["profit_usd"]) * env["reward_per_usd"]
             truncated[i] = site_state[i]["age"] >= env["episode_steps"]
+            # A batch that is stepped on without a reset stays on the last row of its series.
+            site_state[i]["step"] = min(site_state[i]["step"], exogenous.shape[1] - 1)
         observe_range(
             first, last, low, high, profiles, menus, exogenous, known, zone_params, zone_state, site_state, myopic, obs
         )

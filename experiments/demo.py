@@ -15,7 +15,7 @@ import pandas as pd
 from hashgym.envs import kernels, tables
 from hashgym.envs import scenario as scenarios
 from hashgym.envs.core import Batch, EnvConfig
-from hashgym.experiments import evaluation, hydra_main, report, training
+from hashgym.experiments import evaluation, hydra_main, report, settings, training
 from hashgym.experiments.files import write_json, write_text
 from hashgym.experiments.table import policy_table
 from hashgym.sim.constants import CONTROL_STEP_S, SECONDS_PER_HOUR, usd_per_th
@@ -45,7 +45,7 @@ def _demo(config: dict[str, Any], run_dir: Path) -> None:
     result = training.train(config, run_dir)
     log.info("trained %d steps in %.0f s", config["agent"]["total_steps"], result.seconds)
 
-    options = replace(training.env_config(config, "test"), reward="profit")
+    options = replace(settings.env_config(config, "test"), reward="profit")
     tuning = result.tuning or evaluation.tune(options, config["seed"])
     names = [policy.name for policy in evaluation.yardsticks(options, tuning)] + [result.policy.name]
     watched = {name: _Watch() for name in names}

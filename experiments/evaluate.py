@@ -5,8 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from hashgym.experiments import evaluation, hydra_main, training
+from hashgym.experiments import evaluation, hydra_main, settings, training
 from hashgym.experiments.files import write_json
+from hashgym.experiments.progress import LearnedPolicy
 from hashgym.experiments.table import policy_table
 from hashgym.sim.errors import BadInputError
 
@@ -23,7 +24,7 @@ def main(args: list[str]) -> int:
 
 def _evaluate(config: dict[str, Any], _: Path) -> None:
     """Evaluate as a composed configuration says; print the table and write the JSON."""
-    options = training.env_config(config, config["split"])
+    options = settings.env_config(config, config["split"])
     learned = [_load(Path(folder), options.scenario, config) for folder in config["runs"]]
     names = [policy.name for policy in learned]
     if len(set(names)) < len(names) or any(evaluation.is_rule(name) for name in names):
@@ -36,9 +37,9 @@ def _evaluate(config: dict[str, Any], _: Path) -> None:
         write_json(Path(config["out"]), result)
 
 
-def _load(run_dir: Path, scenario: Any, config: dict[str, Any]) -> training.LearnedPolicy:
+def _load(run_dir: Path, scenario: Any, config: dict[str, Any]) -> LearnedPolicy:
     """Load a trained policy; its scenario must be the one that is evaluated."""
-    trained = training.read_config(run_dir)
+    trained = settings.read_config(run_dir)
     if trained["scenario"]["site"] != config["scenario"]["site"]:
         raise BadInputError(
             f"runs: {run_dir} was trained on scenario {trained['scenario']['name']!r}, this is {scenario.name!r}"

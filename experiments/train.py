@@ -4,7 +4,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from hashgym.experiments import hydra_main, training
+from hashgym.experiments import hydra_main, settings, training
 from hashgym.sim.errors import BadInputError
 from hydra.core.hydra_config import HydraConfig
 
@@ -24,7 +24,7 @@ def _train(config: dict[str, Any], run_dir: Path) -> float:
         if others:
             raise BadInputError(f"resume goes on with the run's own configuration; leave out {', '.join(others)}")
         run_dir = Path(config["resume"])
-        config = training.read_config(run_dir)
+        config = settings.read_config(run_dir)
     result = training.train(config, run_dir, is_resumed=is_resumed)
     log.info(
         "trained %s in %.0f s; weights %s; in %s", config["agent"]["name"], result.seconds, result.weights_hash, run_dir

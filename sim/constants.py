@@ -41,18 +41,6 @@ LITRES_PER_M3: Final = 1000.0
 
 
 @kernel
-def kwh_from_joules(energy_j: float) -> float:
-    """Convert energy. Args: energy_j [J]. Returns: [kWh]."""
-    return energy_j / JOULES_PER_KWH
-
-
-@kernel
-def usd_per_kwh(price_usd_per_mwh: float) -> float:
-    """Convert a price. Args: price_usd_per_mwh [USD/MWh]. Returns: [USD/kWh]."""
-    return price_usd_per_mwh / KWH_PER_MWH
-
-
-@kernel
 def usd_per_th(hashprice_usd_per_ph_day: float) -> float:
     """Convert hashprice to dollars per computed terahash. Args: [USD/(PH/s)/day]. Returns: [USD/TH]."""
     return hashprice_usd_per_ph_day * PETAHASH_PER_TERAHASH / SECONDS_PER_DAY

@@ -15,7 +15,7 @@ from .constants import CONTROL_STEP_S, SECONDS_PER_HOUR
 from .errors import BadInputError
 from .history import History
 from .market import hashprice_usd_per_ph_day, subsidy_btc_at
-from .power import Tariff, known_price_usd_per_mwh
+from .power import Tariff, TimeOfUseTariff, known_price_usd_per_mwh
 from .psychrometrics import wet_bulb_temp_c
 from .state import SIM_CHANNELS, Exogenous
 
@@ -77,7 +77,7 @@ def build(history: History, tariff: Tariff, forecast: str = "none") -> Exogenous
     if forecast == "persistence":
         channels.update(_persistence(settlement, history, is_known_ahead=is_known_ahead))
     elif forecast == "day_ahead":
-        channels.update(_day_ahead(settlement, history))
+        channels.update(_day_ahead(settlement, history, tariff))
     return Exogenous(
         np.stack([in_force[name] for name in SIM_CHANNELS], axis=1)[None],
         np.stack(list(channels.values()), axis=1)[None].astype(np.float32),
@@ -131,28 +131,31 @@ def _persistence(settlement: FloatArray, history: History, *, is_known_ahead: bo
     return result
 
 
-def _day_ahead(settlement: FloatArray, history: History) -> dict[str, FloatArray]:
-    """Forecast each span by published day-ahead prices plus what the tariff adds to the market price."""
+def _day_ahead(settlement: FloatArray, history: History, tariff: Tariff) -> dict[str, FloatArray]:
+    """Forecast each span by published day-ahead prices plus what the tariff adds to the market price.
+
+    A tariff that is a calendar is its own forecast.
+    """
     frame = history.frame
-    if "day_ahead_price_usd_per_mwh" in frame:
+    if isinstance(tariff, TimeOfUseTariff):
+        energy, published = settlement, np.full(len(settlement), len(settlement) + STEPS_PER_DAY)
+    elif "day_ahead_price_usd_per_mwh" in frame:
         market = frame["day_ahead_price_usd_per_mwh"].to_numpy(np.float64)
+        energy, published = market + tariff.adder_usd_per_mwh, _published_until(history)
     elif history.publication == "day_ahead":
-        market = frame["price_usd_per_mwh"].to_numpy(np.float64)
+        energy, published = settlement, _published_until(history)
     else:
         raise BadInputError("forecast 'day_ahead' needs the column 'day_ahead_price_usd_per_mwh' in the history")
-    market = market + float(np.median(settlement - frame["price_usd_per_mwh"].to_numpy(np.float64)))
-    n_steps = len(market)
-    published = _published_until(history)
-    a_day_before = np.concatenate([market[:STEPS_PER_DAY], market])[:n_steps]
-    extended = np.concatenate([market, np.zeros(STEPS_PER_DAY)])
-    extended_before = np.concatenate([a_day_before, market[-STEPS_PER_DAY:]])
-    total = np.concatenate([[0.0], np.cumsum(extended)])
-    total_before = np.concatenate([[0.0], np.cumsum(extended_before)])
+    n_steps = len(energy)
+    # Beyond what is published, and beyond the history's end, the price of a day before stands.
+    a_day_before = np.concatenate([energy[:STEPS_PER_DAY], energy])
+    total = np.concatenate([[0.0], np.cumsum(np.concatenate([energy, energy[-STEPS_PER_DAY:]]))])
+    total_before = np.concatenate([[0.0], np.cumsum(a_day_before)])
     now = np.arange(n_steps)
     result = {}
     for name, (first_h, last_h) in zip(FORECAST_CHANNELS, pairwise(FORECAST_EDGES_H), strict=True):
         first, last = now + first_h * STEPS_PER_HOUR, now + last_h * STEPS_PER_HOUR
-        middle = np.clip(np.minimum(published, n_steps), first, last)
+        middle = np.clip(published, first, last)
         sums = total[middle] - total[first] + total_before[last] - total_before[middle]
         result[name] = sums / (last - first)
     return result
@@ -162,8 +165,8 @@ def _published_until(history: History) -> npt.NDArray[np.int64]:
     """Return for each step the step until which day-ahead prices are out: end of the local day, or of the next."""
     local = pd.DatetimeIndex(history.frame.index).tz_convert(history.timezone)
     is_out = (local.hour + local.minute / 60.0).to_numpy() >= _DAY_AHEAD_PUBLISHED_H
-    days = local.normalize()
-    until = (days + pd.to_timedelta(np.where(is_out, 2, 1), unit="D")).tz_localize(None)
-    # Whole local days: normalise again so that a change of clocks does not move the border.
-    until = until.normalize().tz_localize(history.timezone, ambiguous=True, nonexistent="shift_forward")
-    return np.asarray((until.tz_convert("UTC") - history.start) // pd.Timedelta(seconds=CONTROL_STEP_S), dtype=np.int64)
+    # Days are counted on the local calendar, so that a change of clocks does not move the border.
+    until = local.tz_localize(None).normalize() + pd.to_timedelta(np.where(is_out, 2, 1), unit="D")
+    until = until.tz_localize(history.timezone, ambiguous=np.ones(len(until), np.bool_), nonexistent="shift_forward")
+    steps = (until.tz_convert("UTC") - history.start) // pd.Timedelta(seconds=CONTROL_STEP_S)
+    return np.minimum(np.asarray(steps, dtype=np.int64), len(history.frame))

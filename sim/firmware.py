@@ -20,7 +20,7 @@ def enter(zone: np.void, mode: float, timer_s: float) -> None:
 
 
 @kernel
-def throttle(zone: np.void, p: np.void, flow: np.void) -> None:
+def throttle(zone: np.void, p: np.void) -> None:
     """Move the frequency cap by one profile: down when the hottest chip is too hot, up again when it has cooled.
 
     Source:
@@ -28,7 +28,6 @@ def throttle(zone: np.void, p: np.void, flow: np.void) -> None:
     """
     if zone["mode"] == HASHING and zone["hot_temp_c"] >= p["throttle_down_temp_c"]:
         zone["cap_mhz"] = max(p["min_mhz"], min(zone["cap_mhz"], zone["target_mhz"]) - p["step_mhz"])
-        flow["throttled"] = p["n_units"]
     elif zone["hot_temp_c"] <= p["throttle_rise_temp_c"]:
         zone["cap_mhz"] = min(p["max_mhz"], zone["cap_mhz"] + p["step_mhz"])
 
@@ -51,7 +50,7 @@ def obey(zone: np.void, p: np.void, setpoint_mhz: float, flow: np.void) -> None:
     boot time. A change of profile costs a restart and a ramp. After a trip the machines wait for the hold time and for
     their chips to cool, then start.
     """
-    throttle(zone, p, flow)
+    throttle(zone, p)
     mode = zone["mode"]
     command = 0.0
     if setpoint_mhz > 0.0:

@@ -90,7 +90,7 @@ class History:
         return self.frame.index[-1] + STEP
 
     def save(self, folder: Path) -> None:
-        """Write the history into a new folder, whole or not at all; an older history there is replaced."""
+        """Write the history into a new folder; an older one there is moved aside until the new one stands whole."""
         folder.parent.mkdir(parents=True, exist_ok=True)
         if folder.exists() and not (folder / "history.json").exists():
             raise BadInputError(f"{folder} exists and is not a history; name another folder")
@@ -106,10 +106,13 @@ class History:
                 "hash": self.hash,
             }
             (aside / "history.json").write_text(json.dumps(meta, indent=2) + "\n", encoding="utf-8")
-            if folder.exists():
-                shutil.rmtree(folder)
             aside.chmod(0o755)
+            old = folder.with_name(f".{folder.name}.old")
+            shutil.rmtree(old, ignore_errors=True)
+            if folder.exists():
+                folder.rename(old)
             aside.rename(folder)
+            shutil.rmtree(old, ignore_errors=True)
         except BaseException:
             shutil.rmtree(aside, ignore_errors=True)
             raise

@@ -43,6 +43,8 @@ class ContainerParams:
             self.pad_off_temp_c < self.pad_on_temp_c,
             "ContainerParams", "pad_off_temp_c", self.pad_off_temp_c, "below pad_on_temp_c",
         )  # fmt: skip
+        for name in ("supply_fan_w_per_m3_per_s", "pad_pump_w_per_unit", "bleed_frac"):
+            require(getattr(self, name) >= 0.0, "ContainerParams", name, getattr(self, name), "0 or more")
         require(self.leak_frac < 1.0, "ContainerParams", "leak_frac", self.leak_frac, "below 1")
 
 
@@ -134,6 +136,8 @@ class SiteParams:
         require(len(self.zones) >= 1, "SiteParams", "zones", self.zones, "one zone or more")
         require_fraction(self, "transformer_loss_frac", "pool_fee_frac", "reject_frac")
         require_positive(self, "site_cap_w")
+        for name in ("misc_w_per_unit", "water_usd_per_m3", "ageing_usd_per_h"):
+            require(getattr(self, name) >= 0.0, "SiteParams", name, getattr(self, name), "0 or more")
         require(-500.0 <= self.altitude_m <= 5000.0, "SiteParams", "altitude_m", self.altitude_m, "in [-500, 5000]")
 
     @property
@@ -161,6 +165,11 @@ class SiteParams:
                     record[name][index] = getattr(part, name)
             flow = zone.machine.air_flow_m3_per_s
             record["air_w_per_k"][index] = air_capacity_w_per_k(flow, self.air_kg_per_m3)
+            for name in (
+                "fan_rated_w",
+                "supply_fan_rated_w",
+            ):  # at a given speed a fan's power is that of the air it moves
+                record[name][index] *= self.air_kg_per_m3 / AIR_DENSITY_KG_PER_M3
             record["sink_w_per_k"][index] *= (self.air_kg_per_m3 / AIR_DENSITY_KG_PER_M3) ** CONVECTION_EXPONENT
         record.flags.writeable = False
         return record

@@ -79,13 +79,13 @@ Tariff = RealTimeTariff | TimeOfUseTariff
 def known_price_usd_per_mwh(settlement: FloatArray, history: History, *, is_known_ahead: bool) -> FloatArray:
     """Return the last price that is published when each step begins, (n_steps,). [USD/MWh]
 
-    A price that settles after its interval is known from the interval's end on, so what is known inside an interval is
+    A price that settles after its interval is known from the interval's end on, so what is known inside an interval (of the market's local clock) is
     the price of the one before. Nothing is known before the first interval has ended; there the first settlement price
     stands, and episodes start later.
     """
     if is_known_ahead:
         return settlement.copy()
-    seconds = pd.DatetimeIndex(history.frame.index).as_unit("s").asi8
-    offset = (seconds % history.price_interval_s) // int(CONTROL_STEP_S)
+    local = pd.DatetimeIndex(history.frame.index).tz_convert(history.timezone).tz_localize(None)
+    offset = (local.as_unit("s").asi8 % history.price_interval_s) // int(CONTROL_STEP_S)
     last_ended = np.arange(len(settlement)) - offset - 1
     return settlement[np.maximum(last_ended, 0)]

@@ -104,7 +104,6 @@ def clear(flow: np.void) -> None:
     flow["ageing_h"] = 0.0
     flow["starts"] = 0.0
     flow["trips"] = 0.0
-    flow["throttled"] = 0.0
     flow["rise_pu"] = 0.0
     flow["inlet_temp_c"] = 0.0
     flow["max_chip_temp_c"] = -273.15
@@ -131,7 +130,7 @@ def end_step(zone: np.void, p: np.void, flow: np.void) -> None:
     """End a zone's control step: what is evaluated once a step, and flows of one machine to flows of the zone."""
     span_s = N_SUB_STEPS * SUB_STEP_S
     flow["inlet_temp_c"] /= N_SUB_STEPS
-    error = machine.error_frac(zone["hot_temp_c"], p["error_ref_frac"], p["error_ref_temp_c"], p["error_per_k"])
+    error = machine.error_frac(flow["max_chip_temp_c"], p["error_ref_frac"], p["error_ref_temp_c"], p["error_per_k"])
     flow["hash_th"] *= 1.0 - error
     zone["power_w"] = flow["it_energy_kwh"] / span_s
     zone["hashrate_ths"] = flow["hash_th"] / span_s
@@ -255,6 +254,8 @@ class Site:
         Returns:
             The site flows, (n_envs,) of SITE_FLOW; the same array at every call.
         """
+        if np.shape(setpoint_mhz) != self.state.zone.shape:
+            raise BadInputError(f"setpoint_mhz has shape {np.shape(setpoint_mhz)}; it must be {self.state.zone.shape}")
         if (self.state.site["step"] >= self.exogenous.n_steps).any():
             raise BadInputError(
                 f"the exogenous series ends after {self.exogenous.n_steps} steps; reset the state first"

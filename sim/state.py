@@ -63,7 +63,6 @@ ZONE_FLOW: Final = _struct(
     "ageing_h",
     "starts",
     "trips",
-    "throttled",
     "rise_pu",
     "inlet_temp_c",
     "max_chip_temp_c",
@@ -122,6 +121,9 @@ class Exogenous:
                 bad = np.argwhere(~np.isfinite(array))[0]
                 raise BadInputError(f"Exogenous.{name} is not finite at step {bad[1]}, channel {columns[bad[2]]!r}")
             array.flags.writeable = False
+        if (self.values[:, :, 1] > self.values[:, :, 0]).any():
+            step = int(np.argwhere(self.values[:, :, 1] > self.values[:, :, 0])[0][1])
+            raise BadInputError(f"Exogenous.values: the wet bulb is above the dry bulb at step {step}")
         if self.values.shape[:2] != self.known.shape[:2]:
             raise BadInputError(
                 f"Exogenous.known has {self.known.shape[:2]} series and steps, values {self.values.shape[:2]}"

@@ -55,3 +55,13 @@ def test_tuning_widens_the_grid_until_the_best_point_is_inside() -> None:
 def test_tuning_without_an_inner_optimum_says_so() -> None:
     with pytest.raises(RuntimeError, match="still on the grid's edge"):
         tune_hysteresis(lambda points: np.array([off for off, _ in points]))
+
+
+def test_rules_know_that_zones_break_even_at_different_prices(two_zones: Scenario) -> None:
+    batch = Batch(EnvConfig(scenario=two_zones))
+    menu = Menu.of(batch.profiles, batch.menus)
+    seen = View(np.array([0.9]), np.full((1, 2), 4), np.zeros((1, 2), np.bool_))
+    for rule in (BreakEven(menu), ProfileByPrice(menu), Hysteresis(menu, 1.2, 1.0)):
+        old, new = rule.act(seen)[0]
+        assert old == 0, rule.name
+        assert new > 0 or rule.name == "break_even", rule.name

@@ -300,3 +300,25 @@ def test_costs_count_what_their_table_says(small: Scenario) -> None:
     env.step(np.array([0]))
     assert env.step(np.array([top]))[4]["costs"]["starts"] == 1.0
     assert env.step(np.array([0]))[4]["costs"]["power_ramp"] == 0.0
+
+
+def test_stepping_before_a_reset_or_after_the_end_is_refused(small: Scenario) -> None:
+    env = HashrateTuningEnv(scenario=small, episode_steps=1)
+    with pytest.raises(gym.error.ResetNeeded):
+        env.step(np.array([3]))
+    env.reset(seed=0)
+    assert env.step(np.array([3]))[3]
+    with pytest.raises(gym.error.ResetNeeded):
+        env.step(np.array([3]))
+
+
+def test_a_batch_never_leaves_its_series(small: Scenario) -> None:
+    batch = HashrateTuningVectorEnv(2, scenario=small).batch
+    batch.seed([1, 2])
+    last = batch.exogenous.n_steps - batch.episode_steps - 1
+    batch.reset(starts=np.array([last, last]))
+    for _ in range(batch.episode_steps + 5):
+        batch.step(np.full((2, 1), 3))
+    assert batch.state.site["step"].tolist() == [batch.exogenous.n_steps - 1] * 2
+    with pytest.raises(ValueError, match="at most"):
+        batch.reset(starts=np.array([last + 1, 0]))

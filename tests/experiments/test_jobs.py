@@ -13,7 +13,7 @@ from hashgym.agents import learners
 from hashgym.agents.learners import PpoConfig, SacConfig
 from hashgym.envs.core import EnvConfig
 from hashgym.envs.scenario import Scenario, from_mapping
-from hashgym.experiments import bench, evaluation, training
+from hashgym.experiments import bench, evaluation, settings, training
 from hashgym.experiments.cli import main
 from hashgym.experiments.files import write_json, write_text
 from hashgym.experiments.table import policy_table
@@ -55,8 +55,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, A
     config = composed(
         "train", "experiment=smoke", *SHORT, f"tracking.uri='{uri}'", "warm_start.steps=32", "validations=2"
     )
-    training.train(config, folder / "run")
-    monkeypatch.undo()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        training.train(config, folder / "run")
     return folder / "run", config
 
 
@@ -86,7 +87,7 @@ def test_a_run_leaves_its_files_and_an_mlflow_run(trained: tuple[Path, dict[str,
 @pytest.mark.slow
 def test_evaluation_is_paired_and_below_the_bound(trained: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
     run_dir, config = trained
-    options = training.env_config({**config, "reward": {"name": "profit"}}, "test")
+    options = settings.env_config({**config, "reward": {"name": "profit"}}, "test")
     policy = training.load_policy(run_dir, config)
     summary = evaluation.judge(options, [policy], 0)
     write_json(tmp_path / "e.json", summary)

@@ -11,6 +11,7 @@ from hashgym.sim.state import Exogenous
 from hashgym.sim.synthesis import synthesize
 
 TARIFF = RealTimeTariff(adder_usd_per_mwh=15.0)
+CALENDAR = TimeOfUseTariff(weekday_usd_per_mwh=tuple(range(24)), weekend_usd_per_mwh=(5.0,) * 24)
 
 
 @pytest.fixture(scope="module")
@@ -26,8 +27,11 @@ def test_a_real_time_price_is_known_after_its_interval(history: History) -> None
     assert np.array_equal(known_price_usd_per_mwh(price, history, is_known_ahead=True), price)
 
 
+@pytest.mark.parametrize("tariff", [TARIFF, CALENDAR], ids=["real_time", "time_of_use"])
 @pytest.mark.parametrize("forecast", exogenous.FORECASTS)
-def test_known_channels_do_not_see_the_future(history: History, forecast: str) -> None:
+def test_known_channels_do_not_see_the_future(
+    history: History, forecast: str, tariff: RealTimeTariff | TimeOfUseTariff
+) -> None:
     cut = 1500
     changed = history.frame.copy()
     rng = np.random.default_rng(0)
@@ -44,8 +48,8 @@ def test_known_channels_do_not_see_the_future(history: History, forecast: str) -
     changed.loc[changed.index >= end, "day_ahead_price_usd_per_mwh"] = 777.0
     for name in ("coin_price_usd", "outdoor_temp_c", "difficulty", "fee_share"):
         changed.loc[changed.index[cut + 1 :], name] *= 0.9
-    before = exogenous.build(history, TARIFF, forecast).known[0, : cut + 1]
-    after = exogenous.build(replace(history, frame=changed), TARIFF, forecast).known[0, : cut + 1]
+    before = exogenous.build(history, tariff, forecast).known[0, : cut + 1]
+    after = exogenous.build(replace(history, frame=changed), tariff, forecast).known[0, : cut + 1]
     assert np.array_equal(before, after)
 
 
@@ -97,3 +101,35 @@ def test_exogenous_refuses_wrong_shapes_and_values() -> None:
         Exogenous(bad, good[1], ("a",))
     with pytest.raises(BadInputError, match="no channel 'b'"):
         Exogenous(good[0], good[1], ("a",)).column("b")
+
+
+def test_a_calendar_is_its_own_forecast(history: History) -> None:
+    built = exogenous.build(history, CALENDAR, "day_ahead")
+    price = CALENDAR.settlement_usd_per_mwh(history)
+    ahead = built.known[0, :, built.column("price_forecast_1_3h_usd_per_mwh")]
+    assert ahead[700] == pytest.approx(price[712:736].mean())
+
+
+def test_the_border_of_published_days_follows_the_local_calendar() -> None:
+    autumn = synthesize("ercot", "2024-11-01", "2024-11-06", 0)
+    until = pd.Series(exogenous._published_until(autumn), autumn.frame.index).tz_convert("America/Chicago")
+    stamps = autumn.start + pd.Timedelta(minutes=5) * until.to_numpy()
+    border = pd.Series(pd.DatetimeIndex(stamps).tz_convert("America/Chicago"), until.index)
+    assert str(border["2024-11-02 14:00"]) == "2024-11-04 00:00:00-06:00"
+    assert str(border["2024-11-03 12:00"]) == "2024-11-04 00:00:00-06:00"
+    assert str(border["2024-11-02 12:00"]) == "2024-11-03 00:00:00-05:00"
+
+
+def test_hourly_prices_follow_the_market_s_local_clock(history: History) -> None:
+    india = replace(history, price_interval_s=3600, timezone="Asia/Kolkata")
+    price = np.arange(len(history.frame), dtype=np.float64)
+    known = known_price_usd_per_mwh(price, india, is_known_ahead=False)
+    # Midnight UTC is half past five there: hours end at half past of UTC, and the price of one is known from then on.
+    assert np.flatnonzero(np.diff(known[288:312])).tolist() == [5, 17]
+
+
+def test_a_wet_bulb_above_the_dry_bulb_is_refused() -> None:
+    values = np.zeros((1, 5, 4))
+    values[0, 2, 1] = 1.0
+    with pytest.raises(BadInputError, match="wet bulb is above the dry bulb at step 2"):
+        Exogenous(values, np.zeros((1, 5, 1), np.float32), ("a",))

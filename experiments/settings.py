@@ -1,0 +1,43 @@
+"""Check composed configurations and read those of finished runs."""
+
+import json
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, Final
+
+from hashgym.envs import scenario as scenarios
+from hashgym.envs.core import EnvConfig
+from hashgym.sim.errors import BadInputError
+
+CONFIG_KEYS: Final = {
+    "scenario", "env", "reward", "agent", "tracking", "seed", "history", "checkpoint_steps", "validations", "warm_start",
+    "resume", "threads", "progress", "out",
+}  # fmt: skip
+"""Top-level keys of a training configuration."""
+
+
+def check_keys(prefix: str, mapping: dict[str, Any], known: set[str]) -> None:
+    """Refuse keys that nothing reads; raises BadInputError that lists what there is."""
+    for key in mapping:
+        if key not in known:
+            raise BadInputError(f"unknown key '{prefix}{key}'; there are {', '.join(sorted(known))}")
+
+
+def read_config(run_dir: Path) -> dict[str, Any]:
+    """Return the configuration of a training run; raises BadInputError if there is none or it is not readable."""
+    path = run_dir / "config.json"
+    if not path.is_file():
+        raise BadInputError(f"{run_dir} has no config.json; name the folder of a training run")
+    try:
+        config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise BadInputError(f"{path}: not readable ({error})") from error
+    return config
+
+
+def env_config(config: dict[str, Any], split: str) -> EnvConfig:
+    """Return the environment options of a composed configuration; raises BadInputError on unknown keys."""
+    check_keys("env.", config["env"], {entry.name for entry in fields(EnvConfig)})
+    scenario = scenarios.from_mapping(config["scenario"], config["history"])
+    reward = config["reward"]["name"] if "reward" in config else "profit"
+    return EnvConfig(**config["env"], scenario=scenario, split=split, reward=reward, n_threads=config.get("threads"))
