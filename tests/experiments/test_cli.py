@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import mlflow
 import pytest
 from hashgym.agents import checkpoint
 from hashgym.experiments.cli import main
@@ -123,3 +124,27 @@ def test_a_run_killed_in_the_middle_ends_with_the_weights_of_an_unbroken_one(tmp
     refused = run("train", "resume=broken", cwd=tmp_path)
     assert refused.returncode == 2
     assert "tensors.pt: truncated or changed" in refused.stderr
+
+
+@pytest.mark.slow
+def test_a_sweep_over_processes_finishes_its_good_jobs_and_reports_the_bad_one(tmp_path: Path) -> None:
+    short = (
+        "scenario.history.end='2024-01-15'",
+        "scenario.splits.train=['2023-07-03','2023-11-01']",
+        "scenario.splits.validation=['2023-11-01','2023-12-01']",
+        "scenario.splits.test=['2023-12-01','2024-01-12']",
+    )
+    done = run(
+        "train", "-m", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "agent.batch_size=1024,2048,1000",
+        "experiment=smoke", "progress=false", "warm_start.teacher=null", *short, cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode != 0
+    assert "agent.batch_size is 1000; it must divide" in done.stderr
+    client = mlflow.MlflowClient(f"sqlite:///{tmp_path / 'outputs' / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("hashgym")
+    assert experiment is not None
+    runs = client.search_runs([experiment.experiment_id])
+    assert {(run.info.status, run.data.params["agent.batch_size"]) for run in runs} == {
+        ("FINISHED", "1024"),
+        ("FINISHED", "2048"),
+    }
