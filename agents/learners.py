@@ -2,16 +2,18 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Final
 
 import torch
 from gymnasium import spaces
 from stable_baselines3 import PPO, SAC
-from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
 from ..sim.errors import BadInputError
 from .policies import ACTIVATIONS, normalizer_kwargs
+
+DEVICE: Final = "cpu"
+"""Where networks live: small ones are not faster on a graphics card."""
 
 
 def _schedule(learning_rate: float, *, is_linear: bool) -> float | Callable[[float], float]:
@@ -68,7 +70,7 @@ class PpoConfig:
             vf_coef=self.vf_coef,
             max_grad_norm=self.max_grad_norm,
             policy_kwargs=_policy_kwargs(self.net_arch, self.activation, table),
-            device=device(),
+            device=DEVICE,
             seed=seed,
         )
 
@@ -107,7 +109,7 @@ class SacConfig:
             gamma=self.gamma,
             tau=self.tau,
             policy_kwargs=_policy_kwargs(self.net_arch, self.activation, table),
-            device=device(),
+            device=DEVICE,
             seed=seed,
         )
 
@@ -138,17 +140,7 @@ def from_mapping(mapping: Mapping[str, Any]) -> LearnerConfig:
     return _CLASSES[target](**values)
 
 
-def device() -> str:
-    """Return where networks live: the processor, whose small networks a graphics card does not speed up."""
-    return "cpu"
-
-
 def set_threads(n_threads: int | None) -> None:
     """Set the number of threads that torch uses; training is the same bit for bit only with the same number."""
     if n_threads is not None:
         torch.set_num_threads(n_threads)
-
-
-def build(config: LearnerConfig, env: VecEnv, table: Any, seed: int) -> BaseAlgorithm:
-    """Return the untrained learner of a configuration."""
-    return config.build(env, table, seed)

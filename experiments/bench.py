@@ -13,15 +13,15 @@ from pathlib import Path
 from typing import Any, Final
 
 import gymnasium as gym
-import hashgym.envs  # noqa: F401  (registers the ids)
 import numpy as np
 import psutil
-from hashgym.agents import learners
+from stable_baselines3.common.callbacks import BaseCallback
+
+import hashgym.envs  # noqa: F401  (registers the ids)
 from hashgym.agents.learners import PpoConfig
 from hashgym.envs.core import draw_seeds
 from hashgym.envs.sb3 import HashrateTuningVecEnv
 from hashgym.experiments.files import write_json
-from stable_baselines3.common.callbacks import BaseCallback
 
 log = logging.getLogger(__name__)
 
@@ -172,7 +172,7 @@ def _ppo() -> tuple[float, float]:
     """Return steps per second of PPO's rollouts alone and of rollouts and updates together, 64-64 network."""
     config = PpoConfig(n_envs=1024, n_steps=64, batch_size=16_384, n_epochs=4)
     env = HashrateTuningVecEnv(config.n_envs, draw_seeds(0, 0, config.n_envs))
-    model = learners.build(config, env, env.batch.table, 0)
+    model = config.build(env, env.batch.table, 0)
     model.learn(config.n_envs * config.n_steps)
     clock = _RolloutClock()
     began = time.perf_counter()

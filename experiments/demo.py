@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+
 from hashgym.envs import kernels, tables
 from hashgym.envs import scenario as scenarios
 from hashgym.envs.core import Batch, EnvConfig

@@ -6,6 +6,7 @@ from typing import Any, Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
+
 from hashgym.agents.bound import certify
 from hashgym.agents.foresight import Foresight
 from hashgym.agents.rules import PARAMETER_FREE, Hysteresis, Menu, Rule, Tuning, View, is_asleep, tune_hysteresis

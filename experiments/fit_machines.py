@@ -5,9 +5,10 @@ Run it after a change of the published points: `python -m hashgym.experiments.fi
 
 from pathlib import Path
 
-import hashgym.sim
 import numpy as np
 import yaml
+
+import hashgym.sim
 from hashgym.experiments.files import write_text
 from hashgym.sim import fitting, models
 

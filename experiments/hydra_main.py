@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import hydra
-from hashgym.sim.errors import HashGymError
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
+
+from hashgym.sim.errors import HashGymError
 
 Task = Callable[[dict[str, Any], Path], Any]
 

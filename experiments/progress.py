@@ -8,6 +8,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.callbacks import BaseCallback
+from tqdm import tqdm
+
 from hashgym.agents import checkpoint
 from hashgym.agents.learners import LearnerConfig
 from hashgym.envs import tables
@@ -16,9 +20,6 @@ from hashgym.envs.sb3 import HashrateTuningVecEnv
 from hashgym.experiments import evaluation
 from hashgym.experiments.tracking import Tracker
 from hashgym.sim.exogenous import STEPS_PER_DAY
-from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.callbacks import BaseCallback
-from tqdm import tqdm
 
 
 @dataclass(frozen=True, slots=True)

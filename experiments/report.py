@@ -13,9 +13,10 @@ mpl.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from hashgym.envs import tables
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+from hashgym.envs import tables
 
 BLUE: Final = "#1f6feb"
 ORANGE: Final = "#d9822b"

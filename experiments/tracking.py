@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from filelock import FileLock
+
 from hashgym.sim.errors import BadInputError
 
 DEFAULT_URI: Final = "sqlite:///outputs/mlflow.db"

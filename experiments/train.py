@@ -4,9 +4,10 @@ import logging
 from pathlib import Path
 from typing import Any
 
+from hydra.core.hydra_config import HydraConfig
+
 from hashgym.experiments import hydra_main, settings, training
 from hashgym.sim.errors import BadInputError
-from hydra.core.hydra_config import HydraConfig
 
 log = logging.getLogger(__name__)
 

@@ -8,6 +8,10 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+from stable_baselines3 import PPO
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.logger import Logger
+
 from hashgym.agents import checkpoint, cloning, learners
 from hashgym.agents.learners import LearnerConfig
 from hashgym.agents.rules import Hysteresis, Menu, Tuning
@@ -20,9 +24,6 @@ from hashgym.experiments.progress import LearnedPolicy, RunCallback, csv_text
 from hashgym.experiments.settings import CONFIG_KEYS, check_keys, env_config
 from hashgym.experiments.tracking import flatten, open_tracker, provenance
 from hashgym.sim.errors import BadInputError, CheckpointError
-from stable_baselines3 import PPO
-from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.logger import Logger
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +63,7 @@ def train(config: dict[str, Any], run_dir: Path, *, is_resumed: bool = False) ->
     options = env_config(config, "train")
     seeds = draw_seeds(config["seed"], TRAIN_ROLE, agent.n_envs)
     env = HashrateTuningVecEnv(agent.n_envs, seeds, **{f.name: getattr(options, f.name) for f in fields(EnvConfig)})
-    model = learners.build(agent, env, env.batch.table, config["seed"])
+    model = agent.build(env, env.batch.table, config["seed"])
     model.set_logger(Logger(folder=None, output_formats=[]))
     _check_warm_start(config, options, model)
 
@@ -166,6 +167,6 @@ def load_policy(run_dir: Path, config: dict[str, Any], name: str | None = None) 
         agent = replace(agent, n_envs=1)
     options = env_config(config, "train")
     env = HashrateTuningVecEnv(1, [0], **{f.name: getattr(options, f.name) for f in fields(EnvConfig)})
-    model = learners.build(agent, env, env.batch.table, config["seed"])
+    model = agent.build(env, env.batch.table, config["seed"])
     checkpoint.load_policy(newest, model)
     return LearnedPolicy(name or agent.name, options.action, model)

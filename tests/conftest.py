@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from hashgym.envs import scenario as scenarios
 from hashgym.envs.scenario import Scenario
 from hashgym.sim import models

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+
 from hashgym.agents import planning
 from hashgym.agents.bound import certify
 from hashgym.agents.foresight import Foresight
@@ -12,7 +13,6 @@ from hashgym.envs import scenario as scenarios
 from hashgym.envs.core import Batch, EnvConfig
 from hashgym.envs.scenario import Scenario
 from hashgym.experiments import evaluation
-
 from tests.conftest import SMALL
 
 ARRAYS = ("mature", "young", "leave", "boot", "off")

@@ -6,15 +6,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hashgym.agents import checkpoint, learners
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import Logger
+
+from hashgym.agents import checkpoint
 from hashgym.agents.learners import LearnerConfig, PpoConfig, SacConfig
 from hashgym.agents.policies import TableNormalizer
 from hashgym.envs.sb3 import HashrateTuningVecEnv
 from hashgym.envs.scenario import Scenario
 from hashgym.sim.errors import BadInputError, CheckpointError
-from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.logger import Logger
 
 PPO = PpoConfig(total_steps=2048, n_envs=8, n_steps=64, batch_size=128, n_epochs=2)
 SAC = SacConfig(total_steps=600, n_envs=4, buffer_size=2000, batch_size=32, learning_starts=100, gradient_steps=1)
@@ -41,7 +42,7 @@ def learner(config: LearnerConfig, world: Scenario, seed: int) -> tuple[BaseAlgo
     env = HashrateTuningVecEnv(
         config.n_envs, range(seed, seed + config.n_envs), scenario=world, action=action, episode_steps=50
     )
-    model = learners.build(config, env, env.batch.table, seed)
+    model = config.build(env, env.batch.table, seed)
     model.set_logger(Logger(folder=None, output_formats=[]))
     return model, env
 
@@ -128,4 +129,4 @@ def test_configs_that_cannot_work_are_named(small: Scenario) -> None:
         learner(PpoConfig(n_envs=8, n_steps=64, batch_size=128, activation="step"), small, 0)
     env = HashrateTuningVecEnv(2, range(2), scenario=small)
     with pytest.raises(BadInputError, match="Box action"):
-        learners.build(SAC, env, env.batch.table, 0)
+        SAC.build(env, env.batch.table, 0)

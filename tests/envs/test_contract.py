@@ -6,15 +6,16 @@ import warnings
 from typing import Any
 
 import gymnasium as gym
-import hashgym.envs  # noqa: F401
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
+from stable_baselines3.common.env_checker import check_env as check_env_sb3
+
+import hashgym.envs  # noqa: F401
 from hashgym.envs import tables
 from hashgym.envs.hashrate import HashrateTuningEnv, HashrateTuningVectorEnv
 from hashgym.envs.sb3 import HashrateTuningVecEnv
 from hashgym.envs.scenario import Scenario
-from stable_baselines3.common.env_checker import check_env as check_env_sb3
 
 ENV_ID = "hashgym/HashrateTuning-v0"
 ACTIONS = ("discrete", "box", "profile")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import mlflow
 import pytest
+
 from hashgym.agents import checkpoint
 from hashgym.experiments.cli import main
 

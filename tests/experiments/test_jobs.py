@@ -9,6 +9,9 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
+from hydra import compose, initialize_config_module
+from omegaconf import OmegaConf
+
 from hashgym.agents import learners
 from hashgym.agents.learners import PpoConfig, SacConfig
 from hashgym.envs.core import EnvConfig
@@ -18,8 +21,6 @@ from hashgym.experiments.cli import main
 from hashgym.experiments.files import write_json, write_text
 from hashgym.experiments.table import policy_table
 from hashgym.sim.errors import BadInputError, CheckpointError
-from hydra import compose, initialize_config_module
-from omegaconf import OmegaConf
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 SHORT = [

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+
 from hashgym.sim.market import hashprice_usd_per_ph_day, retarget, subsidy_btc, subsidy_btc_at
 from hashgym.sim.psychrometrics import relative_humidity_pct, wet_bulb_temp_c
 

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from hashgym.sim.site import Site
-from hashgym.sim.state import HASHING, TRIPPED
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hashgym.sim.site import Site
+from hashgym.sim.state import HASHING, TRIPPED
 from tests.conftest import site, weather
 
 pytestmark = [pytest.mark.interpreted, pytest.mark.filterwarnings("ignore:overflow encountered:RuntimeWarning")]

@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+
 from hashgym.sim import exogenous
 from hashgym.sim.errors import BadInputError
 from hashgym.sim.history import History

@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+
 from hashgym.sim.errors import BadInputError
 from hashgym.sim.history import History, month_range
 from hashgym.sim.synthesis import synthesize

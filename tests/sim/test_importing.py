@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+
 from hashgym.sim.errors import BadInputError
 from hashgym.sim.importing import import_history
 

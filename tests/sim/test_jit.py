@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from hashgym.sim import jit, noise
 
 ROOT = Path(jit.__file__).resolve().parent.parent

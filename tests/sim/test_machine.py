@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from hashgym.sim import cooling, machine, models, wear
 from hashgym.sim.errors import BadInputError
 from hashgym.sim.fitting import fit

@@ -1,11 +1,11 @@
 from dataclasses import replace
 
 import pytest
+
 from hashgym.sim import models
 from hashgym.sim.errors import BadInputError
 from hashgym.sim.params import ContainerParams, SiteParams, ZoneParams
 from hashgym.sim.power import RealTimeTariff, TimeOfUseTariff
-
 from tests.conftest import site
 
 pytestmark = pytest.mark.interpreted

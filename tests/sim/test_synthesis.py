@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+
 from hashgym.sim.errors import BadInputError
 from hashgym.sim.exogenous import hashprice
 from hashgym.sim.history import History

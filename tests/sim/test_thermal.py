@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
-from hashgym.sim import thermal
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.integrate import solve_ivp
+
+from hashgym.sim import thermal
 
 pytestmark = pytest.mark.interpreted
 
