@@ -19,12 +19,19 @@ from stable_baselines3.common.save_util import recursive_getattr
 from ..sim.errors import CheckpointError
 
 SCHEMA: Final = 1
+Weights = dict[str, torch.Tensor]
 _COUNTERS: Final = ("num_timesteps", "_n_updates", "_episode_num")
 _KEEP: Final = 2
 _REPLAY: Final = ("observations", "next_observations", "actions", "rewards", "dones", "timeouts")
 
 
-def save(folder: Path, model: BaseAlgorithm, env_state: dict[str, np.ndarray], extra: dict[str, Any]) -> Path:
+def save(
+    folder: Path,
+    model: BaseAlgorithm,
+    env_state: dict[str, np.ndarray],
+    extra: dict[str, Any],
+    best: Weights | None = None,
+) -> Path:
     """Write a checkpoint, whole or not at all, and remove all but the last two.
 
     Args:
@@ -32,6 +39,7 @@ def save(folder: Path, model: BaseAlgorithm, env_state: dict[str, np.ndarray], e
         model: The learner, at a rollout's start.
         env_state: State of its environment, arrays without objects.
         extra: Anything that JSON can hold.
+        best: Weights of the best policy so far, if there are others than the learner's own.
 
     Returns:
         The checkpoint's folder.
@@ -40,7 +48,7 @@ def save(folder: Path, model: BaseAlgorithm, env_state: dict[str, np.ndarray], e
     aside = Path(tempfile.mkdtemp(dir=folder, prefix=".writing."))
     target = folder / f"step_{model.num_timesteps:012d}"
     try:
-        torch.save(_tensors(model), aside / "tensors.pt")
+        torch.save({**_tensors(model), "best": best}, aside / "tensors.pt")
         np.savez(aside / "arrays.npz", allow_pickle=False, **_arrays(model, env_state))
         meta = {
             "schema": SCHEMA,
@@ -102,11 +110,11 @@ def read_meta(checkpoint: Path) -> dict[str, Any]:
     return meta
 
 
-def load(checkpoint: Path, model: BaseAlgorithm) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+def load(checkpoint: Path, model: BaseAlgorithm) -> tuple[dict[str, np.ndarray], dict[str, Any], Weights | None]:
     """Put a learner into the state of a checkpoint, the random generators of the process included.
 
     Returns:
-        The state of the environment, to be restored by the caller, and what `save` got as extra.
+        The state of the environment, to be restored by the caller, and what `save` got as extra and as best.
 
     Raises:
         CheckpointError: The checkpoint is damaged or belongs to a learner of another form.
@@ -135,7 +143,7 @@ def load(checkpoint: Path, model: BaseAlgorithm) -> tuple[dict[str, np.ndarray],
     np.random.set_state(("MT19937", arrays["numpy_rng_keys"], int(position), int(has_gauss), cached_gauss))  # noqa: NPY002
     torch.set_rng_state(tensors["torch_rng"])
     env_state = {name.removeprefix("env_"): array for name, array in arrays.items() if name.startswith("env_")}
-    return env_state, meta["extra"]
+    return env_state, meta["extra"], tensors["best"]
 
 
 def load_policy(checkpoint: Path, model: BaseAlgorithm) -> None:

@@ -41,13 +41,15 @@ class RunCallback(BaseCallback):
 
     def __init__(
         self, config: dict[str, Any], agent: LearnerConfig, options: EnvConfig, run_dir: Path, tracker: Tracker,
-        extra: dict[str, Any],
+        extra: dict[str, Any], best: checkpoint.Weights | None,
     ) -> None:  # fmt: skip
-        """Take the configuration, and from `extra` what a checkpoint kept of the curve."""
+        """Take the configuration, and what a checkpoint kept: of the curve in `extra`, and the best weights so far."""
         super().__init__()
         self._agent, self._run_dir, self._tracker = agent, run_dir, tracker
         self.curve: list[dict[str, float]] = extra["curve"]
-        self._options = replace(options, split="validation", reward="profit")
+        before_usd = extra.get("best_usd")
+        self._best, self._best_usd = best, -np.inf if before_usd is None else float(before_usd)
+        self._options = replace(options, reward="profit")
         self._seed = config["seed"]
         self._checkpoint_every = config["checkpoint_steps"]
         self._validate_every = agent.total_steps / max(config["validations"], 1)
@@ -64,6 +66,8 @@ class RunCallback(BaseCallback):
     def _on_training_start(self) -> None:
         self._saved_at = self.model.num_timesteps
         self._bar.update(self._saved_at)
+        if self._has_validation and self._saved_at == 0:
+            self._tell(self._judge())
 
     def _env(self) -> HashrateTuningVecEnv:
         env = self.model.env
@@ -95,7 +99,7 @@ class RunCallback(BaseCallback):
         values |= {f"cost/{name}": value for name, value in zip(self._env().cost_names, mean[2:], strict=True)}
         values |= self._losses()
         if self._has_validation and steps - self._validated_at >= self._validate_every:
-            values["validation/profit_usd_per_day"] = self._validation_usd()
+            values |= self._judge()
         self._tell(values)
 
     def _tell(self, values: dict[str, float]) -> None:
@@ -104,15 +108,29 @@ class RunCallback(BaseCallback):
         self.curve.append(row)
         self._tracker.metrics({key: value for key, value in row.items() if key != "step" and np.isfinite(value)}, steps)
 
-    def _validation_usd(self) -> float:
+    def _judge(self) -> dict[str, float]:
+        """Run the present policy without exploring; keep its weights if it is the best on the training months."""
         self._validated_at = self.model.num_timesteps
-        policy = LearnedPolicy(self._agent.name, self._options.action, self.model)
-        return float(evaluation.run(policy, self._options, self._seed).usd_per_day.mean())
+        usd = {split: self._usd_per_day(split) for split in ("train", "validation")}
+        if usd["train"] > self._best_usd:
+            self._best_usd = usd["train"]
+            self._best = {name: tensor.clone() for name, tensor in self.model.policy.state_dict().items()}
+        return {
+            f"{key}/profit_usd_per_day": value
+            for key, value in (("selection", usd["train"]), ("validation", usd["validation"]))
+        }
 
-    def validate(self) -> None:
-        """Judge the finished policy on the validation months."""
+    def _usd_per_day(self, split: str) -> float:
+        policy = LearnedPolicy(self._agent.name, self._options.action, self.model)
+        return float(evaluation.run(policy, replace(self._options, split=split), self._seed).usd_per_day.mean())
+
+    def finish(self) -> None:
+        """Judge the last policy, take the best one of the run and write the last checkpoint."""
         if self._has_validation:
-            self._tell({"validation/profit_usd_per_day": self._validation_usd()})
+            self._tell(self._judge())
+            if self._best is not None:
+                self.model.policy.load_state_dict(self._best)
+        self.save()
 
     def _losses(self) -> dict[str, float]:
         """Return what the learner's last update recorded."""
@@ -125,9 +143,10 @@ class RunCallback(BaseCallback):
         extra = {
             "run_id": self._tracker.run_id, "curve": self.curve, "sums": self._sums.tolist(), "n_sums": self._n_sums,
             "validated_at": self._validated_at, "logged_at": self._logged_at,
-            "losses": self._losses(), "history_hash": self._env().batch.scenario.history.hash,
+            "losses": self._losses(), "best_usd": self._best_usd if np.isfinite(self._best_usd) else None,
+            "history_hash": self._env().batch.scenario.history.hash,
         }  # fmt: skip
-        checkpoint.save(self._run_dir / "checkpoints", self.model, self._env().save(), extra)
+        checkpoint.save(self._run_dir / "checkpoints", self.model, self._env().save(), extra, self._best)
 
     def close(self) -> None:
         """Close the progress bar."""

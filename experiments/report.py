@@ -137,6 +137,10 @@ def draw_learning(curve: list[dict[str, float]], rule_usd: float) -> Figure:
         label="training months, exploring",
     )
     rows = [row for row in curve if "validation/profit_usd_per_day" in row]
+    exploring.plot(
+        [row["step"] / 1e6 for row in rows], [row["selection/profit_usd_per_day"] for row in rows],
+        color=GREEN, marker="o", lw=2, label="training months, not exploring; the best is kept",
+    )  # fmt: skip
     checked.plot(
         [row["step"] / 1e6 for row in rows], [row["validation/profit_usd_per_day"] for row in rows],
         color=BLUE, marker="o", lw=2, label="validation months",

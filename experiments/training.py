@@ -47,7 +47,9 @@ class Result:
 def train(config: dict[str, Any], run_dir: Path, *, is_resumed: bool = False) -> Result:
     """Train a policy as a composed configuration says, or go on with the run in `run_dir`.
 
-    The run folder gets config.json, checkpoints/, curve.csv and result.json.
+    Of the policies that the run passes through, the one is kept that earns most on the training months without
+    exploring; the validation months are only looked at. The run folder gets config.json, checkpoints/, curve.csv and
+    result.json.
 
     Raises:
         BadInputError: The configuration is wrong, or `run_dir` holds a run and is not to be resumed.
@@ -68,9 +70,10 @@ def train(config: dict[str, Any], run_dir: Path, *, is_resumed: bool = False) ->
     _check_warm_start(config, options, model)
 
     extra: dict[str, Any] = {"run_id": None, "curve": []}
+    best: checkpoint.Weights | None = None
     newest = checkpoint.latest(run_dir / "checkpoints")
     if newest is not None:
-        env_state, extra = checkpoint.load(newest, model)
+        env_state, extra, best = checkpoint.load(newest, model)
         if extra["history_hash"] != env.batch.scenario.history.hash:
             raise CheckpointError(
                 f"{newest}: made on history {extra['history_hash']}, this is {env.batch.scenario.history.hash}"
@@ -89,7 +92,7 @@ def train(config: dict[str, Any], run_dir: Path, *, is_resumed: bool = False) ->
     tracker = open_tracker(config["tracking"], run_dir.name, flatten(config), tags, extra["run_id"])
     if newest is None:
         write_json(run_dir / "config.json", config)
-    callback = RunCallback(config, agent, options, run_dir, tracker, extra)
+    callback = RunCallback(config, agent, options, run_dir, tracker, extra, best)
     status, tuning = "FAILED", None
     try:
         if newest is None and config["warm_start"]["teacher"] is not None:
@@ -98,8 +101,7 @@ def train(config: dict[str, Any], run_dir: Path, *, is_resumed: bool = False) ->
         remaining = agent.total_steps - model.num_timesteps
         if remaining > 0:
             model.learn(remaining, callback, log_interval=None, reset_num_timesteps=newest is None)  # type: ignore[arg-type]
-            callback.validate()
-            callback.save()
+            callback.finish()
         curve = callback.curve
         write_text(run_dir / "curve.csv", csv_text(curve))
         result = Result(

@@ -57,9 +57,10 @@ def test_resumed_training_ends_with_the_same_weights(config: LearnerConfig, smal
     np.random.seed(54321)  # noqa: NPY002
     newest = checkpoint.latest(tmp_path)
     assert newest is not None
-    state, extra = checkpoint.load(newest, resumed)
+    state, extra, best = checkpoint.load(newest, resumed)
     env.restore(state)
     assert extra == {"note": "half"}
+    assert best is None
     left = config.total_steps - resumed.num_timesteps
     assert 0 < left < config.total_steps
     resumed.learn(left, log_interval=None, reset_num_timesteps=False)  # type: ignore[arg-type]

@@ -241,3 +241,13 @@ def test_documentation_of_the_environment_is_up_to_date() -> None:
     from hashgym.experiments import tabulate
 
     assert tabulate.TARGET.read_text(encoding="utf-8") == tabulate.page()
+
+
+@pytest.mark.slow
+def test_the_policy_that_earns_most_on_the_training_months_is_kept(trained: tuple[Path, dict[str, Any]]) -> None:
+    run_dir, config = trained
+    options = settings.env_config({**config, "reward": {"name": "profit"}}, "train")
+    kept = evaluation.run(training.load_policy(run_dir, config), options, config["seed"])
+    selection = pd.read_csv(run_dir / "curve.csv")["selection/profit_usd_per_day"].dropna()
+    assert len(selection) >= 3
+    assert kept.usd_per_day.mean() == pytest.approx(selection.max(), rel=1e-9)
