@@ -125,10 +125,19 @@ def provenance() -> dict[str, str]:
     tags = {"python": platform.python_version(), "platform": platform.platform()}
     for name in _VERSIONED:
         tags[f"version.{name}"] = metadata.version(name)
-    here = Path(__file__).resolve().parent
+    root = Path(__file__).resolve().parent.parent
+
+    def git(*args: str) -> str:
+        return subprocess.run(["git", *args], cwd=root, capture_output=True, text=True, check=True).stdout.strip()
+
     try:
-        revision = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=True)
-        status = subprocess.run(["git", "status", "--porcelain"], cwd=here, capture_output=True, text=True, check=True)
+        # Installed from a wheel, the package may lie in an environment inside somebody else's repository.
+        if Path(git("rev-parse", "--show-toplevel")) != root:
+            return {**tags, "git.revision": "none"}
+        return {
+            **tags,
+            "git.revision": git("rev-parse", "HEAD"),
+            "git.is_changed": str(bool(git("status", "--porcelain"))),
+        }
     except (OSError, subprocess.CalledProcessError):
         return {**tags, "git.revision": "none"}
-    return {**tags, "git.revision": revision.stdout.strip(), "git.is_changed": str(bool(status.stdout.strip()))}

@@ -1,0 +1,67 @@
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hashgym.envs import scenario as scenarios
+from hashgym.envs.hashrate import HashrateTuningEnv
+from hashgym.sim.errors import BadInputError
+from tests.conftest import SMALL
+
+
+def changed(path: str, value: Any) -> dict[str, Any]:
+    first, _, rest = path.partition(".")
+    if not rest:
+        return {**SMALL, first: value}
+    return {**SMALL, first: {**SMALL[first], rest: value}}
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("colour", "red", "unknown key 'colour'"),
+        ("site.colour", "red", "unknown key 'site.colour'"),
+        ("site", 3, "must be a dictionary"),
+        ("site.zones", [{"machine": "s99", "firmware": "slow_tuner"}], "no machine 's99'"),
+        ("site.zones", [{"machine": "s21", "firmware": "slow_tuner", "fans": 4}], "unknown key 'site.zones.fans'"),
+        ("site.zones", [{"machine": "s21", "firmware": "slow_tuner", "container": {"pad": 1}}], "zones.container.pad"),
+        ("tariff.kind", "free", "tariff.kind is 'free'; it must be one of real_time, time_of_use"),
+        ("tariff.adder", 1.0, "unknown key 'tariff.adder'"),
+        ("history.region", "mars", "no region 'mars'"),
+        ("history.path", "x", "unknown key 'history.path'"),
+        ("episode_days", 0.0001, "episode_days is 0.0001"),
+        ("splits", {"train": ["2024-06-03", "2025-06-25"]}, "not inside the history"),
+        (
+            "splits",
+            {"train": ["2024-06-03", "2024-06-10"], "test": ["2024-06-09", "2024-06-20"]},
+            "'train' and 'test' overlap",
+        ),
+    ],
+)
+def test_each_mistake_in_a_scenario_is_named(path: str, value: Any, message: str) -> None:
+    with pytest.raises(BadInputError, match=message):
+        scenarios.from_mapping(changed(path, value))
+
+
+def test_a_missing_key_is_named() -> None:
+    with pytest.raises(BadInputError, match="key 'tariff' is missing"):
+        scenarios.from_mapping({key: value for key, value in SMALL.items() if key != "tariff"})
+
+
+def test_a_time_of_use_tariff_is_known_ahead_and_billed() -> None:
+    calendar = {"kind": "time_of_use", "weekday_usd_per_mwh": [40.0] * 24, "weekend_usd_per_mwh": [20.0] * 24}
+    env = HashrateTuningEnv(scenario=scenarios.from_mapping(changed("tariff", calendar)))
+    names = [entry.name for entry in env.table]
+    obs, _ = env.reset(seed=0, options={"start": "2024-06-07T12:00:00"})
+    assert obs[names.index("price_known_usd_per_mwh")] == 40.0
+    info = env.step(np.array([3]))[4]
+    assert info["energy_usd"] == pytest.approx(info["energy_kwh"] * 0.040)
+    env.reset(options={"start": "2024-06-08T12:00:00"})
+    info = env.step(np.array([3]))[4]
+    assert info["energy_usd"] == pytest.approx(info["energy_kwh"] * 0.020)
+
+
+def test_config_hash_follows_the_configuration() -> None:
+    first, same = scenarios.from_mapping(SMALL), scenarios.from_mapping(dict(SMALL))
+    assert first.config_hash == same.config_hash
+    assert scenarios.from_mapping(changed("tariff.adder_usd_per_mwh", 16.0)).config_hash != first.config_hash
