@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from ..sim import machine as physics
 from ..sim import wear
-from ..sim.constants import CONTROL_STEP_S, SECONDS_PER_HOUR, usd_per_th
+from ..sim.constants import CONTROL_STEP_S, SECONDS_PER_HOUR, STEP_MWH_PER_W, usd_per_th
 from ..sim.cooling import fan_power_w
 from ..sim.params import SiteParams
 from ..sim.state import Exogenous
@@ -21,7 +21,6 @@ from . import planning
 
 FloatArray = npt.NDArray[np.float64]
 
-_STEP_MWH_PER_W = CONTROL_STEP_S / SECONDS_PER_HOUR / 1e6
 _GRID_MHZ: Final = 1.0
 """Grid on which the continuous frequency is searched; the curvature in between is added as slack."""
 _YOUNG_STEPS: Final = 3
@@ -144,7 +143,7 @@ def certify(site: SiteParams, exogenous: Exogenous, steps: range, series: int = 
     def usd(low_w: FloatArray) -> FloatArray:
         """Return the best a step can pay for energy between a least power and the physical most. [USD]"""
         power_w = np.where(price[:, None] >= 0.0, low_w, extremes.all_high_w)
-        return -price[:, None] * power_w * zone.n_units * (1.0 + site.transformer_loss_frac) * _STEP_MWH_PER_W
+        return -price[:, None] * power_w * zone.n_units * (1.0 + site.transformer_loss_frac) * STEP_MWH_PER_W
 
     def hashing(chip_c: FloatArray) -> FloatArray:
         leak_w = np.exp(m.leak_per_k * (chip_c - m.leak_ref_temp_c))[:, None] * extremes.leak_at_ref_w[None, :]

@@ -5,14 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ..sim.constants import CONTROL_STEP_S, SECONDS_PER_HOUR, usd_per_th
+from ..sim.constants import CONTROL_STEP_S, SECONDS_PER_HOUR, STEP_MWH_PER_W, usd_per_th
 from ..sim.params import SiteParams
 from ..sim.state import ASLEEP, STARTING, TRIPPED, Exogenous
 from . import planning
 
 FloatArray = npt.NDArray[np.float64]
-
-_STEP_MWH_PER_W = CONTROL_STEP_S / SECONDS_PER_HOUR / 1e6
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +35,15 @@ class StepValues:
         zone = site.zones[0]
         price, hashprice = exogenous.values[series, :, 2], exogenous.values[series, :, 3]
         revenue = np.outer(hashprice * usd_per_th(1.0), profiles["paid_ths"])
-        energy = np.outer(price, profiles["meter_w"]) * _STEP_MWH_PER_W
+        energy = np.outer(price, profiles["meter_w"]) * STEP_MWH_PER_W
         lost_s = zone.firmware.restart_s + 0.5 * zone.firmware.ramp_s / len(profiles)
         boot_w = zone.firmware.boot_power_frac * profiles["meter_w"].mean()
         sleep_w = zone.n_units * (zone.firmware.sleep_w + site.misc_w_per_unit) * (1.0 + site.transformer_loss_frac)
         return cls(
             earn=revenue * CONTROL_STEP_S - energy,
             change=revenue * lost_s,
-            boot=-price * boot_w * _STEP_MWH_PER_W,
-            off=-price * sleep_w * _STEP_MWH_PER_W,
+            boot=-price * boot_w * STEP_MWH_PER_W,
+            off=-price * sleep_w * STEP_MWH_PER_W,
         )
 
 

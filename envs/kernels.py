@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from ..sim import noise
-from ..sim.constants import CONTROL_STEP_S, KWH_PER_MWH, SECONDS_PER_HOUR, usd_per_th
+from ..sim.constants import CONTROL_STEP_S, SECONDS_PER_HOUR, STEP_MWH_PER_W, usd_per_th
 from ..sim.jit import kernel
 from ..sim.site import BLOCK, step_range
 from ..sim.state import ASLEEP, HASHING, STARTING, TRIPPED
@@ -17,9 +17,6 @@ from ..sim.state import ASLEEP, HASHING, STARTING, TRIPPED
 DISCRETE: Final = 0.0
 BOX: Final = 1.0
 PROFILE_INDEX: Final = 2.0
-
-_W_STEP_PER_MWH: Final = CONTROL_STEP_S / SECONDS_PER_HOUR / KWH_PER_MWH / 1000.0
-"""Energy of one watt over a control step. [MWh]"""
 
 _POWER_NOISE: Final = 0.01
 """Standard deviation of measured power. assumed: a good meter; firmware estimates are worse (Foreman: 5-20 %)."""
@@ -55,7 +52,7 @@ def myopic_profile(
     z: int, profiles: np.ndarray, menus: np.ndarray, price_usd_per_mwh: float, usd_per_terahash: float
 ) -> int:
     """Return the profile of zone `z` that earns most in a step at a price, off excluded."""
-    watt_usd = price_usd_per_mwh * _W_STEP_PER_MWH
+    watt_usd = price_usd_per_mwh * STEP_MWH_PER_W
     terahash_usd = CONTROL_STEP_S * usd_per_terahash
     best, best_usd = 0, -np.inf
     for k in range(menus[z]["n_profiles"]):
@@ -68,7 +65,7 @@ def myopic_profile(
 @kernel
 def break_even_usd_per_mwh(menu: np.void, usd_per_terahash: float) -> float:
     """Return the highest price at which some profile of a zone earns something. [USD/MWh]"""
-    return menu["best_ths_per_w"] * CONTROL_STEP_S * usd_per_terahash / _W_STEP_PER_MWH
+    return menu["best_ths_per_w"] * CONTROL_STEP_S * usd_per_terahash / STEP_MWH_PER_W
 
 
 @kernel
@@ -111,7 +108,7 @@ def baseline_usd(
     """Return what the myopic profiles of environment `i` would earn in this step at steady state. [USD]"""
     series, step = site_state[i]["series"], site_state[i]["step"]
     terahash_usd = CONTROL_STEP_S * usd_per_th(exogenous[series, step, 3])
-    watt_usd = _W_STEP_PER_MWH * exogenous[series, step, 2]
+    watt_usd = STEP_MWH_PER_W * exogenous[series, step, 2]
     total = 0.0
     for z in range(profiles.shape[0]):
         profile = profiles[z, myopic[i, z]]

@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib import resources
 from itertools import pairwise
@@ -37,6 +37,7 @@ class Scenario:
     splits: Mapping[str, tuple[str, str]]
     episode_steps: int
     config_hash: str
+    _exogenous: dict[str, Exogenous] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     def rows(self, split: str) -> tuple[int, int]:
         """Return the history rows [first, last) of a split; raises BadInputError if there is none of that name."""
@@ -45,8 +46,10 @@ class Scenario:
         return month_range(self.history, *self.splits[split])
 
     def exogenous(self, forecast: str) -> Exogenous:
-        """Return the exogenous array of the whole history."""
-        return exogenous.build(self.history, self.tariff, forecast)
+        """Return the exogenous world of the whole history; built once, it is shared by all batches of the scenario."""
+        if forecast not in self._exogenous:
+            self._exogenous[forecast] = exogenous.build(self.history, self.tariff, forecast)
+        return self._exogenous[forecast]
 
 
 def names() -> tuple[str, ...]:

@@ -36,6 +36,8 @@ SECONDS_PER_HOUR: Final = 3600.0
 JOULES_PER_KWH: Final = 3.6e6
 KWH_PER_MWH: Final = 1000.0
 TERAHASH: Final = 1e12
+STEP_MWH_PER_W: Final = CONTROL_STEP_S / SECONDS_PER_HOUR / KWH_PER_MWH / 1000.0
+"""Energy of one watt over a control step. [MWh]"""
 PETAHASH_PER_TERAHASH: Final = 1e-3
 LITRES_PER_M3: Final = 1000.0
 

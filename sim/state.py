@@ -129,6 +129,10 @@ class Exogenous:
                 f"Exogenous.known has {self.known.shape[:2]} series and steps, values {self.values.shape[:2]}"
             )
 
+    def __reduce__(self) -> tuple[type["Exogenous"], tuple[object, ...]]:
+        """Pickle by the constructor, so that the copy is checked and read-only as well."""
+        return Exogenous, (self.values, self.known, self.channels)
+
     @property
     def n_steps(self) -> int:
         """Number of control steps in each series."""
