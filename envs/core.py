@@ -16,7 +16,7 @@ from ..sim.cooling import fan_power_w
 from ..sim.errors import BadInputError
 from ..sim.history import STEP
 from ..sim.params import SiteParams, ZoneParams
-from ..sim.state import SITE_FLOW, ZONE_FLOW, State
+from ..sim.state import SITE_FLOW, ZONE_FLOW, Exogenous, State
 from ..sim.unit import PROFILE_FAN_PU
 from . import kernels, tables
 from .scenario import Scenario, load
@@ -63,8 +63,15 @@ class Batch:
     truncated (n_envs,), costs (n_envs, n_costs), site_flow (n_envs,), zone_flow (n_envs, n_zones), state.
     """
 
-    def __init__(self, config: EnvConfig, n_envs: int = 1) -> None:
-        """Build the arrays; no episode has begun yet."""
+    def __init__(self, config: EnvConfig, n_envs: int = 1, world: Exogenous | None = None) -> None:
+        """Build the arrays; no episode has begun yet.
+
+        Args:
+            config: Options of the environment.
+            n_envs: Number of copies.
+            world: A world that replaces that of the scenario's history, for what-if runs: states are then put into it
+                by `restore`, and no start is drawn.
+        """
         self.config = config
         self.scenario = (
             config.scenario if isinstance(config.scenario, Scenario) else load(config.scenario, config.history)
@@ -73,7 +80,7 @@ class Batch:
         self.n_envs = n_envs
         self.n_zones = len(self.site.zones)
         self.n_threads = threads.default_threads() if config.n_threads is None else config.n_threads
-        self.exogenous = self.scenario.exogenous(config.forecast)
+        self.exogenous = self.scenario.exogenous(config.forecast) if world is None else world
         self.table = tables.observation_table(self.n_zones, config.forecast)
         self.low, self.high = tables.bounds(self.table)
         known = tuple(entry.name for entry in self.table[: len(self.exogenous.channels)])
@@ -81,7 +88,7 @@ class Batch:
             raise BadInputError(f"known channels are {self.exogenous.channels}; the observation table has {known}")
         self.profiles, self.menus = profile_table(self.site)
         self.reward_scale_usd = self.site.rated_hashrate_ths * usd_per_th(REWARD_HASHPRICE) * CONTROL_STEP_S
-        self._env = self._env_params()
+        self._env = self._env_params(is_drawn=world is None)
         self._fresh = State.hashing(1, self.site).zone[0].copy()
 
         self.state = State.hashing(n_envs, self.site)
@@ -96,13 +103,13 @@ class Batch:
         self.myopic = np.zeros((n_envs, self.n_zones), np.int64)
         self._action = np.zeros((n_envs, self.n_zones))
 
-    def _env_params(self) -> np.ndarray:
+    def _env_params(self, *, is_drawn: bool) -> np.ndarray:
         config, env = self.config, np.zeros(1, kernels.ENV_PARAMS)
-        first, last = self.scenario.rows(config.split)
-        steps = config.episode_steps or self.scenario.episode_steps
+        first, last = self.scenario.rows(config.split) if is_drawn else (0, 0)
+        steps = config.episode_steps or (self.scenario.episode_steps if is_drawn else self.exogenous.n_steps)
         first = max(first, exogenous_module.WARM_UP_STEPS)
         last_start = min(last - steps, self.exogenous.n_steps - steps - 1)
-        if last_start < first:
+        if is_drawn and last_start < first:
             raise BadInputError(
                 f"split {config.split!r} of {self.scenario.name!r} is shorter than {steps} steps and two days"
             )

@@ -71,12 +71,12 @@ def load(name: str, history: str | None = None) -> Scenario:
     return from_mapping(yaml.safe_load(path.read_text(encoding="utf-8")), history)
 
 
-def from_mapping(mapping: Mapping[str, Any], history: str | None = None) -> Scenario:
+def from_mapping(mapping: Mapping[str, Any], history: str | History | None = None) -> Scenario:
     """Build a scenario from the content of its YAML.
 
     Args:
         mapping: name, site, tariff, history, splits, episode_days.
-        history: A history folder that replaces the synthetic history; its splits are taken from the mapping as well.
+        history: A history, or its folder, that replaces the synthetic one; splits are taken from the mapping as well.
 
     Raises:
         BadInputError: Names the key that is unknown, missing or out of range.
@@ -85,7 +85,8 @@ def from_mapping(mapping: Mapping[str, Any], history: str | None = None) -> Scen
     missing = _KEYS - set(mapping)
     if missing:
         raise BadInputError(f"scenario: key {sorted(missing)[0]!r} is missing")
-    canonical = json.dumps({**mapping, "history": history or mapping["history"]}, sort_keys=True, default=str)
+    source = history.hash if isinstance(history, History) else history or mapping["history"]
+    canonical = json.dumps({**mapping, "history": source}, sort_keys=True, default=str)
     steps = float(mapping["episode_days"]) * SECONDS_PER_DAY / CONTROL_STEP_S
     if not (steps >= 1.0 and steps == int(steps)):
         raise BadInputError(
@@ -96,7 +97,7 @@ def from_mapping(mapping: Mapping[str, Any], history: str | None = None) -> Scen
         name=str(mapping["name"]),
         site=_site(mapping["site"]),
         tariff=_tariff(mapping["tariff"]),
-        history=History.load(Path(history)) if history else _synthesize(mapping["history"]),
+        history=_history(mapping["history"], history),
         splits=splits,
         episode_steps=int(steps),
         config_hash=hashlib.sha256(canonical.encode()).hexdigest()[:16],
@@ -119,6 +120,12 @@ def _check(prefix: str, mapping: Any, allowed: set[str]) -> None:
     for key in mapping:
         if key not in allowed:
             raise BadInputError(f"scenario: unknown key '{prefix}{key}'; there are {', '.join(sorted(allowed))}")
+
+
+def _history(mapping: Mapping[str, Any], other: str | History | None) -> History:
+    if isinstance(other, History):
+        return other
+    return History.load(Path(other)) if other else _synthesize(mapping)
 
 
 def _synthesize(mapping: Mapping[str, Any]) -> History:

@@ -1,1 +1,1 @@
-"""Forecasts: series in, predictive distributions out. Empty in version 0.1; see docs/scope.md."""
+"""Forecasts: published series in, predictive distributions and joint paths out. Imports nothing else of HashGym."""

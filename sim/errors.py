@@ -15,3 +15,7 @@ class InfeasibleError(HashGymError, RuntimeError):
 
 class CheckpointError(HashGymError, ValueError):
     """A checkpoint is truncated, tampered with or belongs to another run."""
+
+
+class BundleError(HashGymError, ValueError):
+    """A policy bundle is refused: incomplete, changed, of another schema or made for other observations."""

@@ -4,6 +4,7 @@ Every known channel at step t is a function of what is published when step t beg
 finds these channels unchanged.
 """
 
+from collections.abc import Mapping
 from itertools import pairwise
 from typing import Final
 
@@ -17,6 +18,7 @@ from .history import History
 from .market import hashprice_usd_per_ph_day, subsidy_btc_at
 from .power import Tariff, TimeOfUseTariff, known_price_usd_per_mwh
 from .psychrometrics import wet_bulb_temp_c
+from .publication import day_ahead_until, settled_until
 from .state import SIM_CHANNELS, Exogenous
 
 FloatArray = npt.NDArray[np.float64]
@@ -35,36 +37,31 @@ FORECAST_CHANNELS: Final = tuple(
     f"price_forecast_{first}_{last}h_usd_per_mwh" for first, last in pairwise(FORECAST_EDGES_H)
 )
 
-_DAY_AHEAD_PUBLISHED_H: Final = 13.5
-"""Local hour at which the day-ahead prices of the next day are out. Source: ERCOT posts DAM results by 13:30."""
 
-
-def build(history: History, tariff: Tariff, forecast: str = "none") -> Exogenous:
-    """Return the exogenous array of one series.
+def build(
+    history: History, tariff: Tariff, forecast: str = "none", columns: Mapping[str, FloatArray] | None = None
+) -> Exogenous:
+    """Return the exogenous array of one series, or of many futures on the clock of one history.
 
     Args:
         history: The history.
         tariff: What energy costs.
         forecast: "none"; "persistence" (the same span a day ago) or "day_ahead" (published day-ahead prices, where not
             yet out those of a day before).
+        columns: What replaces the history's own: price_usd_per_mwh (of the market), hashprice_usd_per_ph_day,
+            outdoor_temp_c and wet_bulb_temp_c, each (n_series, n_steps).
 
     Raises:
         BadInputError: The forecast is unknown or needs a column that the history lacks.
     """
     if forecast not in FORECASTS:
         raise BadInputError(f"forecast is {forecast!r}; it must be one of {', '.join(FORECASTS)}")
-    frame = history.frame
-    settlement = tariff.settlement_usd_per_mwh(history)
+    world = _columns(history) if columns is None else columns
+    local = pd.DatetimeIndex(history.frame.index).tz_convert(history.timezone)
+    settlement = tariff.settlement_usd_per_mwh(world["price_usd_per_mwh"], local)
     is_known_ahead = tariff.is_known_ahead(history)
-    known = known_price_usd_per_mwh(settlement, history, is_known_ahead=is_known_ahead)
-    in_force: dict[str, FloatArray] = {
-        "outdoor_temp_c": frame["outdoor_temp_c"].to_numpy(np.float64),
-        "wet_bulb_temp_c": wet_bulb_temp_c(
-            frame["outdoor_temp_c"].to_numpy(np.float64), frame["relative_humidity_pct"].to_numpy(np.float64)
-        ),
-        "price_usd_per_mwh": settlement,
-        "hashprice_usd_per_ph_day": hashprice(history),
-    }
+    known = known_price_usd_per_mwh(settlement, None if is_known_ahead else settled_until(history))
+    in_force = {**world, "price_usd_per_mwh": settlement}
     channels: dict[str, FloatArray] = {
         "price_known_usd_per_mwh": known,
         "price_mean_1h_usd_per_mwh": _trailing_mean(known, STEPS_PER_HOUR),
@@ -72,17 +69,31 @@ def build(history: History, tariff: Tariff, forecast: str = "none") -> Exogenous
         "hashprice_usd_per_ph_day": in_force["hashprice_usd_per_ph_day"],
         "outdoor_temp_c": in_force["outdoor_temp_c"],
         "wet_bulb_temp_c": in_force["wet_bulb_temp_c"],
-        **_calendar(history),
+        **_calendar(local),
     }
     if forecast == "persistence":
         channels.update(_persistence(settlement, history, is_known_ahead=is_known_ahead))
     elif forecast == "day_ahead":
         channels.update(_day_ahead(settlement, history, tariff))
+    shape = settlement.shape
     return Exogenous(
-        np.stack([in_force[name] for name in SIM_CHANNELS], axis=1)[None],
-        np.stack(list(channels.values()), axis=1)[None].astype(np.float32),
+        np.stack([in_force[name] for name in SIM_CHANNELS], axis=2),
+        np.stack([np.broadcast_to(values, shape) for values in channels.values()], axis=2).astype(np.float32),
         tuple(channels),
     )
+
+
+def _columns(history: History) -> dict[str, FloatArray]:
+    """Return what a history holds of weather, market and hashprice, each (1, n_steps)."""
+    frame = history.frame
+    outdoor_temp_c = frame["outdoor_temp_c"].to_numpy(np.float64)
+    humidity_pct = frame["relative_humidity_pct"].to_numpy(np.float64)
+    return {
+        "outdoor_temp_c": outdoor_temp_c[None],
+        "wet_bulb_temp_c": wet_bulb_temp_c(outdoor_temp_c, humidity_pct)[None],
+        "price_usd_per_mwh": frame["price_usd_per_mwh"].to_numpy(np.float64)[None],
+        "hashprice_usd_per_ph_day": hashprice(history)[None],
+    }
 
 
 def hashprice(history: History) -> FloatArray:
@@ -99,18 +110,23 @@ def hashprice(history: History) -> FloatArray:
 
 def _trailing_mean(values: FloatArray, n_steps: int) -> FloatArray:
     """Return the mean over the last n_steps values, the present one included; over fewer where there are no more."""
-    return _span_mean(values, np.arange(len(values)) - n_steps + 1, np.arange(len(values)) + 1)
+    now = np.arange(values.shape[-1])
+    return _span_mean(values, now - n_steps + 1, now + 1)
 
 
 def _span_mean(values: FloatArray, first: npt.NDArray[np.int64], last: npt.NDArray[np.int64]) -> FloatArray:
-    """Return the mean of values[first:last] for each pair; spans are cut at the array's start."""
-    total = np.concatenate([[0.0], np.cumsum(values)])
+    """Return the mean of values[..., first:last] for each pair; spans are cut at the array's start."""
+    total = _running_total(values)
     first, last = np.maximum(first, 0), np.maximum(last, 1)
-    return (total[last] - total[first]) / np.maximum(last - first, 1)
+    return (total[..., last] - total[..., first]) / np.maximum(last - first, 1)
 
 
-def _calendar(history: History) -> dict[str, FloatArray]:
-    local = pd.DatetimeIndex(history.frame.index).tz_convert(history.timezone)
+def _running_total(values: FloatArray) -> FloatArray:
+    """Return the sum of all values before each position, one longer than the values."""
+    return np.concatenate([np.zeros((*values.shape[:-1], 1)), np.cumsum(values, axis=-1)], axis=-1)
+
+
+def _calendar(local: pd.DatetimeIndex) -> dict[str, FloatArray]:
     day_frac = (local.hour + local.minute / 60.0).to_numpy() / 24.0
     week_frac = (local.dayofweek.to_numpy() + day_frac) / 7.0
     return {
@@ -124,7 +140,7 @@ def _calendar(history: History) -> dict[str, FloatArray]:
 def _persistence(settlement: FloatArray, history: History, *, is_known_ahead: bool) -> dict[str, FloatArray]:
     """Forecast each span by the same span a day ago, moved back by the publication delay."""
     delay = 0 if is_known_ahead else history.price_interval_s // int(CONTROL_STEP_S)
-    base = np.arange(len(settlement)) - STEPS_PER_DAY - delay
+    base = np.arange(settlement.shape[-1]) - STEPS_PER_DAY - delay
     result = {}
     for name, (first_h, last_h) in zip(FORECAST_CHANNELS, pairwise(FORECAST_EDGES_H), strict=True):
         result[name] = _span_mean(settlement, base + first_h * STEPS_PER_HOUR, base + last_h * STEPS_PER_HOUR)
@@ -136,37 +152,24 @@ def _day_ahead(settlement: FloatArray, history: History, tariff: Tariff) -> dict
 
     A tariff that is a calendar is its own forecast.
     """
-    frame = history.frame
+    frame, n_steps = history.frame, settlement.shape[-1]
     if isinstance(tariff, TimeOfUseTariff):
-        energy, published = settlement, np.full(len(settlement), len(settlement) + STEPS_PER_DAY)
+        energy, published = settlement, np.full(n_steps, n_steps + STEPS_PER_DAY)
     elif "day_ahead_price_usd_per_mwh" in frame:
-        market = frame["day_ahead_price_usd_per_mwh"].to_numpy(np.float64)
-        energy, published = market + tariff.adder_usd_per_mwh, _published_until(history)
+        market = frame["day_ahead_price_usd_per_mwh"].to_numpy(np.float64)[None]
+        energy, published = market + tariff.adder_usd_per_mwh, np.minimum(day_ahead_until(history), n_steps)
     elif history.publication == "day_ahead":
-        energy, published = settlement, _published_until(history)
+        energy, published = settlement, np.minimum(day_ahead_until(history), n_steps)
     else:
         raise BadInputError("forecast 'day_ahead' needs the column 'day_ahead_price_usd_per_mwh' in the history")
-    n_steps = len(energy)
     # Beyond what is published, and beyond the history's end, the price of a day before stands.
-    a_day_before = np.concatenate([energy[:STEPS_PER_DAY], energy])
-    total = np.concatenate([[0.0], np.cumsum(np.concatenate([energy, energy[-STEPS_PER_DAY:]]))])
-    total_before = np.concatenate([[0.0], np.cumsum(a_day_before)])
+    total = _running_total(np.concatenate([energy, energy[:, -STEPS_PER_DAY:]], axis=-1))
+    total_before = _running_total(np.concatenate([energy[:, :STEPS_PER_DAY], energy], axis=-1))
     now = np.arange(n_steps)
     result = {}
     for name, (first_h, last_h) in zip(FORECAST_CHANNELS, pairwise(FORECAST_EDGES_H), strict=True):
         first, last = now + first_h * STEPS_PER_HOUR, now + last_h * STEPS_PER_HOUR
         middle = np.clip(published, first, last)
-        sums = total[middle] - total[first] + total_before[last] - total_before[middle]
+        sums = total[:, middle] - total[:, first] + total_before[:, last] - total_before[:, middle]
         result[name] = sums / (last - first)
     return result
-
-
-def _published_until(history: History) -> npt.NDArray[np.int64]:
-    """Return for each step the step until which day-ahead prices are out: end of the local day, or of the next."""
-    local = pd.DatetimeIndex(history.frame.index).tz_convert(history.timezone)
-    is_out = (local.hour + local.minute / 60.0).to_numpy() >= _DAY_AHEAD_PUBLISHED_H
-    # Days are counted on the local calendar, so that a change of clocks does not move the border.
-    until = local.tz_localize(None).normalize() + pd.to_timedelta(np.where(is_out, 2, 1), unit="D")
-    until = until.tz_localize(history.timezone, ambiguous=np.ones(len(until), np.bool_), nonexistent="shift_forward")
-    steps = (until.tz_convert("UTC") - history.start) // pd.Timedelta(seconds=CONTROL_STEP_S)
-    return np.minimum(np.asarray(steps, dtype=np.int64), len(history.frame))

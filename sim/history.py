@@ -2,8 +2,6 @@
 
 import hashlib
 import json
-import shutil
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -13,6 +11,7 @@ import pandas as pd
 
 from .constants import CONTROL_STEP_S
 from .errors import BadInputError
+from .folders import whole_folder
 
 STEP: Final = pd.Timedelta(seconds=CONTROL_STEP_S)
 Publication = Literal["after_interval", "day_ahead"]
@@ -91,31 +90,17 @@ class History:
 
     def save(self, folder: Path) -> None:
         """Write the history into a new folder; an older one there is moved aside until the new one stands whole."""
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        if folder.exists() and not (folder / "history.json").exists():
-            raise BadInputError(f"{folder} exists and is not a history; name another folder")
-        aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
-        try:
+        meta = {
+            "kind": self.kind,
+            "publication": self.publication,
+            "price_interval_s": self.price_interval_s,
+            "timezone": self.timezone,
+            "provenance": self.provenance,
+            "hash": self.hash,
+        }
+        with whole_folder(folder, "history.json") as aside:
             self.frame.to_parquet(aside / "history.parquet")
-            meta = {
-                "kind": self.kind,
-                "publication": self.publication,
-                "price_interval_s": self.price_interval_s,
-                "timezone": self.timezone,
-                "provenance": self.provenance,
-                "hash": self.hash,
-            }
             (aside / "history.json").write_text(json.dumps(meta, indent=2) + "\n", encoding="utf-8")
-            aside.chmod(0o755)
-            old = folder.with_name(f".{folder.name}.old")
-            shutil.rmtree(old, ignore_errors=True)
-            if folder.exists():
-                folder.rename(old)
-            aside.rename(folder)
-            shutil.rmtree(old, ignore_errors=True)
-        except BaseException:
-            shutil.rmtree(aside, ignore_errors=True)
-            raise
 
     @classmethod
     def load(cls, folder: Path) -> "History":

@@ -51,3 +51,13 @@ def firmware(key: str) -> FirmwareParams:
         raise BadInputError(f"no firmware {key!r} in the catalogue; there are {', '.join(firmware_names())}")
     entry = _read("firmware.yaml")
     return FirmwareParams(**{**entry["common"], **entry["firmware"][key]})
+
+
+@cache
+def _keys_by_name() -> dict[str, str]:
+    return {name.casefold(): key for key in machine_names() for name in (key, machine(key).name)}
+
+
+def key_of(name: str) -> str | None:
+    """Return the catalogue's key of a machine given by its key or name, whatever the case; None if there is none."""
+    return _keys_by_name().get(name.casefold())

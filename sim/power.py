@@ -7,7 +7,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from .constants import CONTROL_STEP_S
 from .history import History
 from .unit import require
 
@@ -29,9 +28,9 @@ class RealTimeTariff:
             np.isfinite(self.adder_usd_per_mwh), "RealTimeTariff", "adder_usd_per_mwh", self.adder_usd_per_mwh, "finite"
         )
 
-    def settlement_usd_per_mwh(self, history: History) -> FloatArray:
-        """Return the price of energy in each step, (n_steps,). [USD/MWh]"""
-        return history.frame["price_usd_per_mwh"].to_numpy(np.float64) + self.adder_usd_per_mwh
+    def settlement_usd_per_mwh(self, market_usd_per_mwh: FloatArray, local: pd.DatetimeIndex) -> FloatArray:
+        """Return the price of energy in each step, (…, n_steps), from the market's and the local time. [USD/MWh]"""
+        return market_usd_per_mwh + self.adder_usd_per_mwh
 
     def is_known_ahead(self, history: History) -> bool:
         """Tell whether the price of a step is known when the step begins."""
@@ -58,15 +57,15 @@ class TimeOfUseTariff:
         ok = all(1 <= month <= 12 for month in self.summer_months)
         require(ok, "TimeOfUseTariff", "summer_months", self.summer_months, "months from 1 to 12")
 
-    def settlement_usd_per_mwh(self, history: History) -> FloatArray:
-        """Return the price of energy in each step, (n_steps,). [USD/MWh]"""
-        local = pd.DatetimeIndex(history.frame.index).tz_convert(history.timezone)
+    def settlement_usd_per_mwh(self, market_usd_per_mwh: FloatArray, local: pd.DatetimeIndex) -> FloatArray:
+        """Return the price of energy in each step, (…, n_steps), by the local time. [USD/MWh]"""
         hour = local.hour.to_numpy()
         weekday = np.asarray(self.weekday_usd_per_mwh, dtype=np.float64)[hour]
         weekend = np.asarray(self.weekend_usd_per_mwh, dtype=np.float64)[hour]
         price = np.where(local.dayofweek.to_numpy() < 5, weekday, weekend)
         summer = np.isin(local.month.to_numpy(), self.summer_months)
-        return np.where(summer, price * self.summer_factor, price)
+        price = np.where(summer, price * self.summer_factor, price)
+        return np.broadcast_to(price, market_usd_per_mwh.shape).copy()
 
     def is_known_ahead(self, history: History) -> bool:
         """Tell whether the price of a step is known when the step begins: always."""
@@ -76,16 +75,15 @@ class TimeOfUseTariff:
 Tariff = RealTimeTariff | TimeOfUseTariff
 
 
-def known_price_usd_per_mwh(settlement: FloatArray, history: History, *, is_known_ahead: bool) -> FloatArray:
-    """Return the last price that is published when each step begins, (n_steps,). [USD/MWh]
+def known_price_usd_per_mwh(settlement: FloatArray, settled_until: npt.NDArray[np.int64] | None) -> FloatArray:
+    """Return the last price that is published when each step begins, (…, n_steps). [USD/MWh]
 
-    A price that settles after its interval is known from the interval's end on, so what is known inside an interval (of the market's local clock) is
-    the price of the one before. Nothing is known before the first interval has ended; there the first settlement price
-    stands, and episodes start later.
+    Args:
+        settlement: Price in force, (…, n_steps). [USD/MWh]
+        settled_until: For each step, the step before which prices are out, (n_steps,); None where the price in force is
+            always known. Nothing is known before the first interval has ended; there the first price stands, and
+            episodes start later.
     """
-    if is_known_ahead:
+    if settled_until is None:
         return settlement.copy()
-    local = pd.DatetimeIndex(history.frame.index).tz_convert(history.timezone).tz_localize(None)
-    offset = (local.as_unit("s").asi8 % history.price_interval_s) // int(CONTROL_STEP_S)
-    last_ended = np.arange(len(settlement)) - offset - 1
-    return settlement[np.maximum(last_ended, 0)]
+    return settlement[..., np.maximum(settled_until - 1, 0)]

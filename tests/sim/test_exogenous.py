@@ -7,12 +7,18 @@ import pytest
 from hashgym.sim import exogenous
 from hashgym.sim.errors import BadInputError
 from hashgym.sim.history import History
-from hashgym.sim.power import RealTimeTariff, TimeOfUseTariff, known_price_usd_per_mwh
+from hashgym.sim.power import RealTimeTariff, Tariff, TimeOfUseTariff, known_price_usd_per_mwh
+from hashgym.sim.publication import day_ahead_until, settled_until
 from hashgym.sim.state import Exogenous
 from hashgym.sim.synthesis import synthesize
 
 TARIFF = RealTimeTariff(adder_usd_per_mwh=15.0)
 CALENDAR = TimeOfUseTariff(weekday_usd_per_mwh=tuple(range(24)), weekend_usd_per_mwh=(5.0,) * 24)
+
+
+def settlement(tariff: Tariff, history: History) -> np.ndarray:
+    local = pd.DatetimeIndex(history.frame.index).tz_convert(history.timezone)
+    return tariff.settlement_usd_per_mwh(history.frame["price_usd_per_mwh"].to_numpy(), local)
 
 
 @pytest.fixture(scope="module")
@@ -21,11 +27,11 @@ def history() -> History:
 
 
 def test_a_real_time_price_is_known_after_its_interval(history: History) -> None:
-    price = TARIFF.settlement_usd_per_mwh(history)
-    known = known_price_usd_per_mwh(price, history, is_known_ahead=False)
+    price = settlement(TARIFF, history)
+    known = known_price_usd_per_mwh(price, settled_until(history))
     assert known[3:6].tolist() == [price[2]] * 3
     assert known[6] == price[5]
-    assert np.array_equal(known_price_usd_per_mwh(price, history, is_known_ahead=True), price)
+    assert np.array_equal(known_price_usd_per_mwh(price, None), price)
 
 
 @pytest.mark.parametrize("tariff", [TARIFF, CALENDAR], ids=["real_time", "time_of_use"])
@@ -64,7 +70,7 @@ def test_day_ahead_forecast_is_the_mean_of_published_prices(history: History) ->
 
 def test_persistence_forecast_is_the_day_before(history: History) -> None:
     built = exogenous.build(history, TARIFF, "persistence")
-    price = TARIFF.settlement_usd_per_mwh(history)
+    price = settlement(TARIFF, history)
     step = 1000
     expected = price[step - 291 : step - 279].mean()
     assert built.known[0, step, built.column("price_forecast_0_1h_usd_per_mwh")] == pytest.approx(expected, rel=1e-5)
@@ -82,7 +88,7 @@ def test_unknown_forecast_and_missing_day_ahead_are_named(history: History) -> N
 def test_time_of_use_follows_the_local_calendar(history: History) -> None:
     weekday = tuple(float(hour) for hour in range(24))
     tariff = TimeOfUseTariff(weekday_usd_per_mwh=weekday, weekend_usd_per_mwh=(99.0,) * 24, summer_months=(7,))
-    price = pd.Series(tariff.settlement_usd_per_mwh(history), history.frame.index).tz_convert("America/Chicago")
+    price = pd.Series(settlement(tariff, history), history.frame.index).tz_convert("America/Chicago")
     assert price["2024-03-08 14:05"] == 14.0
     assert price["2024-03-09 14:05"] == 99.0
     # Clocks change on 10 March: 3 a.m. follows 1:55 a.m.
@@ -106,14 +112,14 @@ def test_exogenous_refuses_wrong_shapes_and_values() -> None:
 
 def test_a_calendar_is_its_own_forecast(history: History) -> None:
     built = exogenous.build(history, CALENDAR, "day_ahead")
-    price = CALENDAR.settlement_usd_per_mwh(history)
+    price = settlement(CALENDAR, history)
     ahead = built.known[0, :, built.column("price_forecast_1_3h_usd_per_mwh")]
     assert ahead[700] == pytest.approx(price[712:736].mean())
 
 
 def test_the_border_of_published_days_follows_the_local_calendar() -> None:
     autumn = synthesize("ercot", "2024-11-01", "2024-11-06", 0)
-    until = pd.Series(exogenous._published_until(autumn), autumn.frame.index).tz_convert("America/Chicago")
+    until = pd.Series(day_ahead_until(autumn), autumn.frame.index).tz_convert("America/Chicago")
     stamps = autumn.start + pd.Timedelta(minutes=5) * until.to_numpy()
     border = pd.Series(pd.DatetimeIndex(stamps).tz_convert("America/Chicago"), until.index)
     assert str(border["2024-11-02 14:00"]) == "2024-11-04 00:00:00-06:00"
@@ -124,7 +130,7 @@ def test_the_border_of_published_days_follows_the_local_calendar() -> None:
 def test_hourly_prices_follow_the_market_s_local_clock(history: History) -> None:
     india = replace(history, price_interval_s=3600, timezone="Asia/Kolkata")
     price = np.arange(len(history.frame), dtype=np.float64)
-    known = known_price_usd_per_mwh(price, india, is_known_ahead=False)
+    known = known_price_usd_per_mwh(price, settled_until(india))
     # Midnight UTC is half past five there: hours end at half past of UTC, and the price of one is known from then on.
     assert np.flatnonzero(np.diff(known[288:312])).tolist() == [5, 17]
 

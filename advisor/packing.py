@@ -1,0 +1,270 @@
+"""Make a policy bundle from a trained policy: graph, manifest, card and sums, checked before the folder takes its place."""
+
+import hashlib
+import json
+from dataclasses import dataclass, field, replace
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from stable_baselines3.common.base_class import BaseAlgorithm
+
+from ..agents.graph import ActionForm, graph_of, to_onnx
+from ..envs import tables
+from ..envs.core import Batch, EnvConfig
+from ..envs.scenario import Scenario
+from ..sim.constants import CONTROL_STEP_S, SECONDS_PER_HOUR
+from ..sim.errors import BadInputError, BundleError
+from ..sim.exogenous import WARM_UP_STEPS
+from ..sim.folders import whole_folder
+from . import bundle as bundles
+from .bundle import Bundle
+from .execution import Ladder
+
+MAX_RISE_PU: Final = 0.1
+"""Largest rise of a hashing machine's power set-point that the advisor executes in a step, of rated power: half of what
+counts as a `power_ramp`. Source: the published action limit of 0.1 per five minutes for hashrate changes."""
+
+PARITY_OBSERVATIONS: Final = 10_000
+PARITY_TOLERANCE: Final = 1e-5
+"""Largest difference between graph and network, of each action's range."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where a policy comes from, as its manifest tells."""
+
+    name: str
+    scenario: dict[str, Any]
+    """The mapping of the scenario's YAML."""
+    metrics: dict[str, Any]
+    """What evaluation said of it."""
+    tags: dict[str, str]
+    """Git revision, versions."""
+    extra: dict[str, bytes] = field(default_factory=dict)
+    """Further files of the bundle, such as a forecaster."""
+
+
+def pack(folder: Path, model: BaseAlgorithm, config: EnvConfig, origin: Origin, seed: int) -> Bundle:
+    """Write the bundle of a trained policy and return it as a reader finds it.
+
+    Args:
+        folder: Where it goes; an older bundle there is replaced.
+        model: The trained learner.
+        config: Options of the environment that it was trained in, with its scenario.
+        origin: Where it comes from.
+        seed: Seed of the observations on which graph and network are compared.
+
+    Raises:
+        BadInputError: The policy cannot be exported, or the folder holds something else.
+        BundleError: Graph and network differ.
+    """
+    batch = Batch(replace(config, split="train"))
+    form = action_form(batch)
+    onnx = to_onnx(graph_of(model, form), len(batch.table))
+    low, high = trained_range(model, config)
+    manifest = _manifest(batch, config, origin, onnx, low, high)
+    files = {
+        bundles.MODEL: onnx,
+        bundles.MANIFEST: (json.dumps(manifest, indent=2, allow_nan=False) + "\n").encode(),
+        bundles.CARD: _card(manifest).encode(),
+        **origin.extra,
+    }
+    sums = "".join(f"{hashlib.sha256(content).hexdigest()}  {name}\n" for name, content in files.items())
+    with whole_folder(folder, bundles.SUMS) as aside:
+        for name, content in files.items():
+            (aside / name).write_bytes(content)
+        (aside / bundles.SUMS).write_text(sums, encoding="utf-8")
+        check_parity(model, Bundle(aside), config, seed)
+    return Bundle(folder)
+
+
+def action_form(batch: Batch) -> ActionForm:
+    """Return how the actions of an environment become set-points."""
+    ladder = Ladder.of(batch.site)
+    names = [entry.name for entry in batch.table]
+    if batch.config.action not in ("discrete", "profile", "box"):
+        raise BadInputError(f"action {batch.config.action!r} cannot be exported")
+    top = np.maximum(batch.menus["n_profiles"].astype(np.int64) - 1, 0)
+    meter_w = np.where(batch.profiles["meter_w"] > 0.0, batch.profiles["meter_w"], 0.0)
+    for z in range(batch.n_zones):
+        meter_w[z, top[z] :] = meter_w[z, top[z]]
+    columns = {
+        name: np.array([names.index(f"zone{z}_{name}") for z in range(batch.n_zones)])
+        for name in ("asleep", "mode_h", "myopic_pu")
+    }
+    return ActionForm(
+        kind=batch.config.action,
+        freq_mhz=ladder.freq_mhz,
+        meter_w=meter_w,
+        n_profiles=top + 1,
+        first_offset=tables.DISCRETE_OFFSETS[0],
+        sleep_below=tables.BOX_SLEEP_BELOW,
+        wake_above=tables.BOX_WAKE_ABOVE,
+        min_sleep_h=tables.MIN_SLEEP_S / SECONDS_PER_HOUR,
+        **columns,
+    )
+
+
+def trained_range(model: BaseAlgorithm, config: EnvConfig) -> tuple[np.ndarray, np.ndarray]:
+    """Return the lowest and the highest value of each observation over the training months, each (n_observations,).
+
+    What lies outside the site is taken over every step of the months, what lies inside over a run of the policy.
+    """
+    probe = Batch(replace(config, split="train"))
+    first, last = probe.scenario.rows("train")
+    known = probe.exogenous.known[:, max(first, WARM_UP_STEPS) : last].reshape(-1, len(probe.exogenous.channels))
+    starts = np.arange(probe.start_range[0], probe.start_range[1] + 1, probe.episode_steps)
+    batch = Batch(replace(config, split="train"), len(starts))
+    batch.seed(np.arange(1, len(starts) + 1))
+    batch.reset(starts=starts)
+    low, high = batch.obs.min(axis=0), batch.obs.max(axis=0)
+    for _ in range(batch.episode_steps):
+        batch.step(model.predict(batch.obs, deterministic=True)[0])
+        np.minimum(low, batch.obs.min(axis=0), out=low)
+        np.maximum(high, batch.obs.max(axis=0), out=high)
+    n = known.shape[1]
+    low[:n], high[:n] = (
+        np.clip(known.min(axis=0), probe.low[:n], None),
+        np.clip(known.max(axis=0), None, probe.high[:n]),
+    )
+    return low, high
+
+
+def parity_observations(config: EnvConfig, n: int, seed: int) -> np.ndarray:
+    """Return observations to compare on, (n, n_observations): half from episodes under random actions, half from anywhere."""
+    rng = np.random.default_rng(seed)
+    batch = Batch(replace(config, split="train"), 256)
+    batch.seed(rng.integers(1, 2**63, 256, dtype=np.uint64))
+    batch.reset()
+    space, seen = batch.action_space(), []
+    space.seed(seed)
+    while len(seen) * 256 < n // 2:
+        for _ in range(12):
+            batch.step(np.stack([space.sample() for _ in range(256)]))
+        seen.append(batch.obs.copy())
+    anywhere = rng.uniform(batch.low, batch.high, (n - n // 2, len(batch.table))).astype(np.float32)
+    return np.concatenate([np.concatenate(seen)[: n // 2], anywhere])
+
+
+def parity(model: BaseAlgorithm, bundle: Bundle, observations: np.ndarray) -> float:
+    """Return the largest difference between the bundle's and the network's actions, of each action's range.
+
+    Discrete actions that differ count as 1, unless their two best scores lie within 1e-5.
+    """
+    expected = np.asarray(model.predict(observations, deterministic=True)[0])
+    decision = bundle.decide(observations)
+    if decision.scores.ndim == 2:
+        space: Any = model.action_space
+        return float(np.max(np.abs(decision.action - expected) / (space.high - space.low)))
+    best = np.sort(decision.scores, axis=2)
+    is_tied = best[:, :, -1] - best[:, :, -2] <= PARITY_TOLERANCE
+    return float(np.max((decision.action != expected) & ~is_tied))
+
+
+def check_parity(model: BaseAlgorithm, bundle: Bundle, config: EnvConfig, seed: int) -> None:
+    """Refuse a bundle that does not decide as the network does; raises BundleError."""
+    difference = parity(model, bundle, parity_observations(config, PARITY_OBSERVATIONS, seed))
+    if difference > PARITY_TOLERANCE:
+        raise BundleError(f"graph and network differ by {difference:.3g} of an action's range; nothing was written")
+
+
+def _manifest(
+    batch: Batch, config: EnvConfig, origin: Origin, onnx: bytes, low: np.ndarray, high: np.ndarray
+) -> dict[str, Any]:
+    scenario = batch.scenario
+    observations = [
+        {
+            "index": k, "name": entry.name, "unit": entry.unit, "low": entry.low, "high": entry.high,
+            "trained_low": float(low[k]), "trained_high": float(high[k]), "group": entry.group, "meaning": entry.meaning,
+        }
+        for k, entry in enumerate(batch.table)
+    ]  # fmt: skip
+    return {
+        "schema_version": bundles.SCHEMA_VERSION,
+        "name": origin.name,
+        "model_sha256": hashlib.sha256(onnx).hexdigest(),
+        "env": {
+            "id": "hashgym/HashrateTuning-v0", "action": config.action, "forecast": config.forecast,
+            "step_s": CONTROL_STEP_S, "episode_steps": batch.episode_steps,
+        },
+        "observations": observations,
+        "actions": [_action(batch, z) for z in range(batch.n_zones)],
+        "envelope": _envelope(config, scenario),
+        "scenario": origin.scenario,
+        "site": scenario.name,
+        "config_hash": scenario.config_hash,
+        "history": {"kind": scenario.history.kind, "hash": scenario.history.hash},
+        "metrics": origin.metrics,
+        "source": origin.tags,
+        "requires": {name: metadata.version(name) for name in ("numpy", "onnxruntime")},
+    }  # fmt: skip
+
+
+def _action(batch: Batch, z: int) -> dict[str, Any]:
+    zone, ladder = batch.site.zones[z], Ladder.of(batch.site)
+    count = int(batch.menus["n_profiles"][z])
+    return {
+        "name": f"zone{z}_setpoint_mhz", "unit": "MHz", "low": zone.min_mhz, "high": zone.max_mhz,
+        "meaning": "frequency set-point of the zone's machines, one of the profiles; 0 is sleep",
+        "machine": zone.machine.name, "n_units": zone.n_units,
+        "profiles": [
+            {
+                "freq_mhz": float(ladder.freq_mhz[z, k]), "power_w": round(float(ladder.power_w[z, k]), 1),
+                "hashrate_ths": round(float(ladder.hashrate_ths[z, k]), 2),
+            }
+            for k in range(count)
+        ],
+    }  # fmt: skip
+
+
+def _envelope(config: EnvConfig, scenario: Scenario) -> dict[str, Any]:
+    cap_w = scenario.site.site_cap_w
+    return {
+        "max_rise_pu_per_step": MAX_RISE_PU,
+        "min_sleep_s": tables.MIN_SLEEP_S,
+        "site_cap_w": cap_w if np.isfinite(cap_w) else None,
+        "costs": {
+            cost.name: {
+                "threshold": config.limits.get(cost.name, cost.threshold),
+                "limit": cost.limit,
+                "unit": cost.unit,
+            }
+            for cost in tables.COSTS
+        },
+        "trip_temp_c": [zone.firmware.trip_temp_c for zone in scenario.site.zones],
+    }
+
+
+def _card(manifest: dict[str, Any]) -> str:
+    env, metrics, history = manifest["env"], manifest["metrics"], manifest["history"]
+    lines = [
+        f"# {manifest['name']} for {manifest['site']}",
+        "",
+        f"A policy for `{env['id']}` (action `{env['action']}`, forecast `{env['forecast']}`): it takes {len(manifest['observations'])} "
+        f"observations in physical units, every {env['step_s']:g} s, and gives the frequency set-point of {len(manifest['actions'])} zone(s).",
+        "",
+        "## What it was judged by",
+        "",
+        f"History {history['kind']} `{history['hash']}`, scenario `{manifest['config_hash']}`, split `{metrics.get('split', '?')}`, "
+        f"{metrics.get('episodes', '?')} episodes of {metrics.get('episode_days', '?')} days. Intervals are bootstrap 95 % over episodes.",
+        "",
+        "| what | mean | low | high |",
+        "|---|---|---|---|",
+    ]
+    for key, value in metrics.get("values", {}).items():
+        lines.append(f"| {key} | {value['mean']:.4g} | {value['lo']:.4g} | {value['hi']:.4g} |")
+    lines += [
+        "",
+        "## What it is for, and what not",
+        "",
+        "- The machines, firmware and tariff of the scenario in `manifest.json`; other models and other prices are other worlds.",
+        "- Observations inside `trained_low`…`trained_high`; the advisor abstains outside.",
+        f"- A hashing machine's power set-point rises by {manifest['envelope']['max_rise_pu_per_step']:g} of rated power a step at most when the advisor executes.",
+        "- Its figures come from a simulator. No machine has run it.",
+        "",
+        "`sha256sum -c SHA256SUMS` checks the files. Loading needs numpy and onnxruntime.",
+        "",
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,104 @@
+"""What the advisor says: advice, abstentions and their form as JSON."""
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from .telemetry import Rejected
+
+SCHEMA_VERSION: Final = 1
+INTERVAL: Final = 0.8
+"""Share of the paths that an effect's interval holds."""
+
+FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """How a change moves one quantity against "keep", over the paths."""
+
+    mean: float
+    lo: float
+    hi: float
+
+    @classmethod
+    def of(cls, gains: FloatArray) -> "Effect":
+        """Take it from the paired differences, (n_paths,)."""
+        low, high = np.quantile(gains, [(1.0 - INTERVAL) / 2.0, (1.0 + INTERVAL) / 2.0])
+        return cls(float(gains.mean()), float(low), float(high))
+
+    def as_dict(self) -> dict[str, float]:
+        """Return it as advice.json has it."""
+        return {"mean": self.mean, "lo": self.lo, "hi": self.hi}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Advice:
+    """One thing to do, with what it is worth and how sure that is. Quantities carry their unit in their name."""
+
+    kind: str
+    target: str
+    current: dict[str, float]
+    recommended: dict[str, float]
+    effect: dict[str, Effect]
+    confidence: float
+    """Share of the paths in which the change earns more than "keep"."""
+    reasons: tuple[str, ...]
+    steps: tuple[str, ...]
+    undo_steps: tuple[str, ...]
+    risk: dict[str, float]
+    horizon_h: float
+    expires_utc: str
+    automation: str
+    """"eligible" or "needs_approval"."""
+    evidence: dict[str, Any]
+    gains_usd: FloatArray = field(repr=False, compare=False)
+    """Paired gain of each path, for plots and back-tests; not in the JSON."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as advice.json has it."""
+        names = ("kind", "target", "current", "recommended", "confidence", "risk", "horizon_h", "expires_utc", "automation", "evidence")  # fmt: skip
+        lists = {name: list(getattr(self, name)) for name in ("reasons", "steps", "undo_steps")}
+        effect = {name: value.as_dict() for name, value in self.effect.items()}
+        return {**{name: getattr(self, name) for name in names}, "effect": effect, **lists}
+
+
+@dataclass(frozen=True, slots=True)
+class Abstention:
+    """A kind of advice that is not given, and why."""
+
+    kind: str
+    target: str
+    reason: str
+
+    def as_dict(self) -> dict[str, str]:
+        """Return it as advice.json has it."""
+        return {"kind": self.kind, "target": self.target, "reason": self.reason}
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Everything that the advisor has to say at one moment."""
+
+    at_utc: str
+    clock: str
+    """Where the moment comes from: "given", "telemetry" (a replay) or "system"."""
+    site: str
+    advice: tuple[Advice, ...]
+    abstentions: tuple[Abstention, ...]
+    rejected_rows: tuple[Rejected, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as advice.json has it."""
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "at_utc": self.at_utc,
+            "clock": self.clock,
+            "site": self.site,
+            "interval": INTERVAL,
+            "advice": [entry.as_dict() for entry in self.advice],
+            "abstentions": [entry.as_dict() for entry in self.abstentions],
+            "rejected_rows": [entry.as_dict() for entry in self.rejected_rows],
+        }

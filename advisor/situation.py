@@ -1,0 +1,142 @@
+"""Where the site stands at one moment: what is known, what is forecast, what the policy sees."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ..envs import scenario as scenarios
+from ..envs import tables
+from ..envs.core import Batch, EnvConfig
+from ..envs.kernels import break_even_usd_per_mwh
+from ..envs.scenario import Scenario
+from ..forecast.model import Forecaster
+from ..forecast.paths import Paths, joint_paths
+from ..forecast.series import World
+from ..sim import futures
+from ..sim.constants import usd_per_th
+from ..sim.exogenous import STEPS_PER_DAY
+from ..sim.history import STEP, History
+from ..sim.params import SiteParams
+from ..sim.state import Exogenous
+from .bundle import Bundle
+from .execution import Ladder
+
+_PATHS = ("price_usd_per_mwh", "hashprice_usd_per_ph_day", "outdoor_temp_c")
+
+
+@dataclass(frozen=True)
+class Situation:
+    """A site at one step of a history: its zones, joint paths ahead and the world that what-if runs live in."""
+
+    bundle: Bundle
+    scenario: Scenario
+    zones: np.ndarray  # (n_zones,) of ZONE_STATE
+    step: int
+    now: pd.Timestamp
+    published: World
+    paths: Paths
+    world: Exogenous
+
+    @classmethod
+    def at(
+        cls, bundle: Bundle, history: History, published: World, forecaster: Forecaster, site: SiteParams, zones: np.ndarray,
+        step: int, n_paths: int,
+    ) -> "Situation":  # fmt: skip
+        """Look ahead from a step of a history.
+
+        Raises:
+            ValueError: There are too few past forecasts for paths.
+        """
+        scenario = scenario_of(bundle, history, site)
+        paths = joint_paths(forecaster, published, step, n_paths)
+        return cls(
+            bundle, scenario, zones, step, history.start + STEP * step, published, paths,
+            futures.build(history, step, scenario.tariff, bundle.manifest["env"]["forecast"], dict(paths.values)),
+        )  # fmt: skip
+
+    @property
+    def forecast(self) -> str:
+        """Forecast channels of the policy's observation."""
+        return str(self.bundle.manifest["env"]["forecast"])
+
+    @cached_property
+    def ladder(self) -> Ladder:
+        """Profiles of the zones."""
+        return Ladder.of(self.scenario.site)
+
+    @cached_property
+    def batch(self) -> Batch:
+        """One environment in the present state, at the first step of the first path."""
+        config = EnvConfig(scenario=self.scenario, action="profile", forecast=self.forecast, n_threads=1)
+        batch = Batch(config, 1, self.world)
+        saved = batch.save()
+        saved["zone"][0] = self.zones
+        batch.restore(saved)
+        return batch
+
+    @cached_property
+    def observation(self) -> np.ndarray:
+        """What the policy sees now, (n_observations,): telemetry as it was reported, without simulated noise."""
+        obs, names = self.batch.obs[0].copy(), [entry.name for entry in self.batch.table]
+        for z, zone in enumerate(self.zones):
+            for name in ("power_w", "hashrate_ths", "hot_temp_c"):
+                column = names.index(f"zone{z}_{name}")
+                obs[column] = np.clip(zone[name], self.batch.low[column], self.batch.high[column])
+        return obs
+
+    def outside(self) -> list[str]:
+        """Return a text for each observation of market and weather that lies outside what the policy was trained on."""
+        texts = []
+        for entry, value in zip(self.bundle.observations, self.observation.tolist(), strict=True):
+            margin = 1e-6 * max(abs(entry["trained_low"]), abs(entry["trained_high"]))
+            is_in = entry["trained_low"] - margin <= value <= entry["trained_high"] + margin
+            if entry["group"] in ("market", "weather", "forecast") and not is_in:
+                texts.append(
+                    f"{entry['name']} is {value:.4g} {entry['unit']}, trained on {entry['trained_low']:.4g}…{entry['trained_high']:.4g}"
+                )
+        return texts
+
+    @property
+    def known_price_usd_per_mwh(self) -> float:
+        """Last published price of energy, tariff included."""
+        return float(self.observation[0])
+
+    def break_even_usd_per_mwh(self, zone: int) -> float:
+        """Return the price at which a zone's best profile earns nothing at the present hashprice."""
+        return float(break_even_usd_per_mwh(self.batch.menus[zone], usd_per_th(float(self.world.values[0, 0, 3]))))
+
+    def with_paths(self, name: str, values: np.ndarray) -> Exogenous:
+        """Return the world with other paths of one series, (n_paths, n_steps)."""
+        paths = {key: values if key == name else self.paths.values[key] for key in _PATHS}
+        return futures.build(self.scenario.history, self.step, self.scenario.tariff, self.forecast, paths)
+
+    def usual(self, name: str) -> float:
+        """Return the mean of the last week of a series, as far as it is published."""
+        series, week = self.published.series[name], np.array([self.step])
+        return float(series.mean(week, week - 7 * STEPS_PER_DAY, week)[0])
+
+    def hour_ahead_usd_per_mwh(self) -> tuple[float, float, float]:
+        """Return 10 %, 50 % and 90 % quantile of the next hour's mean price of energy, tariff included."""
+        hour = self.world.values[:, :12, 2].mean(axis=1)
+        low, middle, high = np.quantile(hour, [0.1, 0.5, 0.9])
+        return float(low), float(middle), float(high)
+
+
+def scenario_of(bundle: Bundle, history: History, site: SiteParams | None = None) -> Scenario:
+    """Return the bundle's scenario on a history, with another site in it if one is given; it has no splits."""
+    mapping: dict[str, Any] = {**bundle.manifest["scenario"], "splits": {}}
+    scenario = scenarios.from_mapping(mapping, history)
+    if site is None:
+        return scenario
+    return Scenario(
+        name=scenario.name, site=site, tariff=scenario.tariff, history=history, splits={},
+        episode_steps=scenario.episode_steps, config_hash=scenario.config_hash,
+    )  # fmt: skip
+
+
+def observation_names(bundle: Bundle) -> tuple[str, ...]:
+    """Return the observations that this version would give the bundle's policy."""
+    return tuple(entry.name for entry in tables.observation_table(bundle.n_zones, bundle.manifest["env"]["forecast"]))

@@ -1,0 +1,176 @@
+"""Read a fleet's telemetry: rows that cannot be right are set aside with the reason, nothing is filled in."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from ..sim import models
+from ..sim.errors import BadInputError
+from ..sim.params import SiteParams, ZoneParams
+from ..sim.telemetry import COLUMNS, STATUS
+
+OVER_RATED: Final = 2.0
+"""Readings above this multiple of a machine's rated hashrate or power are wrong: no firmware profile reaches it."""
+
+FUTURE_TOLERANCE_S: Final = 60.0
+"""Clocks may differ by this much. [s]"""
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A row that is not used. row: number in the file, the header not counted, from 1."""
+
+    row: int
+    column: str
+    reason: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as advice.json has it."""
+        return {"row": self.row, "column": self.column, "reason": self.reason}
+
+
+@dataclass(frozen=True, slots=True)
+class Telemetry:
+    """A file of telemetry: its table as it was read, every column in its type, and a hash of the file."""
+
+    frame: pd.DataFrame
+    sha256: str
+
+    @property
+    def reported(self) -> pd.Timestamp | None:
+        """Time at which the fleet last reported: the median over its machines, None if no row has a time."""
+        newest = self.frame.groupby("machine_id")["time_utc"].max().dropna().sort_values()
+        return None if newest.empty else newest.iloc[(len(newest) - 1) // 2]
+
+
+def read(path: Path) -> Telemetry:
+    """Read a CSV or Parquet file.
+
+    Raises:
+        BadInputError: The file is missing, not readable, or lacks a column; names it.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise BadInputError(f"{path}: not readable ({error.strerror})") from error
+    try:
+        if path.suffix in (".parquet", ".pq"):
+            frame = pd.read_parquet(path)
+        else:
+            frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except Exception as error:  # pandas and pyarrow raise many kinds
+        raise BadInputError(f"{path}: not a readable CSV or Parquet table ({error})") from error
+    missing = [name for name in COLUMNS if name not in frame]
+    if missing:
+        raise BadInputError(f"{path}: column {missing[0]!r} is missing; telemetry has {', '.join(COLUMNS)}")
+    typed = pd.DataFrame(index=range(len(frame)))
+    for name, column in COLUMNS.items():
+        values = frame[name].reset_index(drop=True)
+        if name == "time_utc":
+            typed[name] = pd.to_datetime(values, utc=True, errors="coerce", format="ISO8601").astype(
+                "datetime64[ns, UTC]"
+            )
+        elif column.is_number:
+            typed[name] = pd.to_numeric(values, errors="coerce").astype(np.float64)
+        else:
+            typed[name] = values.astype(str).str.strip().where(values.notna(), "")
+    return Telemetry(typed, hashlib.sha256(content).hexdigest())
+
+
+def check(
+    telemetry: Telemetry, site: SiteParams, now: pd.Timestamp, max_age_s: float
+) -> tuple[pd.DataFrame, list[Rejected]]:
+    """Return the newest sound row of each machine, and what was set aside.
+
+    Args:
+        telemetry: What was read.
+        site: The site that the policy was made for.
+        now: Time of the advice.
+        max_age_s: Age above which a reading is stale. [s]
+
+    Returns:
+        Rows in the file's order with the columns of telemetry, and rejected rows in that order too.
+    """
+    frame = telemetry.frame
+    reasons: dict[int, tuple[str, str]] = {}
+
+    def reject(bad: pd.Series, column: str, reason: Any) -> None:
+        for row in np.flatnonzero(bad.to_numpy(dtype=bool)):
+            reasons.setdefault(int(row), (column, reason(row) if callable(reason) else reason))
+
+    for name, column in COLUMNS.items():
+        values = frame[name]
+        if column.is_number:
+            reject(~np.isfinite(values), name, "missing or not a number")
+            reject(
+                (values < column.low) | (values > column.high),
+                name,
+                lambda r, v=values, c=column: f"{v[r]:g} {c.unit} is not in {c.low:g}…{c.high:g}",
+            )
+        else:
+            reject(values.isna() | (values.astype(str) == ""), name, "missing or not readable")
+    age_s = (now - frame["time_utc"]).dt.total_seconds()
+    reject(
+        age_s < -FUTURE_TOLERANCE_S,
+        "time_utc",
+        lambda r: f"{-age_s[r]:.0f} s in the future of {now:%Y-%m-%dT%H:%M:%SZ}",
+    )
+    reject(
+        ~frame["status"].isin(list(STATUS)),
+        "status",
+        lambda r: f"{frame['status'][r]!r} is none of {', '.join(STATUS)}",
+    )
+    sound = pd.Series(~frame.index.isin(list(reasons)), index=frame.index)
+    twins = frame[sound].duplicated(["machine_id", "time_utc"], keep=False).reindex(frame.index, fill_value=False)
+    reject(
+        twins, "machine_id", lambda r: f"machine {frame['machine_id'][r]!r} is reported more than once for this time"
+    )
+    for row, zone in enumerate(frame["zone"]):
+        if row not in reasons:
+            found = _fit(frame.loc[row], int(zone), zone, site)
+            if found is not None:
+                reasons[row] = found
+    accepted = frame[~frame.index.isin(list(reasons))]
+    accepted = accepted.loc[
+        accepted.sort_values("time_utc", kind="stable").groupby("machine_id").tail(1).index
+    ].sort_index()
+    for row in accepted.index[age_s[accepted.index] > max_age_s]:
+        reasons[int(row)] = ("time_utc", f"stale: {age_s[row]:.0f} s old, {max_age_s:g} s at most")
+    rejected = [Rejected(row + 1, column, reason) for row, (column, reason) in sorted(reasons.items())]
+    return accepted[~accepted.index.isin(list(reasons))], rejected
+
+
+def _fit(row: pd.Series, zone: int, given: float, site: SiteParams) -> tuple[str, str] | None:
+    """Return the column and the reason for which a row does not fit the site, None if it does."""
+    if zone != given or not 0 <= zone < len(site.zones):
+        return "zone", f"{given:g} is no zone of this site; it has 0…{len(site.zones) - 1}"
+    params = site.zones[zone]
+    key = models.key_of(row["model"])
+    if key is None:
+        return "model", f"{row['model']!r} is not in the catalogue; there are {', '.join(models.machine_names())}"
+    if models.machine(key).name != params.machine.name:
+        return "model", f"{row['model']!r} in a zone of {params.machine.name}: the policy was not made for it"
+    return _contradiction(row, params)
+
+
+def _contradiction(row: pd.Series, params: ZoneParams) -> tuple[str, str] | None:
+    machine, status = params.machine, row["status"]
+    for column, rated in (("hashrate_ths", machine.rated_hashrate_ths), ("power_w", machine.rated_power_w)):
+        if row[column] > OVER_RATED * rated:
+            return column, f"{row[column]:g} is above {OVER_RATED:g} times the rated {rated:g}"
+    if status == "hashing" and row["hashrate_ths"] <= 0.0:
+        return "hashrate_ths", f"0 TH/s at {row['power_w']:g} W while hashing: a fault, not a set-point"
+    if status in ("hashing", "starting") and not params.min_mhz <= row["freq_mhz"] <= params.max_mhz:
+        return (
+            "freq_mhz",
+            f"{row['freq_mhz']:g} MHz while {status}; the ladder is {params.min_mhz:g}…{params.max_mhz:g}",
+        )
+    if status == "hashing" and row["power_w"] <= params.firmware.sleep_w:
+        return "power_w", f"{row['power_w']:g} W while hashing: the meter or the status is wrong"
+    if status == "asleep" and row["hashrate_ths"] > 0.0:
+        return "hashrate_ths", f"{row['hashrate_ths']:g} TH/s while asleep: the status is wrong"
+    return None

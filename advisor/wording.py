@@ -1,0 +1,107 @@
+"""How advice reads: sentences for its reasons and steps, and the whole as text that a person acts on."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from .records import Advice, Report
+from .situation import Situation
+from .whatif import Outcome
+
+
+def utc(stamp: pd.Timestamp) -> str:
+    """Return a time as ISO 8601 in UTC."""
+    return stamp.tz_convert("UTC").strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def seconds(value: float) -> pd.Timedelta:
+    """Return a span."""
+    return pd.Timedelta(seconds=value)
+
+
+def profile(situation: Situation, z: int, setpoint_mhz: float) -> str:
+    """Return a set-point in words: frequency and power of a machine, or sleep."""
+    if setpoint_mhz <= 0.0:
+        return "sleep"
+    ladder = situation.ladder
+    k = int(np.argmin(np.abs(ladder.freq_mhz[z] - setpoint_mhz)))
+    return f"{ladder.freq_mhz[z, k]:g} MHz ({ladder.power_w[z, k]:,.0f} W, {ladder.hashrate_ths[z, k]:.0f} TH/s)"
+
+
+def steps(situation: Situation, z: int, way: Sequence[float], hold_h: float | None) -> tuple[str, ...]:
+    """Return what to do, one sentence a control step, and how long it holds."""
+    zone = situation.scenario.site.zones[z]
+    texts = []
+    for number, setpoint in enumerate(way):
+        when = "now" if number == 0 else f"{5 * number} minutes later"
+        verb = "put to sleep" if setpoint <= 0.0 else f"set to {profile(situation, z, setpoint)}"
+        texts.append(f"{when}: {verb} the {zone.n_units} machines ({zone.machine.name}) of zone {z}")
+    if hold_h is not None:
+        texts.append(f"hold it for {hold_h:g} h unless newer advice says otherwise")
+    return tuple(texts)
+
+
+def prices(situation: Situation, z: int) -> list[str]:
+    """Return what energy costs now and in the next hour, against what it may cost."""
+    low, middle, high = situation.hour_ahead_usd_per_mwh()
+    return [
+        f"Energy costs {situation.known_price_usd_per_mwh:.1f} USD/MWh (last published), zone {z} breaks even at {situation.break_even_usd_per_mwh(z):.1f}.",
+        f"Forecast for the next hour: {middle:.1f} USD/MWh, 80 % within {low:.1f}…{high:.1f}.",
+    ]
+
+
+def day_prices(situation: Situation) -> list[str]:
+    """Return what energy is forecast to cost over the next day."""
+    mean = situation.world.values[:, :, 2].mean(axis=1)
+    low, middle, high = np.quantile(mean, [0.1, 0.5, 0.9])
+    return [f"Forecast for the mean of the next 24 h: {middle:.1f} USD/MWh, 80 % within {low:.1f}…{high:.1f}."]
+
+
+def trade(outcome: Outcome, plan: int) -> str:
+    """Return what a plan gives up and what it saves against "keep", means over the paths."""
+    parts = {
+        name: float(outcome.gain(name, plan).mean()) for name in ("revenue_usd", "energy_usd", "water_usd", "wear_usd")
+    }
+    rest = parts["water_usd"] + parts["wear_usd"]
+    return f"Against keep, over the horizon: revenue {parts['revenue_usd']:+.2f} USD, energy bill {parts['energy_usd']:+.2f} USD, water and wear {rest:+.2f} USD."
+
+
+def as_text(report: Report) -> str:
+    """Return a report as text for the person on shift."""
+    lines = [f"Advice for {report.site} at {report.at_utc} (clock: {report.clock})", ""]
+    for number, advice in enumerate(report.advice, 1):
+        lines += [*_one(number, advice), ""]
+    if not report.advice:
+        lines += ["No advice: leave everything as it is.", ""]
+    for abstention in report.abstentions:
+        lines.append(f"No {abstention.kind} advice for {abstention.target}: {abstention.reason}.")
+    if report.rejected_rows:
+        lines += ["", f"{len(report.rejected_rows)} rows of telemetry were set aside:"]
+        lines += [f"  row {entry.row}, {entry.column}: {entry.reason}" for entry in report.rejected_rows[:_MOST_ROWS]]
+        if len(report.rejected_rows) > _MOST_ROWS:
+            lines.append(f"  … and {len(report.rejected_rows) - _MOST_ROWS} more, all of them in the JSON")
+    return "\n".join(lines).rstrip() + "\n"
+
+
+_MOST_ROWS = 8
+
+
+def _one(number: int, advice: Advice) -> list[str]:
+    profit = advice.effect["profit_usd"]
+    lines = [f"{number}. {advice.kind}, {advice.target}"]
+    lines += [f"   DO    {step}" for step in advice.steps]
+    lines.append(
+        f"   WORTH {profit.mean:+.2f} USD over {advice.horizon_h:g} h against leaving it (80 % within {profit.lo:+.2f}…{profit.hi:+.2f})"
+    )
+    lines.append(
+        f"   SURE  better on {advice.confidence:.0%} of the paths; worst tenth {advice.risk['mean_of_worst_tenth_usd']:+.2f} USD on average"
+    )
+    energy, hashes = advice.effect["energy_kwh"], advice.effect["hash_th"]
+    lines.append(
+        f"   MOVES energy {energy.mean:+,.0f} kWh, hashes {hashes.mean / 1e6:+,.1f} EH, hottest chip {advice.effect['max_chip_temp_c'].mean:+.1f} K"
+    )
+    lines += [f"   WHY   {reason}" for reason in advice.reasons]
+    lines += [f"   UNDO  {step}" for step in advice.undo_steps]
+    lines.append(f"   Void after {advice.expires_utc}; automation: {advice.automation.replace('_', ' ')}")
+    return lines

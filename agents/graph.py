@@ -1,0 +1,133 @@
+"""A trained policy as an ONNX graph: physical observation in, physical set-point out, nothing else needed."""
+
+import io
+import logging
+import warnings
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.policies import ActorCriticPolicy
+from stable_baselines3.sac.policies import SACPolicy
+from torch import nn
+
+from ..sim.errors import BadInputError
+
+INPUT: Final = "observation"
+OUTPUTS: Final = ("setpoint_mhz", "action", "scores")
+"""Names in the graph. scores: the logits of each choice of a discrete action, (n, n_zones, n_choices); of a Box action
+the action before it is clipped or squashed, (n, n_zones)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActionForm:
+    """How an action becomes a frequency set-point; the graph repeats what the environment does with it.
+
+    kind: "discrete" (offsets from the myopic profile), "profile" (absolute) or "box" (power target with a sleep band).
+    freq_mhz, meter_w: ladder of each zone and its power, (n_zones, n_profiles), padded with the last entry.
+    n_profiles: real entries of each ladder, (n_zones,). asleep, mode_h, myopic_pu: columns of the observation that hold
+    them, (n_zones,).
+    """
+
+    kind: str
+    freq_mhz: npt.NDArray[np.float64]
+    meter_w: npt.NDArray[np.float64]
+    n_profiles: npt.NDArray[np.int64]
+    asleep: npt.NDArray[np.int64]
+    mode_h: npt.NDArray[np.int64]
+    myopic_pu: npt.NDArray[np.int64]
+    first_offset: int
+    sleep_below: float
+    wake_above: float
+    min_sleep_h: float
+
+
+class PolicyGraph(nn.Module):
+    """The network of a stable-baselines3 policy, most probable action only, with the environment's decoding behind it."""
+
+    freq_mhz: torch.Tensor
+    meter_w: torch.Tensor
+    top: torch.Tensor
+
+    def __init__(self, policy: ActorCriticPolicy | SACPolicy, form: ActionForm) -> None:
+        """Take the network and the form of its action."""
+        super().__init__()
+        self.policy, self.form = policy, form
+        self.n_zones = len(form.n_profiles)
+        for name in ("freq_mhz", "meter_w"):
+            self.register_buffer(name, torch.from_numpy(getattr(form, name).copy()))
+        self.register_buffer("top", torch.from_numpy(form.n_profiles - 1))
+
+    def forward(self, observation: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Return set-point [MHz], action and scores of observations, (n, n_observations)."""
+        if isinstance(self.policy, SACPolicy):
+            scores = self.policy.actor.get_action_dist_params(observation)[0]
+            action = torch.tanh(scores)
+        else:
+            features = self.policy.pi_features_extractor(observation)
+            scores = self.policy.action_net(self.policy.mlp_extractor.forward_actor(features))
+            if self.form.kind == "box":
+                action = torch.clamp(scores, -1.0, 1.0)
+            else:
+                scores = scores.reshape(observation.shape[0], self.n_zones, -1)
+                action = torch.argmax(scores, dim=2)
+        return self._setpoint(observation, action).to(torch.float32), action, scores
+
+    def _setpoint(self, observation: torch.Tensor, action: torch.Tensor) -> torch.Tensor:
+        asleep = observation[:, self.form.asleep] > 0.5
+        freq_mhz = self.freq_mhz.expand(observation.shape[0], -1, -1)
+        if self.form.kind == "box":
+            wanted = action.to(torch.float64)
+            is_off = (wanted < self.form.sleep_below) | (asleep & (wanted <= self.form.wake_above))
+            share = ((wanted - self.form.sleep_below) / (1.0 - self.form.sleep_below)).clamp(0.0, 1.0)
+            low_w, high_w = self.meter_w[:, 0], self.meter_w[:, -1]
+            target_w = low_w + share * (high_w - low_w)
+            index = torch.argmin((self.meter_w - target_w[:, :, None]).abs(), dim=2)
+        else:
+            is_off = action <= 0
+            index = action - 1
+            if self.form.kind == "discrete":
+                index = index + self.form.first_offset + self._myopic(observation)
+            index = torch.minimum(index.clamp(min=0), self.top)
+        if self.form.kind != "profile":
+            is_off = is_off | (asleep & (observation[:, self.form.mode_h] < self.form.min_sleep_h))
+        chosen = torch.gather(freq_mhz, 2, index[:, :, None])[:, :, 0]
+        return torch.where(is_off, torch.zeros_like(chosen), chosen)
+
+    def _myopic(self, observation: torch.Tensor) -> torch.Tensor:
+        low, high = self.freq_mhz[:, 0], self.freq_mhz[:, -1]
+        myopic_mhz = low + observation[:, self.form.myopic_pu].to(torch.float64) * (high - low)
+        return torch.argmin((self.freq_mhz - myopic_mhz[:, :, None]).abs(), dim=2)
+
+
+def graph_of(model: BaseAlgorithm, form: ActionForm) -> PolicyGraph:
+    """Return the graph of a trained learner; raises BadInputError if its policy is of no kind that we know."""
+    policy = model.policy
+    if not isinstance(policy, ActorCriticPolicy | SACPolicy):
+        raise BadInputError(f"a {type(policy).__name__} cannot be exported; policies of PPO and SAC can")
+    return PolicyGraph(policy, form).eval()
+
+
+def to_onnx(graph: PolicyGraph, n_observations: int) -> bytes:
+    """Return a policy graph as the bytes of an ONNX model with a free batch size."""
+    example = torch.zeros(2, n_observations)
+    quiet = logging.getLogger("torch.onnx")
+    level, training = quiet.level, graph.policy.training
+    quiet.setLevel(logging.ERROR)
+    graph.policy.set_training_mode(False)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch's exporter warns of its own internals
+            program: Any = torch.onnx.export(
+                graph, (example,), dynamo=True, input_names=[INPUT], output_names=list(OUTPUTS), verbose=False,
+                dynamic_shapes={"observation": {0: torch.export.Dim("batch")}},
+            )  # fmt: skip
+    finally:
+        quiet.setLevel(level)
+        graph.policy.set_training_mode(training)
+    content = io.BytesIO()
+    program.save(content)
+    return content.getvalue()

@@ -1,0 +1,40 @@
+"""Write a folder whole or not at all: aside first, then renamed into its place."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from .errors import BadInputError
+
+
+@contextmanager
+def whole_folder(folder: Path, marker: str) -> Iterator[Path]:
+    """Give a folder to write into, which takes the place of `folder` when the block ends without an error.
+
+    An older folder there is moved aside until the new one stands.
+
+    Args:
+        folder: Where the result goes.
+        marker: Name of a file that an older folder must hold to be replaced.
+
+    Raises:
+        BadInputError: There is something at `folder` that is not of our kind.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    if folder.exists() and not (folder / marker).is_file():
+        raise BadInputError(f"{folder} exists and holds no {marker}; name another folder")
+    aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+    try:
+        yield aside
+        aside.chmod(0o755)
+        old = folder.with_name(f".{folder.name}.old")
+        shutil.rmtree(old, ignore_errors=True)
+        if folder.exists():
+            folder.rename(old)
+        aside.rename(folder)
+        shutil.rmtree(old, ignore_errors=True)
+    except BaseException:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise
