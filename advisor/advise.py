@@ -66,7 +66,7 @@ class Advisor:
         rows, rejected = telemetry.check(given, site, now, self.settings.max_age_s)
 
         def silent(reason: str) -> Report:
-            return self._report(now, clock, [], [Abstention(kind, "site", reason) for kind in KINDS], rejected)
+            return self._report(now, clock, [], [Abstention(kind, "site", reason) for kind in KINDS], rejected, None)
 
         if given.frame.empty:
             return silent("the telemetry holds no machine")
@@ -97,14 +97,14 @@ class Advisor:
             some, none = make(situation, self.settings, evidence)
             advice += some
             abstentions += none
-        return self._report(now, clock, advice, abstentions, rejected)
+        return self._report(now, clock, advice, abstentions, rejected, situation)
 
     def _report(
-        self, now: pd.Timestamp, clock: str, advice: list[Advice], abstentions: list[Abstention], rejected: list[Rejected]
+        self, now: pd.Timestamp, clock: str, advice: list[Advice], abstentions: list[Abstention],
+        rejected: list[Rejected], situation: Situation | None,
     ) -> Report:  # fmt: skip
-        return Report(
-            utc(now), clock, str(self.bundle.manifest["site"]), tuple(advice), tuple(abstentions), tuple(rejected)
-        )
+        site = str(self.bundle.manifest["site"])
+        return Report(utc(now), clock, site, tuple(advice), tuple(abstentions), tuple(rejected), situation)
 
     def _evidence(self, given: Telemetry, history: History, situation: Situation) -> dict[str, Any]:
         return {
@@ -147,4 +147,3 @@ def _reach(history: History, step: int) -> History:
     stamps = pd.date_range(frame.index[-1] + STEP, periods=step + 1 - len(frame), freq=STEP)
     last = frame.iloc[[-1] * len(stamps)].set_axis(stamps)
     return replace(history, frame=pd.concat([frame, last]))
-

@@ -46,6 +46,10 @@ class Ladder:
         gap = np.abs(self.freq_mhz - np.asarray(setpoint_mhz, dtype=np.float64)[..., None])
         return np.asarray(np.argmin(gap, axis=-1), dtype=np.int64)
 
+    def nearest(self, zone: int, setpoint_mhz: float) -> int:
+        """Return the profile of one zone that is nearest to a set-point above 0."""
+        return int(np.argmin(np.abs(self.freq_mhz[zone] - setpoint_mhz)))
+
     def actions(self, setpoint_mhz: npt.NDArray[np.floating]) -> npt.NDArray[np.int64]:
         """Return set-points as actions of the environment's form "profile", (…, n_zones)."""
         return np.where(np.asarray(setpoint_mhz) > 0.0, self.index(setpoint_mhz) + 1, 0)
@@ -76,8 +80,7 @@ class Ladder:
         """Return the set-points, step by step, that lead one hashing zone from a profile to another. [MHz]"""
         if wanted_mhz <= now_mhz or now_mhz <= 0.0:
             return [wanted_mhz]
-        steps, at = [], int(np.argmin(np.abs(self.freq_mhz[zone] - now_mhz)))
-        goal = int(np.argmin(np.abs(self.freq_mhz[zone] - wanted_mhz)))
+        steps, at, goal = [], self.nearest(zone, now_mhz), self.nearest(zone, wanted_mhz)
         while at < goal:
             limit_w = self.power_w[zone, at] + max_rise_pu * self.rated_power_w[zone] + 1e-9
             at = min(goal, max(at + 1, int((self.power_w[zone] <= limit_w).sum()) - 1))

@@ -1,4 +1,4 @@
-"""The kinds of advice: each tries its changes in paired what-if runs and abstains unless one is clearly worth it."""
+"""The kinds of advice: each tries changes in paired what-if runs and abstains unless one is clearly worth it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,11 +10,12 @@ import numpy.typing as npt
 from ..sim.constants import CONTROL_STEP_S, SECONDS_PER_HOUR, usd_per_th
 from ..sim.state import HASHING, STARTING
 from . import wording
-from .records import Abstention, Advice, Effect
+from .records import Abstention, Advice, Effect, Tried
 from .situation import Situation
 from .whatif import Outcome, Plan, run
 
 FloatArray = npt.NDArray[np.float64]
+Answer = tuple[list[Advice], list[Abstention]]
 
 DYNAMIC: Final = "dynamic_hashrate"
 POWER_LIMIT: Final = "power_limit"
@@ -23,8 +24,9 @@ KINDS: Final = (DYNAMIC, POWER_LIMIT)
 LIMIT_SHARES: Final = tuple(round(0.4 + 0.05 * k, 2) for k in range(13))
 """Power limits that are tried, of the machines' highest profile."""
 
-_EFFECTS: Final = {"profit_usd": "profit_usd", "energy_kwh": "energy_kwh", "hash_th": "hash_th", "wear_usd": "wear_usd"}
+_FLOWS: Final = ("profit_usd", "energy_kwh", "hash_th", "wear_usd")
 _SAME_MHZ: Final = 0.5
+_SURE: Final = 0.9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,9 +48,37 @@ class Settings:
         return round(self.hold_h * SECONDS_PER_HOUR / CONTROL_STEP_S)
 
 
-def dynamic_hashrate(
-    situation: Situation, settings: Settings, evidence: dict[str, Any]
-) -> tuple[list[Advice], list[Abstention]]:
+@dataclass(frozen=True, slots=True)
+class _Trial:
+    """A change that was tried: what "keep" and "change" set, and how both came out; plan 0 of the outcome is "keep"."""
+
+    kind: str
+    target: str
+    plans: tuple[Plan, Plan]
+    outcome: Outcome
+    cost_usd: float
+
+    @property
+    def gains_usd(self) -> FloatArray:
+        """Paired gain of each path, (n_paths,)."""
+        return self.outcome.gain("profit_usd", 1)
+
+    @property
+    def tried(self) -> Tried:
+        """The change without its runs."""
+        return Tried(self.plans, self.gains_usd)
+
+    def doubt(self, settings: Settings) -> str | None:
+        """Return why the gain is not clear, None if it is."""
+        mean, wins = float(self.gains_usd.mean()), float((self.gains_usd > 0.0).mean())
+        if mean <= self.cost_usd:
+            return f"expected gain {mean:+.2f} USD is not clear of the switching cost of {self.cost_usd:.2f} USD"
+        if wins < settings.min_confidence:
+            return f"it wins on {wins:.0%} of the paths only, {settings.min_confidence:.0%} are asked for (expected gain {mean:+.2f} USD)"
+        return None
+
+
+def dynamic_hashrate(situation: Situation, settings: Settings, evidence: dict[str, Any]) -> Answer:
     """Advise the profile that the policy chooses, zone by zone.
 
     "Keep" holds the present profile for `hold_h`, "change" goes to the policy's; after that the policy steers both, so
@@ -58,61 +88,33 @@ def dynamic_hashrate(
     now = situation.zones["target_mhz"].copy()
     advice, abstentions = [], []
     for z in range(len(now)):
+        target = f"zone {z}"
         if abs(wanted[z] - now[z]) <= _SAME_MHZ:
-            abstentions.append(Abstention(DYNAMIC, f"zone {z}", "the policy keeps the present profile"))
+            abstentions.append(Abstention(DYNAMIC, target, "the policy keeps the present profile"))
             continue
         changed = now.copy()
         changed[z] = wanted[z]
-        plans = [Plan(setpoint, settings.hold_steps, situation.bundle) for setpoint in (now, changed)]
-        outcome = _run(situation, plans, settings)
-        cost_usd = switching_usd(situation, z, float(now[z]), float(wanted[z]))
-        reason = _not_clear(outcome.gain("profit_usd", 1), cost_usd, settings)
-        if reason is not None:
-            abstentions.append(
-                Abstention(
-                    DYNAMIC,
-                    f"zone {z}",
-                    f"{wording.profile(situation, z, float(wanted[z]))} instead of {wording.profile(situation, z, float(now[z]))}: {reason}",
-                )
-            )
+        plans = tuple(Plan(setpoint, settings.hold_steps, situation.bundle) for setpoint in (now, changed))
+        trial = _Trial(DYNAMIC, target, (plans[0], plans[1]), _run(situation, plans, settings), switching_usd(situation, now, changed))  # fmt: skip
+        doubt = trial.doubt(settings)
+        if doubt is not None:
+            text = f"{wording.profile(situation, z, wanted[z])} instead of {wording.profile(situation, z, now[z])}: {doubt}"
+            abstentions.append(Abstention(DYNAMIC, target, text, trial.tried))
             continue
-        advice.append(_dynamic(situation, z, plans, outcome, cost_usd, settings, evidence))
+        sure = float((trial.gains_usd > 0.0).mean()) >= _SURE and min(now[z], wanted[z]) > 0.0
+        advice.append(
+            _advice(
+                situation, trial, evidence, hold_h=settings.hold_h,
+                current=_values(situation, z, now[z]),
+                recommended={**_values(situation, z, wanted[z]), "hold_h": settings.hold_h},
+                reasons=(*wording.prices(situation, z), wording.trade(trial.outcome, 1), *_drivers(situation, trial, settings)),
+                automation="eligible" if sure else "needs_approval",
+            )
+        )  # fmt: skip
     return advice, abstentions
 
 
-def _dynamic(
-    situation: Situation, z: int, plans: list[Plan], outcome: Outcome, cost_usd: float, settings: Settings, evidence: dict[str, Any]
-) -> Advice:  # fmt: skip
-    now, wanted = float(plans[0].setpoint_mhz[z]), float(plans[1].setpoint_mhz[z])
-    gains = outcome.gain("profit_usd", 1)
-    way = situation.ladder.way(now, wanted, z, _max_rise_pu(situation))
-    reasons = [
-        *wording.prices(situation, z),
-        wording.trade(outcome, 1),
-        *_drivers(situation, plans, settings, float(gains.mean())),
-    ]
-    return Advice(
-        kind=DYNAMIC,
-        target=f"zone {z}",
-        current=_values(situation, z, now),
-        recommended={**_values(situation, z, wanted), "hold_h": settings.hold_h},
-        effect=_effects(outcome, 1),
-        confidence=float((gains > 0.0).mean()),
-        reasons=tuple(reasons),
-        steps=wording.steps(situation, z, way, settings.hold_h),
-        undo_steps=wording.steps(situation, z, situation.ladder.way(wanted, now, z, _max_rise_pu(situation)), None),
-        risk=_risk(gains),
-        horizon_h=situation.world.n_steps * CONTROL_STEP_S / SECONDS_PER_HOUR,
-        expires_utc=_expiry(situation),
-        automation="eligible" if min(now, wanted) > 0.0 and (gains > 0.0).mean() >= 0.9 else "needs_approval",
-        evidence={**evidence, "switching_cost_usd": cost_usd},
-        gains_usd=gains,
-    )
-
-
-def power_limit(
-    situation: Situation, settings: Settings, evidence: dict[str, Any]
-) -> tuple[list[Advice], list[Abstention]]:
+def power_limit(situation: Situation, settings: Settings, evidence: dict[str, Any]) -> Answer:
     """Advise one power limit for the next day, for a site that nobody steers in between.
 
     "Keep" holds the present profiles for the day; each limit holds in every zone the highest profile below it. The limit
@@ -125,51 +127,34 @@ def power_limit(
     candidates = limits(situation, now, runs)
     if not candidates:
         return [], [Abstention(POWER_LIMIT, "site", "the ladder has no other profile to limit to")]
-    n_steps = situation.world.n_steps
-    plans = [Plan(setpoint, n_steps) for setpoint in (now, *candidates)]
+    plans = [Plan(setpoint, situation.world.n_steps) for setpoint in (now, *candidates)]
     outcome = _run(situation, plans, settings)
     gains = outcome.totals["profit_usd"][1:] - outcome.totals["profit_usd"][:1]
     choosing, valuing = np.arange(0, gains.shape[1], 2), np.arange(1, gains.shape[1], 2)
-    best = int(np.argmax(gains[:, choosing].mean(axis=1)))
-    cost_usd = sum(switching_usd(situation, z, float(now[z]), float(candidates[best][z])) for z in range(len(now)))
-    held = _part(outcome, [0, best + 1], valuing)
-    chosen_usd = held.gain("profit_usd", 1)
-    reason = _not_clear(chosen_usd, cost_usd, settings)
-    limit_w = {name: _site_w(situation, setpoint) for name, setpoint in (("now", now), ("new", candidates[best]))}
-    if reason is not None:
-        text = f"{limit_w['new'] / 1000:.0f} kW instead of {limit_w['now'] / 1000:.0f} kW for a day, the best of {len(candidates)} limits: {reason}"
-        return [], [Abstention(POWER_LIMIT, "site", text)]
-    advice = Advice(
-        kind=POWER_LIMIT,
-        target="site",
-        current={"power_limit_w": limit_w["now"], **_zones(now)},
-        recommended={"power_limit_w": limit_w["new"], **_zones(candidates[best])},
-        effect=_effects(held, 1),
-        confidence=float((chosen_usd > 0.0).mean()),
-        reasons=(*wording.day_prices(situation), wording.trade(held, 1), f"The best of {len(candidates)} limits, chosen on {len(choosing)} paths and valued on {len(valuing)} others."),
-        steps=tuple(
-            step
-            for z in range(len(now))
-            for step in wording.steps(situation, z, situation.ladder.way(float(now[z]), float(candidates[best][z]), z, _max_rise_pu(situation)), n_steps * CONTROL_STEP_S / SECONDS_PER_HOUR)
-        ),
-        undo_steps=tuple(
-            step
-            for z in range(len(now))
-            for step in wording.steps(situation, z, situation.ladder.way(float(candidates[best][z]), float(now[z]), z, _max_rise_pu(situation)), None)
-        ),
-        risk=_risk(chosen_usd),
-        horizon_h=n_steps * CONTROL_STEP_S / SECONDS_PER_HOUR,
-        expires_utc=_expiry(situation),
+    best = 1 + int(np.argmax(gains[:, choosing].mean(axis=1)))
+    chosen = plans[best].setpoint_mhz
+    part = outcome.part(np.array([0, best]), valuing)
+    trial = _Trial(POWER_LIMIT, "site", (plans[0], plans[best]), part, switching_usd(situation, now, chosen))
+    now_w, limit_w = _site_w(situation, now), _site_w(situation, chosen)
+    doubt = trial.doubt(settings)
+    if doubt is not None:
+        text = f"{limit_w / 1000:.0f} kW instead of {now_w / 1000:.0f} kW for a day, the best of {len(candidates)} limits: {doubt}"
+        return [], [Abstention(POWER_LIMIT, "site", text, trial.tried)]
+    how = f"The best of {len(candidates)} limits, chosen on {len(choosing)} paths and valued on {len(valuing)} others."
+    advice = _advice(
+        situation, trial, {**evidence, "paths_valued": len(valuing)}, hold_h=_horizon_h(situation),
+        current={"power_limit_w": now_w, **_zones(now)},
+        recommended={"power_limit_w": limit_w, **_zones(chosen)},
+        reasons=(*wording.day_prices(situation), wording.trade(part, 1), how),
         automation="needs_approval",
-        evidence={**evidence, "switching_cost_usd": cost_usd, "paths_valued": len(valuing)},
-        gains_usd=chosen_usd,
     )  # fmt: skip
     return [advice], []
 
 
 def limits(situation: Situation, now: FloatArray, runs: npt.NDArray[np.bool_]) -> list[FloatArray]:
     """Return the set-points that the tried power limits lead to, each (n_zones,), without the present ones."""
-    ladder, found = situation.ladder, {}
+    ladder = situation.ladder
+    found: dict[tuple[float, ...], FloatArray] = {}
     for share in LIMIT_SHARES:
         fits = (ladder.power_w <= share * ladder.power_w[:, -1:] + 1e-9).sum(axis=1) - 1
         chosen = ladder.freq_mhz[np.arange(len(now)), np.maximum(fits, 0)]
@@ -179,20 +164,63 @@ def limits(situation: Situation, now: FloatArray, runs: npt.NDArray[np.bool_]) -
     return list(found.values())
 
 
-def switching_usd(situation: Situation, z: int, now_mhz: float, wanted_mhz: float) -> float:
-    """Return what going to another profile and back costs by itself: hashes not made while restarting, and wear. [USD]
+def switching_usd(situation: Situation, now: FloatArray, wanted: FloatArray) -> float:
+    """Return what going to other profiles and back costs by itself: hashes not made while restarting, and wear. [USD]
 
     A change of profile costs the firmware's restart and half its ramp each way; sleep costs one start: its boot and the
     wear that the catalogue states.
     """
-    zone = situation.scenario.site.zones[z]
-    per_ths_s = usd_per_th(float(situation.world.values[0, 0, 3]))
-    top_ths = float(zone.machine.rated_hashrate_ths)
-    if min(now_mhz, wanted_mhz) <= 0.0:
-        return zone.n_units * (zone.firmware.boot_s * top_ths * per_ths_s + zone.firmware.start_wear_usd)
-    share = abs(wanted_mhz - now_mhz) / (zone.max_mhz - zone.min_mhz)
-    lost_s = zone.firmware.restart_s + 0.5 * share * zone.firmware.ramp_s
-    return 2.0 * zone.n_units * lost_s * top_ths * per_ths_s
+    per_ths_s = usd_per_th(situation.hashprice_usd_per_ph_day)
+    total = 0.0
+    for zone, from_mhz, to_mhz in zip(situation.scenario.site.zones, now, wanted, strict=True):
+        rated_ths, firmware = zone.machine.rated_hashrate_ths, zone.firmware
+        if abs(from_mhz - to_mhz) <= _SAME_MHZ:
+            continue
+        if min(from_mhz, to_mhz) <= 0.0:
+            total += zone.n_units * (firmware.boot_s * rated_ths * per_ths_s + firmware.start_wear_usd)
+            continue
+        share = abs(to_mhz - from_mhz) / (zone.max_mhz - zone.min_mhz)
+        lost_s = firmware.restart_s + 0.5 * share * firmware.ramp_s
+        total += 2.0 * zone.n_units * lost_s * rated_ths * per_ths_s
+    return float(total)
+
+
+def _advice(
+    situation: Situation, trial: _Trial, evidence: dict[str, Any], *, hold_h: float, current: dict[str, float],
+    recommended: dict[str, float], reasons: tuple[str, ...], automation: str,
+) -> Advice:  # fmt: skip
+    """Put a trial that is clear into words and figures."""
+    outcome, gains = trial.outcome, trial.gains_usd
+    effect = {name: Effect.of(outcome.gain(name, 1)) for name in _FLOWS}
+    effect["max_chip_temp_c"] = Effect.of(outcome.hottest_c[1] - outcome.hottest_c[0])
+    keep, change = (plan.setpoint_mhz for plan in trial.plans)
+    worst = np.sort(gains)[: max(1, len(gains) // 10)]
+    return Advice(
+        kind=trial.kind,
+        target=trial.target,
+        current=current,
+        recommended=recommended,
+        effect=effect,
+        confidence=float((gains > 0.0).mean()),
+        reasons=reasons,
+        steps=(*_steps(situation, keep, change), f"hold it for {hold_h:g} h unless newer advice says otherwise"),
+        undo_steps=_steps(situation, change, keep),
+        risk={"loss_probability": float((gains < 0.0).mean()), "mean_of_worst_tenth_usd": float(worst.mean())},
+        horizon_h=_horizon_h(situation),
+        # When the next settlement price is out, there is something new to ask.
+        expires_utc=wording.utc(situation.now + wording.seconds(situation.scenario.history.price_interval_s)),
+        automation=automation,
+        evidence={**evidence, "switching_cost_usd": trial.cost_usd},
+        tried=trial.tried,
+    )
+
+
+def _steps(situation: Situation, before: FloatArray, after: FloatArray) -> tuple[str, ...]:
+    texts: list[str] = []
+    for z in np.flatnonzero(np.abs(after - before) > _SAME_MHZ):
+        way = situation.ladder.way(float(before[z]), float(after[z]), int(z), situation.max_rise_pu)
+        texts += wording.steps(situation, int(z), way)
+    return tuple(texts)
 
 
 def _run(situation: Situation, plans: Sequence[Plan], settings: Settings) -> Outcome:
@@ -202,49 +230,18 @@ def _run(situation: Situation, plans: Sequence[Plan], settings: Settings) -> Out
         situation.world,
         situation.zones,
         plans,
-        _max_rise_pu(situation),
+        situation.max_rise_pu,
         settings.seed,
     )
 
 
-def _not_clear(gains: FloatArray, cost_usd: float, settings: Settings) -> str | None:
-    """Return why a gain is not clear, None if it is."""
-    mean, wins = float(gains.mean()), float((gains > 0.0).mean())
-    if mean <= cost_usd:
-        return f"expected gain {mean:+.2f} USD is not clear of the switching cost of {cost_usd:.2f} USD"
-    if wins < settings.min_confidence:
-        return f"it wins on {wins:.0%} of the paths only, {settings.min_confidence:.0%} are asked for (expected gain {mean:+.2f} USD)"
-    return None
-
-
-def _effects(outcome: Outcome, plan: int) -> dict[str, Effect]:
-    effects = {name: Effect.of(outcome.gain(key, plan)) for name, key in _EFFECTS.items()}
-    effects["max_chip_temp_c"] = Effect.of(outcome.hottest_c[plan] - outcome.hottest_c[0])
-    return effects
-
-
-def _part(outcome: Outcome, plans: list[int], paths: npt.NDArray[np.int64]) -> Outcome:
-    pick = np.ix_(plans, paths)
-    return Outcome(
-        {key: values[pick] for key, values in outcome.totals.items()}, outcome.hottest_c[pick], outcome.profit_usd[pick]
-    )
-
-
-def _risk(gains: FloatArray) -> dict[str, float]:
-    """Return the probability of a loss and the mean of the worst tenth of the paths (CVaR)."""
-    worst = np.sort(gains)[: max(1, len(gains) // 10)]
-    return {"loss_probability": float((gains < 0.0).mean()), "mean_of_worst_tenth_usd": float(worst.mean())}
-
-
-def _drivers(situation: Situation, plans: list[Plan], settings: Settings, mean_usd: float) -> list[str]:
+def _drivers(situation: Situation, trial: _Trial, settings: Settings) -> list[str]:
     """Return, for price and hashprice, what the gain would be without what is special about now."""
-    texts = []
+    texts, mean_usd = [], float(trial.gains_usd.mean())
     for name, label in (("price_usd_per_mwh", "the price of energy"), ("hashprice_usd_per_ph_day", "hashprice")):
-        shape = situation.paths.values[name].shape
-        usual = np.full(shape, situation.usual(name))
+        world = situation.with_paths(name, np.full(situation.paths.values[name].shape, situation.usual(name)))
         outcome = run(
-            situation.scenario, situation.forecast, situation.with_paths(name, usual), situation.zones, plans,
-            _max_rise_pu(situation), settings.seed,
+            situation.scenario, situation.forecast, world, situation.zones, trial.plans, situation.max_rise_pu, settings.seed
         )  # fmt: skip
         without = float(outcome.gain("profit_usd", 1).mean())
         texts.append(
@@ -253,28 +250,20 @@ def _drivers(situation: Situation, plans: list[Plan], settings: Settings, mean_u
     return texts
 
 
-def _max_rise_pu(situation: Situation) -> float:
-    return float(situation.bundle.manifest["envelope"]["max_rise_pu_per_step"])
-
-
-def _expiry(situation: Situation) -> str:
-    """Return when the advice is void: when the next settlement price is out."""
-    interval_s = situation.scenario.history.price_interval_s
-    return wording.utc(situation.now + wording.seconds(interval_s))
+def _horizon_h(situation: Situation) -> float:
+    return situation.world.n_steps * CONTROL_STEP_S / SECONDS_PER_HOUR
 
 
 def _values(situation: Situation, z: int, setpoint_mhz: float) -> dict[str, float]:
-    zone = situation.scenario.site.zones[z]
+    zone, ladder = situation.scenario.site.zones[z], situation.ladder
     power_w, hashrate_ths = zone.firmware.sleep_w, 0.0
     if setpoint_mhz > 0.0:
-        k = int(situation.ladder.index(np.full(len(situation.zones), setpoint_mhz))[z])
-        power_w, hashrate_ths = float(situation.ladder.power_w[z, k]), float(situation.ladder.hashrate_ths[z, k])
+        k = ladder.nearest(z, setpoint_mhz)
+        power_w, hashrate_ths = float(ladder.power_w[z, k]), float(ladder.hashrate_ths[z, k])
     return {
-        "setpoint_mhz": setpoint_mhz,
-        "power_w_per_machine": power_w,
-        "hashrate_ths_per_machine": hashrate_ths,
+        "setpoint_mhz": float(setpoint_mhz), "power_w_per_machine": power_w, "hashrate_ths_per_machine": hashrate_ths,
         "machines": float(zone.n_units),
-    }
+    }  # fmt: skip
 
 
 def _zones(setpoint: FloatArray) -> dict[str, float]:
@@ -283,7 +272,7 @@ def _zones(setpoint: FloatArray) -> dict[str, float]:
 
 def _site_w(situation: Situation, setpoint: FloatArray) -> float:
     """Return the power set-point of all machines, at their sockets. [W]"""
+    zones = situation.scenario.site.zones
     return sum(
-        _values(situation, z, float(value))["power_w_per_machine"] * situation.scenario.site.zones[z].n_units
-        for z, value in enumerate(setpoint)
+        _values(situation, z, value)["power_w_per_machine"] * zones[z].n_units for z, value in enumerate(setpoint)
     )

@@ -44,4 +44,3 @@ def read_forecaster(content: bytes, where: str) -> Forecaster:
 def step_of(history: History, stamp: pd.Timestamp) -> int:
     """Return the step of a history that a time lies in; it may be beyond the history's end."""
     return int((stamp - history.start) // pd.Timedelta(seconds=CONTROL_STEP_S))
-

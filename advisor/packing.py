@@ -117,7 +117,7 @@ def trained_range(model: BaseAlgorithm, config: EnvConfig) -> tuple[np.ndarray, 
     known = probe.exogenous.known[:, max(first, WARM_UP_STEPS) : last].reshape(-1, len(probe.exogenous.channels))
     starts = np.arange(probe.start_range[0], probe.start_range[1] + 1, probe.episode_steps)
     batch = Batch(replace(config, split="train"), len(starts))
-    batch.seed(np.arange(1, len(starts) + 1))
+    batch.seed(np.arange(1, len(starts) + 1, dtype=np.uint64))
     batch.reset(starts=starts)
     low, high = batch.obs.min(axis=0), batch.obs.max(axis=0)
     for _ in range(batch.episode_steps):
@@ -138,7 +138,7 @@ def parity_observations(config: EnvConfig, n: int, seed: int) -> np.ndarray:
     batch = Batch(replace(config, split="train"), 256)
     batch.seed(rng.integers(1, 2**63, 256, dtype=np.uint64))
     batch.reset()
-    space, seen = batch.action_space(), []
+    space, seen = batch.action_space(), list[np.ndarray]()
     space.seed(seed)
     while len(seen) * 256 < n // 2:
         for _ in range(12):

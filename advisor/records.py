@@ -6,7 +6,9 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from .situation import Situation
 from .telemetry import Rejected
+from .whatif import Plan
 
 SCHEMA_VERSION: Final = 1
 INTERVAL: Final = 0.8
@@ -34,6 +36,17 @@ class Effect:
         return {"mean": self.mean, "lo": self.lo, "hi": self.hi}
 
 
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """A change that was tried, for plots and back-tests; it does not go into the JSON.
+
+    plans: "keep" and "change". gains_usd: paired gain of each path, (n_paths,).
+    """
+
+    plans: tuple[Plan, Plan]
+    gains_usd: FloatArray
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Advice:
     """One thing to do, with what it is worth and how sure that is. Quantities carry their unit in their name."""
@@ -54,8 +67,7 @@ class Advice:
     automation: str
     """"eligible" or "needs_approval"."""
     evidence: dict[str, Any]
-    gains_usd: FloatArray = field(repr=False, compare=False)
-    """Paired gain of each path, for plots and back-tests; not in the JSON."""
+    tried: Tried = field(repr=False, compare=False)
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as advice.json has it."""
@@ -72,6 +84,8 @@ class Abstention:
     kind: str
     target: str
     reason: str
+    tried: Tried | None = field(default=None, repr=False, compare=False)
+    """The change that was not clear, None where nothing was tried."""
 
     def as_dict(self) -> dict[str, str]:
         """Return it as advice.json has it."""
@@ -89,6 +103,8 @@ class Report:
     advice: tuple[Advice, ...]
     abstentions: tuple[Abstention, ...]
     rejected_rows: tuple[Rejected, ...]
+    situation: Situation | None = field(repr=False, compare=False)
+    """What was looked at, for plots; None where it did not come to that."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as advice.json has it."""

@@ -62,6 +62,16 @@ class Situation:
         """Forecast channels of the policy's observation."""
         return str(self.bundle.manifest["env"]["forecast"])
 
+    @property
+    def max_rise_pu(self) -> float:
+        """Largest rise of a hashing machine's power set-point in a step, of rated power."""
+        return float(self.bundle.manifest["envelope"]["max_rise_pu_per_step"])
+
+    @property
+    def hashprice_usd_per_ph_day(self) -> float:
+        """Hashprice in force."""
+        return float(self.world.values[0, 0, 3])
+
     @cached_property
     def ladder(self) -> Ladder:
         """Profiles of the zones."""
@@ -106,7 +116,7 @@ class Situation:
 
     def break_even_usd_per_mwh(self, zone: int) -> float:
         """Return the price at which a zone's best profile earns nothing at the present hashprice."""
-        return float(break_even_usd_per_mwh(self.batch.menus[zone], usd_per_th(float(self.world.values[0, 0, 3]))))
+        return float(break_even_usd_per_mwh(self.batch.menus[zone], usd_per_th(self.hashprice_usd_per_ph_day)))
 
     def with_paths(self, name: str, values: np.ndarray) -> Exogenous:
         """Return the world with other paths of one series, (n_paths, n_steps)."""

@@ -1,6 +1,7 @@
 """Read a fleet's telemetry: rows that cannot be right are set aside with the reason, nothing is filled in."""
 
 import hashlib
+from collections.abc import Hashable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -64,21 +65,32 @@ def read(path: Path) -> Telemetry:
             frame = pd.read_csv(path, dtype=str, keep_default_na=False)
     except Exception as error:  # pandas and pyarrow raise many kinds
         raise BadInputError(f"{path}: not a readable CSV or Parquet table ({error})") from error
+    try:
+        return Telemetry(typed(frame), hashlib.sha256(content).hexdigest())
+    except BadInputError as error:
+        raise BadInputError(f"{path}: {error}") from error
+
+
+def typed(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a telemetry table with every column in its type; what is not readable is missing there.
+
+    Raises:
+        BadInputError: A column is missing; names it.
+    """
     missing = [name for name in COLUMNS if name not in frame]
     if missing:
-        raise BadInputError(f"{path}: column {missing[0]!r} is missing; telemetry has {', '.join(COLUMNS)}")
-    typed = pd.DataFrame(index=range(len(frame)))
+        raise BadInputError(f"column {missing[0]!r} is missing; telemetry has {', '.join(COLUMNS)}")
+    result = pd.DataFrame(index=range(len(frame)))
     for name, column in COLUMNS.items():
         values = frame[name].reset_index(drop=True)
         if name == "time_utc":
-            typed[name] = pd.to_datetime(values, utc=True, errors="coerce", format="ISO8601").astype(
-                "datetime64[ns, UTC]"
-            )
+            stamps = pd.to_datetime(values, utc=True, errors="coerce", format="ISO8601")
+            result[name] = stamps.astype("datetime64[ns, UTC]")
         elif column.is_number:
-            typed[name] = pd.to_numeric(values, errors="coerce").astype(np.float64)
+            result[name] = pd.to_numeric(values, errors="coerce").astype(np.float64)
         else:
-            typed[name] = values.astype(str).str.strip().where(values.notna(), "")
-    return Telemetry(typed, hashlib.sha256(content).hexdigest())
+            result[name] = values.astype(str).str.strip().where(values.notna(), "")
+    return result
 
 
 def check(
@@ -129,9 +141,9 @@ def check(
     reject(
         twins, "machine_id", lambda r: f"machine {frame['machine_id'][r]!r} is reported more than once for this time"
     )
-    for row, zone in enumerate(frame["zone"]):
+    for row, entry in enumerate(frame.to_dict("records")):
         if row not in reasons:
-            found = _fit(frame.loc[row], int(zone), zone, site)
+            found = _misfit(entry, site)
             if found is not None:
                 reasons[row] = found
     accepted = frame[~frame.index.isin(list(reasons))]
@@ -144,8 +156,9 @@ def check(
     return accepted[~accepted.index.isin(list(reasons))], rejected
 
 
-def _fit(row: pd.Series, zone: int, given: float, site: SiteParams) -> tuple[str, str] | None:
+def _misfit(row: dict[Hashable, Any], site: SiteParams) -> tuple[str, str] | None:
     """Return the column and the reason for which a row does not fit the site, None if it does."""
+    given, zone = row["zone"], int(row["zone"])
     if zone != given or not 0 <= zone < len(site.zones):
         return "zone", f"{given:g} is no zone of this site; it has 0…{len(site.zones) - 1}"
     params = site.zones[zone]
@@ -157,7 +170,7 @@ def _fit(row: pd.Series, zone: int, given: float, site: SiteParams) -> tuple[str
     return _contradiction(row, params)
 
 
-def _contradiction(row: pd.Series, params: ZoneParams) -> tuple[str, str] | None:
+def _contradiction(row: dict[Hashable, Any], params: ZoneParams) -> tuple[str, str] | None:
     machine, status = params.machine, row["status"]
     for column, rated in (("hashrate_ths", machine.rated_hashrate_ths), ("power_w", machine.rated_power_w)):
         if row[column] > OVER_RATED * rated:

@@ -42,6 +42,12 @@ class Outcome:
         """Return what a plan has more than "keep" of a flow, path by path, (n_paths,)."""
         return np.asarray(self.totals[name][plan] - self.totals[name][keep])
 
+    def part(self, plans: npt.NDArray[np.int64], paths: npt.NDArray[np.int64]) -> "Outcome":
+        """Return the outcome of some plans along some of the paths."""
+        pick = np.ix_(plans, paths)
+        totals = {key: values[pick] for key, values in self.totals.items()}
+        return Outcome(totals, self.hottest_c[pick], self.profit_usd[pick])
+
 
 def run(
     scenario: Scenario, forecast: str, world: Exogenous, zones: np.ndarray, plans: Sequence[Plan], max_rise_pu: float, seed: int
@@ -60,9 +66,7 @@ def run(
         seed: Seed of the sensors' noise.
     """
     n_plans, n_paths, n_steps = len(plans), world.values.shape[0], world.n_steps
-    batch = Batch(
-        EnvConfig(scenario=scenario, action="profile", forecast=forecast, n_threads=1), n_plans * n_paths, world
-    )
+    batch = Batch(EnvConfig(scenario=scenario, action="profile", forecast=forecast), n_plans * n_paths, world)
     _enter(batch, zones, n_plans, n_paths, seed)
     ladder = Ladder.of(scenario.site)
     held = np.repeat(np.stack([plan.setpoint_mhz for plan in plans]), n_paths, axis=0)

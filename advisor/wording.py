@@ -24,22 +24,22 @@ def profile(situation: Situation, z: int, setpoint_mhz: float) -> str:
     """Return a set-point in words: frequency and power of a machine, or sleep."""
     if setpoint_mhz <= 0.0:
         return "sleep"
-    ladder = situation.ladder
-    k = int(np.argmin(np.abs(ladder.freq_mhz[z] - setpoint_mhz)))
+    ladder, k = situation.ladder, situation.ladder.nearest(z, setpoint_mhz)
     return f"{ladder.freq_mhz[z, k]:g} MHz ({ladder.power_w[z, k]:,.0f} W, {ladder.hashrate_ths[z, k]:.0f} TH/s)"
 
 
-def steps(situation: Situation, z: int, way: Sequence[float], hold_h: float | None) -> tuple[str, ...]:
-    """Return what to do, one sentence a control step, and how long it holds."""
+def steps(situation: Situation, z: int, way: Sequence[float]) -> list[str]:
+    """Return what to do, on the way that the rate limit allows."""
     zone = situation.scenario.site.zones[z]
-    texts = []
-    for number, setpoint in enumerate(way):
-        when = "now" if number == 0 else f"{5 * number} minutes later"
-        verb = "put to sleep" if setpoint <= 0.0 else f"set to {profile(situation, z, setpoint)}"
-        texts.append(f"{when}: {verb} the {zone.n_units} machines ({zone.machine.name}) of zone {z}")
-    if hold_h is not None:
-        texts.append(f"hold it for {hold_h:g} h unless newer advice says otherwise")
-    return tuple(texts)
+    machines = f"the {zone.n_units} machines ({zone.machine.name}) of zone {z}"
+    if way[0] <= 0.0:
+        texts = [f"now: put {machines} to sleep"]
+    else:
+        texts = [f"now: set {machines} to {profile(situation, z, way[0])}"]
+    if len(way) > 1:
+        rest = ", ".join(f"{setpoint:g}" for setpoint in way[1:])
+        texts.append(f"then, every 5 minutes, go on to {rest} MHz, where it stays")
+    return texts
 
 
 def prices(situation: Situation, z: int) -> list[str]:

@@ -3,6 +3,8 @@
 import io
 import logging
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -114,20 +116,31 @@ def graph_of(model: BaseAlgorithm, form: ActionForm) -> PolicyGraph:
 def to_onnx(graph: PolicyGraph, n_observations: int) -> bytes:
     """Return a policy graph as the bytes of an ONNX model with a free batch size."""
     example = torch.zeros(2, n_observations)
-    quiet = logging.getLogger("torch.onnx")
-    level, training = quiet.level, graph.policy.training
-    quiet.setLevel(logging.ERROR)
+    training = graph.policy.training
     graph.policy.set_training_mode(False)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _hushed():
             warnings.simplefilter("ignore")  # torch's exporter warns of its own internals
             program: Any = torch.onnx.export(
                 graph, (example,), dynamo=True, input_names=[INPUT], output_names=list(OUTPUTS), verbose=False,
                 dynamic_shapes={"observation": {0: torch.export.Dim("batch")}},
             )  # fmt: skip
     finally:
-        quiet.setLevel(level)
         graph.policy.set_training_mode(training)
     content = io.BytesIO()
     program.save(content)
     return content.getvalue()
+
+
+@contextmanager
+def _hushed() -> Iterator[None]:
+    """Keep the exporter's libraries from telling of every node that they touch."""
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

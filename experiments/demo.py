@@ -1,4 +1,4 @@
-"""`hashgym demo`: make a history, train PPO, judge it on held-out months against rules and bound, write a report."""
+"""`hashgym demo`: make a history, train PPO, judge it on held-out months, export it, forecast, advise, write a report."""
 
 import html
 import logging
@@ -13,15 +13,23 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from hashgym.advisor import telemetry
+from hashgym.advisor.advise import Advisor, moment
+from hashgym.advisor.bundle import Bundle
+from hashgym.advisor.records import Report
+from hashgym.advisor.wording import as_text
 from hashgym.envs import kernels, tables
 from hashgym.envs import scenario as scenarios
 from hashgym.envs.core import Batch, EnvConfig
-from hashgym.experiments import evaluation, hydra_main, report, settings, training
+from hashgym.experiments import advice_report, evaluation, hydra_main, report, settings, tracking, training
+from hashgym.experiments.backtest import realised_usd
+from hashgym.experiments.export import export
 from hashgym.experiments.files import write_json, write_text
+from hashgym.experiments.sample import HOW, sample_step, stock_states, write_telemetry
 from hashgym.experiments.table import policy_table
 from hashgym.sim.constants import CONTROL_STEP_S, SECONDS_PER_HOUR, usd_per_th
 from hashgym.sim.errors import BadInputError
-from hashgym.sim.history import STEP
+from hashgym.sim.history import STEP, History
 
 log = logging.getLogger(__name__)
 
@@ -32,18 +40,19 @@ def main(args: list[str]) -> int:
 
 
 def _demo(config: dict[str, Any], run_dir: Path) -> None:
-    """Run the whole job and leave summary.json, report.html, the history and the trained policy."""
+    """Run the whole job and leave report, summary, advice, telemetry, bundle, history and the trained policy."""
     began, out = time.perf_counter(), Path(config["out"])
     if config["resume"] is not None:
         raise BadInputError("the demo starts anew each time; resume a run with `hashgym train resume=…`")
     scenario = scenarios.from_mapping(config["scenario"], config["history"])
-    for left in ("report.html", "summary.json"):
+    for left in ("report.html", "summary.json", "advice.json"):
         (out / left).unlink(missing_ok=True)
     if (run_dir / "config.json").exists():
         shutil.rmtree(run_dir)
     scenario.history.save(out / "history")
     log.info("history: %s, %s, hash %s", scenario.history.kind, scenario.name, scenario.history.hash)
-    result = training.train(config, run_dir)
+    trained = {key: value for key, value in config.items() if key in settings.CONFIG_KEYS}
+    result = training.train(trained, run_dir)
     log.info("trained %d steps in %.0f s", config["agent"]["total_steps"], result.seconds)
 
     options = replace(settings.env_config(config, "test"), reward="profit")
@@ -56,13 +65,34 @@ def _demo(config: dict[str, Any], run_dir: Path) -> None:
     validation = replace(options, split="validation")
     best_rule = next(p for p in evaluation.yardsticks(validation, tuning) if p.name == "hysteresis")
     rule_usd = float(evaluation.run(best_rule, validation, config["seed"]).usd_per_day.mean())
-    text = _report(config, options, summary, watched, result, rule_usd)
+    bundle = export(result.policy, trained, summary, config["forecast"], out / "bundle")
+    if config["tracking"]["kind"] != "none":
+        name = f"hashgym-{scenario.name}"
+        tracking.register(config["tracking"], bundle, name, "candidate", training.tracked_run(run_dir))
+    advice, section = _advise(bundle, scenario, config["seed"], out)
+    text = _report(config, options, summary, watched, result, rule_usd, section)
     summary["seconds"] = time.perf_counter() - began
+    write_json(out / "advice.json", advice.as_dict())
     write_text(out / "report.html", text)
     write_json(out / "summary.json", summary)
-    sys.stdout.write(
-        f"\n{policy_table(summary)}\n\n{out / 'report.html'} and {out / 'summary.json'}, {summary['seconds']:.0f} s\n"
-    )
+    sys.stdout.write(f"\n{policy_table(summary)}\n\n{as_text(advice)}\n")
+    for name in ("report.html", "summary.json", "advice.json", "telemetry.csv", "bundle"):
+        sys.stdout.write(f"{out / name}\n")
+    sys.stdout.write(f"{summary['seconds']:.0f} s\n")
+
+
+def _advise(bundle: Bundle, scenario: scenarios.Scenario, seed: int, out: Path) -> tuple[Report, str]:
+    """Advise on a sample moment from files, as `hashgym advise` does; returns the report and its section as HTML."""
+    advisor = Advisor.of(bundle)
+    truth = scenario.exogenous(bundle.manifest["env"]["forecast"])
+    step = sample_step(scenario, truth)
+    ((_, zones),) = stock_states(scenario, truth, range(step, step + 1))
+    write_telemetry(scenario, zones, step, seed, out / "telemetry.csv")
+    given, history = telemetry.read(out / "telemetry.csv"), History.load(out / "history")
+    now, clock = moment(given, history, None)
+    advice = advisor.advise(given, history, now, clock)
+    came = {entry.kind: realised_usd(advisor, scenario, truth, step, zones, entry.tried) for entry in advice.advice}
+    return advice, advice_report.section(advice, came, HOW)
 
 
 @dataclass
@@ -112,7 +142,7 @@ def _week(options: EnvConfig, watched: dict[str, _Watch], name: str) -> tuple[pd
 
 def _report(
     config: dict[str, Any], options: EnvConfig, summary: dict[str, Any], watched: dict[str, _Watch],
-    result: training.Result, rule_usd: float,
+    result: training.Result, rule_usd: float, advice: str,
 ) -> str:  # fmt: skip
     name, scenario = result.policy.name, options.scenario
     if not isinstance(scenario, scenarios.Scenario):
@@ -157,6 +187,7 @@ def _report(
                 "The firmware's fans hold the hottest chip at their target; hotter steps are those in which they could not.",
             ),
         ),
+        ("Advice", advice),
     ]
     return report.page("HashGym demo", lead, sections)
 

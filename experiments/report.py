@@ -26,7 +26,7 @@ RED: Final = "#cf222e"
 
 _STYLE: Final = """
 body{font:16px/1.55 system-ui,sans-serif;color:#1f2328;max-width:60rem;margin:2rem auto;padding:0 1.2rem}
-h1{font-size:1.7rem;margin-bottom:.2rem}h2{font-size:1.2rem;margin-top:2.4rem}
+h1{font-size:1.7rem;margin-bottom:.2rem}h2{font-size:1.2rem;margin-top:2.4rem}h3{font-size:1.02rem;margin:1.6rem 0 .3rem}
 p.lead{color:#57606a;margin-top:0}table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
 th,td{padding:.35rem .6rem;text-align:right;border-bottom:1px solid #d0d7de}th:first-child,td:first-child{text-align:left}
 th{font-weight:600;color:#57606a;font-size:.85rem}tr.best td{background:#ddf4ff}tr.bound td{color:#57606a;font-style:italic}
@@ -87,8 +87,9 @@ def _row(cells: list[str], kind: str) -> str:
     return f'<tr class="{kind}">{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>'
 
 
-def _axes(figure: Figure, rows: int, heights: list[float]) -> list[Axes]:
-    axes = figure.subplots(rows, 1, sharex=True, gridspec_kw={"height_ratios": heights}, squeeze=False)[:, 0]
+def stacked(figure: Figure, heights: list[float]) -> list[Axes]:
+    """Return axes one above the other on one time axis, of the given relative heights."""
+    axes = figure.subplots(len(heights), 1, sharex=True, gridspec_kw={"height_ratios": heights}, squeeze=False)[:, 0]
     for axis in axes:
         axis.spines[["top", "right"]].set_visible(False)
         axis.grid(axis="y", color="#eaeef2")
@@ -102,7 +103,7 @@ def draw_profit(summary: dict[str, Any]) -> Figure:
     if "bound" in summary:
         entries.append(("bound", summary["bound"]["net_profit_usd_per_day"]))
     figure = plt.figure(figsize=(9, 0.45 * len(entries) + 1))
-    axis = _axes(figure, 1, [1.0])[0]
+    axis = stacked(figure, [1.0])[0]
     for row, (name, value) in enumerate(entries):
         color = (
             GREY
@@ -126,7 +127,7 @@ def draw_profit(summary: dict[str, Any]) -> Figure:
 def draw_learning(curve: list[dict[str, float]], rule_usd: float) -> Figure:
     """Draw the learning curve: profit while exploring the training months, and on the validation months beside the rule."""
     figure = plt.figure(figsize=(9, 4.6))
-    exploring, checked = _axes(figure, 2, [1.0, 1.0])
+    exploring, checked = stacked(figure, [1.0, 1.0])
     explored = [row for row in curve if "train/profit_usd_per_day" in row]
     steps = [row["step"] / 1e6 for row in explored]
     exploring.plot(
@@ -170,7 +171,7 @@ def draw_week(week: pd.DataFrame) -> Figure:
             outdoor_temp_c, profit_usd, always_on_usd.
     """
     figure = plt.figure(figsize=(9, 8.2))
-    price, power, heat, money = _axes(figure, 4, [1.3, 1.0, 1.0, 1.0])
+    price, power, heat, money = stacked(figure, [1.3, 1.0, 1.0, 1.0])
     times = week.index
     price.step(times, week["price_usd_per_mwh"], where="post", color=ORANGE, lw=1.1, label="price paid")
     price.step(
@@ -206,7 +207,7 @@ def draw_week(week: pd.DataFrame) -> Figure:
 def draw_temperatures(by_policy: dict[str, np.ndarray], limit_c: float) -> Figure:
     """Draw how the hottest chip is spread over the held-out months, by policy."""
     figure = plt.figure(figsize=(9, 3.4))
-    axis = _axes(figure, 1, [1.0])[0]
+    axis = stacked(figure, [1.0])[0]
     colors = [BLUE, ORANGE, GREEN, GREY]
     edges = np.arange(20.0, 92.0, 0.5)
     for color, (name, temps_c) in zip(colors, by_policy.items(), strict=False):

@@ -9,6 +9,7 @@ from typing import Any, Final, Protocol
 
 from filelock import FileLock
 
+from hashgym.advisor.bundle import Bundle
 from hashgym.sim.errors import BadInputError
 
 DEFAULT_URI: Final = "sqlite:///outputs/mlflow.db"
@@ -54,15 +55,7 @@ class MlflowTracker:
         The SQLite store is made or migrated by the first job that gets here; jobs of a sweep wait for each other, since
         MLflow fails when two processes make it at once.
         """
-        import mlflow
-
-        Path("outputs").mkdir(exist_ok=True)
-        mlflow.set_tracking_uri(uri or DEFAULT_URI)
-        with FileLock("outputs/.mlflow.lock"):
-            self._client = mlflow.MlflowClient()
-            found = self._client.get_experiment_by_name(experiment)
-            artifacts = (Path("outputs") / "mlartifacts").resolve().as_uri() if uri is None else None
-            experiment_id = found.experiment_id if found else self._client.create_experiment(experiment, artifacts)
+        self._client, experiment_id = _open_store(uri, experiment)
         if run_id is None:
             self._id = self._client.create_run(experiment_id, run_name=name).info.run_id
         else:
@@ -93,6 +86,56 @@ class MlflowTracker:
     def close(self, status: str) -> None:
         """End the run as FINISHED, FAILED or KILLED."""
         self._client.set_terminated(self._id, status)
+
+
+def _open_store(uri: str | None, experiment: str) -> tuple[Any, str]:
+    """Return a client of the store and the id of an experiment, which is made if it is not there."""
+    import mlflow
+
+    Path("outputs").mkdir(exist_ok=True)
+    mlflow.set_tracking_uri(uri or DEFAULT_URI)
+    with FileLock("outputs/.mlflow.lock"):
+        client = mlflow.MlflowClient()
+        found = client.get_experiment_by_name(experiment)
+        artifacts = (Path("outputs") / "mlartifacts").resolve().as_uri() if uri is None else None
+        return client, found.experiment_id if found else client.create_experiment(experiment, artifacts)
+
+
+def register(tracking: Mapping[str, Any], bundle: Bundle, name: str, alias: str, run_id: str | None) -> str:
+    """Log a bundle as a model from code, register it and give the new version an alias; returns the version.
+
+    Args:
+        tracking: Where MLflow is.
+        bundle: The bundle.
+        name: Registered model.
+        alias: Alias of the new version.
+        run_id: The training run that the model belongs to; None makes a run of its own.
+    """
+    import mlflow
+    import pandas as pd
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, Schema
+
+    mlflow.environment_variables.MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR.set(False)  # type: ignore[no-untyped-call]
+    client, experiment_id = _open_store(tracking["uri"], tracking["experiment"])
+    if run_id is None:
+        run_id = client.create_run(experiment_id, run_name=f"export {name}").info.run_id
+    outputs = [f"zone{z}_{what}" for z in range(bundle.n_zones) for what in ("setpoint_mhz", "action")]
+    signature = ModelSignature(
+        Schema([ColSpec("double", column) for column in bundle.names]),
+        Schema([ColSpec("double", column) for column in outputs]),
+    )
+    with mlflow.start_run(run_id=run_id):
+        logged = mlflow.pyfunc.log_model(
+            name=name, python_model=str(Path(__file__).with_name("served_model.py")),
+            artifacts={"bundle": str(bundle.folder.resolve())}, signature=signature,
+            input_example=pd.DataFrame([{entry["name"]: entry["trained_low"] for entry in bundle.observations}]),
+            pip_requirements=[f"{part}=={metadata.version(part)}" for part in ("hashgym", "mlflow", "numpy", "onnxruntime", "pandas")],
+            registered_model_name=name,
+        )  # fmt: skip
+    version = str(logged.registered_model_version)
+    client.set_registered_model_alias(name, alias, version)
+    return version
 
 
 def open_tracker(

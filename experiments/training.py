@@ -172,3 +172,9 @@ def load_policy(run_dir: Path, config: dict[str, Any], name: str | None = None) 
     model = agent.build(env, env.batch.table, config["seed"])
     checkpoint.load_policy(newest, model)
     return LearnedPolicy(name or agent.name, options.action, model)
+
+
+def tracked_run(run_dir: Path) -> str | None:
+    """Return the MLflow run of a training run, None if it was not tracked."""
+    newest = checkpoint.latest(run_dir / "checkpoints")
+    return None if newest is None else checkpoint.read_meta(newest)["extra"]["run_id"]

@@ -23,10 +23,10 @@ HOURS_PER_DAY: Final = 24
 class FitConfig:
     """How trees are grown and on which origins."""
 
-    n_trees: int = 200
-    learning_rate: float = 0.05
-    max_depth: int = 6
-    min_child_weight: float = 1.0
+    n_trees: int = 400
+    learning_rate: float = 0.03
+    max_depth: int = 3
+    min_child_weight: float = 300.0
     subsample: float = 0.8
     colsample_bytree: float = 0.8
     gamma: float = 0.0

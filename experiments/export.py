@@ -1,0 +1,91 @@
+"""`hashgym export`: from a training run to a policy bundle, and into MLflow's registry."""
+
+import logging
+import sys
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any, Final
+
+import pandas as pd
+
+from hashgym.advisor.bundle import FORECAST, Bundle
+from hashgym.advisor.outlook import world_of
+from hashgym.advisor.packing import Origin, pack
+from hashgym.envs.scenario import Scenario
+from hashgym.experiments import evaluation, hydra_main, settings, tracking, training
+from hashgym.experiments.progress import LearnedPolicy
+from hashgym.forecast.model import FitConfig, fit
+from hashgym.sim.errors import BadInputError
+
+log = logging.getLogger(__name__)
+
+METRICS: Final = ("net_profit_usd_per_day", "gain_over_always_on_pct", "gain_over_best_rule_pct", "score")
+"""What of an evaluation goes into a manifest, where it is there."""
+
+_KEYS: Final = {"forecast", "tracking", "run", "out", "split", "model", "alias"}
+
+
+def main(args: list[str]) -> int:
+    """Export with Hydra overrides; returns the exit code."""
+    return hydra_main.run("export", _export, args)
+
+
+def _export(config: dict[str, Any], _: Path) -> None:
+    settings.check_keys("", config, _KEYS)
+    run_dir = Path(config["run"])
+    trained = settings.read_config(run_dir)
+    policy = training.load_policy(run_dir, trained)
+    options = settings.env_config(trained, config["split"])
+    summary = evaluation.judge(replace(options, reward="profit"), [policy], trained["seed"])
+    bundle = export(policy, trained, summary, config["forecast"], Path(config["out"] or run_dir / "bundle"))
+    sys.stdout.write(
+        f"{bundle.folder}: {policy.name} for {bundle.manifest['site']}, model {bundle.manifest['model_sha256'][:16]}\n"
+    )
+    if config["tracking"]["kind"] != "none":
+        name = config["model"] or f"hashgym-{bundle.manifest['site']}"
+        version = tracking.register(config["tracking"], bundle, name, config["alias"], training.tracked_run(run_dir))
+        sys.stdout.write(f"models:/{name}@{config['alias']} is version {version}\n")
+
+
+def export(
+    policy: LearnedPolicy,
+    trained: Mapping[str, Any],
+    summary: Mapping[str, Any],
+    forecast: Mapping[str, Any],
+    out: Path,
+) -> Bundle:
+    """Write the bundle of a trained policy, with a forecaster fitted on the training months.
+
+    Args:
+        policy: The policy.
+        trained: Configuration of its run.
+        summary: What `evaluation.judge` says of it.
+        forecast: Settings of the forecaster's trees.
+        out: Folder of the bundle.
+    """
+    options = settings.env_config(dict(trained), "train")
+    if not isinstance(options.scenario, Scenario):
+        raise TypeError("a run's configuration holds its scenario")
+    settings.check_keys("forecast.", dict(forecast), {entry.name for entry in fields(FitConfig)})
+    until = pd.Timestamp(options.scenario.splits["train"][1], tz="UTC")
+    try:
+        forecaster = fit(world_of(options.scenario.history), until, FitConfig(**forecast))
+    except ValueError as error:
+        raise BadInputError(f"forecast: {error}") from error
+    log.info("fitted the forecast on what was published before %s", until.date())
+    entry = summary["policies"][policy.name]
+    metrics = {
+        "split": summary["scenario"]["split"],
+        "episodes": summary["episodes"],
+        "episode_days": summary["episode_days"],
+        "best_rule": summary["best_rule"],
+        "values": {name: entry[name] for name in METRICS if name in entry},
+        "costs": entry["costs"],
+        "trips": entry["trips"],
+    }
+    origin = Origin(
+        name=policy.name, scenario=trained["scenario"], metrics=metrics, tags=tracking.provenance(),
+        extra={FORECAST: forecaster.dump().encode()},
+    )  # fmt: skip
+    return pack(out, policy.model, options, origin, trained["seed"])

@@ -1,0 +1,61 @@
+"""A sample moment for the demo: when advice is asked for, and what the site reports then."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from hashgym.envs.core import Batch, EnvConfig
+from hashgym.envs.kernels import break_even_usd_per_mwh
+from hashgym.envs.scenario import Scenario
+from hashgym.experiments.files import write_text
+from hashgym.sim.constants import usd_per_th
+from hashgym.sim.exogenous import STEPS_PER_DAY, STEPS_PER_HOUR
+from hashgym.sim.history import STEP
+from hashgym.sim.state import Exogenous
+from hashgym.sim.telemetry import fleet_rows
+
+ABOVE_BREAK_EVEN = 1.5
+"""The sample is the first whole hour of the held-out months whose last published price is this multiple of break-even."""
+
+N_FAULTS = 3
+"""Wrong rows in the sample, so that it shows how they are set aside."""
+
+HOW = (
+    f"A site that runs its stock profile asks for advice in the first whole hour of the held-out months in which the last published price is above "
+    f"{ABOVE_BREAK_EVEN:g} times break-even. Its telemetry is written by the simulator, with {N_FAULTS} faulty rows."
+)
+
+
+def sample_step(scenario: Scenario, truth: Exogenous, split: str = "test") -> int:
+    """Return the step of the sample: as `HOW` says, or the dearest hour where there is none such."""
+    probe = Batch(EnvConfig(scenario=scenario, action="profile", n_threads=1), 1, truth)
+    first, last = scenario.rows(split)
+    steps = np.arange(first + STEPS_PER_DAY, last - STEPS_PER_DAY)
+    on_the_hour = (scenario.history.start + STEP * steps[0]).minute // 5
+    steps = steps[(STEPS_PER_HOUR - on_the_hour) % STEPS_PER_HOUR :: STEPS_PER_HOUR]
+    break_even = break_even_usd_per_mwh(probe.menus[0], usd_per_th(1.0)) * truth.values[0, steps, 3]
+    ratio = truth.known[0, steps, truth.column("price_known_usd_per_mwh")] / break_even
+    dear = np.flatnonzero(ratio > ABOVE_BREAK_EVEN)
+    return int(steps[dear[0] if dear.size else np.argmax(ratio)])
+
+
+def stock_states(scenario: Scenario, truth: Exogenous, steps: range) -> list[tuple[int, np.ndarray]]:
+    """Return the state of the zones at each step of a site that has run its stock profile for a day before the first."""
+    batch = Batch(EnvConfig(scenario=scenario, action="profile", n_threads=1), 1, truth)
+    saved = batch.save()
+    saved["site"]["step"] = steps.start - STEPS_PER_DAY
+    batch.restore(saved)
+    top, states = batch.menus["n_profiles"][None, :], []
+    for step in range(steps.start - STEPS_PER_DAY, steps[-1] + 1):
+        if step in steps:
+            states.append((step, batch.state.zone[0].copy()))
+        batch.step(top)
+    return states
+
+
+def write_telemetry(scenario: Scenario, zones: np.ndarray, step: int, seed: int, path: Path) -> pd.DataFrame:
+    """Write what the site reports at a step as CSV; returns the table."""
+    rows = fleet_rows(scenario.site, zones, scenario.history.start + STEP * step, seed, N_FAULTS)
+    write_text(path, rows.to_csv(index=False))
+    return rows
