@@ -117,9 +117,12 @@ class Bundle:
 def _verified(folder: Path) -> dict[str, bytes]:
     """Return the content of every file that the sums list, each checked."""
     try:
-        lines = (folder / SUMS).read_text(encoding="utf-8").splitlines()
+        text = (folder / SUMS).read_bytes().decode("ascii")
     except (OSError, UnicodeDecodeError) as error:
         raise BundleError(f"{folder}: not a policy bundle, {SUMS} is missing or not readable ({error})") from error
+    lines = text.split("\n")
+    if lines.pop() != "":
+        raise BundleError(f"{folder / SUMS}: the last line does not end; export the policy again")
     content: dict[str, bytes] = {}
     for number, line in enumerate(lines, 1):
         digest, _, name = line.partition("  ")
@@ -128,8 +131,8 @@ def _verified(folder: Path) -> dict[str, bytes]:
             raise BundleError(f"{folder / SUMS}, line {number}: {line!r} is not a SHA-256 sum and a file of the bundle")
         try:
             content[name] = path.read_bytes()
-        except OSError as error:
-            raise BundleError(f"{path}: missing or not readable ({error.strerror})") from error
+        except (OSError, ValueError) as error:  # a name with a null byte is a ValueError
+            raise BundleError(f"{path}: missing or not readable ({error})") from error
         if hashlib.sha256(content[name]).hexdigest() != digest:
             raise BundleError(f"{path}: truncated or changed (SHA-256 differs from {SUMS}); export the policy again")
     for name in REQUIRED:

@@ -20,8 +20,10 @@ from ..sim.errors import BadInputError
 
 INPUT: Final = "observation"
 OUTPUTS: Final = ("setpoint_mhz", "action", "scores")
-"""Names in the graph. scores: the logits of each choice of a discrete action, (n, n_zones, n_choices); of a Box action
-the action before it is clipped or squashed, (n, n_zones)."""
+"""Names in the graph. scores: the logits of each choice of a discrete action, (n, n_zones, most choices), where a zone
+has fewer filled with the lowest float; of a Box action the action before it is clipped or squashed, (n, n_zones)."""
+
+_NO_CHOICE: Final = float(np.finfo(np.float32).min)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +60,6 @@ class PolicyGraph(nn.Module):
         """Take the network and the form of its action."""
         super().__init__()
         self.policy, self.form = policy, form
-        self.n_zones = len(form.n_profiles)
         for name in ("freq_mhz", "meter_w"):
             self.register_buffer(name, torch.from_numpy(getattr(form, name).copy()))
         self.register_buffer("top", torch.from_numpy(form.n_profiles - 1))
@@ -74,9 +75,19 @@ class PolicyGraph(nn.Module):
             if self.form.kind == "box":
                 action = torch.clamp(scores, -1.0, 1.0)
             else:
-                scores = scores.reshape(observation.shape[0], self.n_zones, -1)
+                scores = self._by_zone(scores)
                 action = torch.argmax(scores, dim=2)
         return self._setpoint(observation, action).to(torch.float32), action, scores
+
+    def _by_zone(self, scores: torch.Tensor) -> torch.Tensor:
+        """Return the logits of a MultiDiscrete action zone by zone, (n, n_zones, most choices)."""
+        counts = [int(n) for n in self.policy.action_space.nvec]  # type: ignore[attr-defined]
+        parts = torch.split(scores, counts, dim=1)
+        padded = [
+            nn.functional.pad(part, (0, max(counts) - n), value=_NO_CHOICE)
+            for part, n in zip(parts, counts, strict=True)
+        ]
+        return torch.stack(padded, dim=1)
 
     def _setpoint(self, observation: torch.Tensor, action: torch.Tensor) -> torch.Tensor:
         asleep = observation[:, self.form.asleep] > 0.5

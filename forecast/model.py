@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import xgboost
 
@@ -17,6 +16,8 @@ from .targets import DAY_AHEAD_FEATURES, TARGETS, Target
 SCHEMA_VERSION: Final = 1
 QUANTILES: Final = (0.1, 0.5, 0.9)
 HOURS_PER_DAY: Final = 24
+MIN_SCALE: Final = 1e-6
+"""Least scale of an hour, so that a series that never moves does not divide by 0."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +26,7 @@ class FitConfig:
 
     n_trees: int = 400
     learning_rate: float = 0.03
-    max_depth: int = 3
+    max_depth: int = 4
     min_child_weight: float = 300.0
     subsample: float = 0.8
     colsample_bytree: float = 0.8
@@ -47,10 +48,18 @@ class FitConfig:
 
 @dataclass(frozen=True, slots=True)
 class Vintage:
-    """A model that was fitted on what was published before `until`."""
+    """A model that was fitted on what was published before `until`.
+
+    For each hour ahead: transform(y) = transform(base) + carry · (the miss of the base now) + scale · (what the trees say).
+
+    carry: share of the base's present miss that is left h hours later, (LEADS_H,). scale: mean size of what is left for the
+    trees, (LEADS_H,); it makes all hours weigh alike and keeps the trees from stirring the near ones.
+    """
 
     until: pd.Timestamp
     booster: xgboost.Booster
+    carry: FloatArray
+    scale: FloatArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +99,12 @@ class Forecaster:
         result = np.empty((len(origins), LEADS_H, len(QUANTILES)))
         for number in np.unique(serving):
             chosen = serving == number
-            flat = entries[number].booster.inplace_predict(rows[chosen].reshape(-1, rows.shape[2]))
-            result[chosen] = np.sort(flat, axis=1).reshape(-1, LEADS_H, len(QUANTILES))
-        return result + _base(world, target, origins)[:, :, None]
+            entry = entries[number]
+            flat = entry.booster.inplace_predict(rows[chosen].reshape(-1, rows.shape[2]))
+            trees = np.sort(flat, axis=1).reshape(-1, LEADS_H, len(QUANTILES))
+            center = _base(world, target, origins[chosen]) + entry.carry * _miss_now(world, target, origins[chosen])
+            result[chosen] = center[:, :, None] + entry.scale[:, None] * trees
+        return result
 
     def dump(self) -> str:
         """Return the models as JSON text."""
@@ -103,7 +115,12 @@ class Forecaster:
                 name: {
                     "features": list(self.features[name]),
                     "vintages": [
-                        {"until": entry.until.isoformat(), "booster": json.loads(entry.booster.save_raw("json"))}
+                        {
+                            "until": entry.until.isoformat(),
+                            "carry": entry.carry.tolist(),
+                            "scale": entry.scale.tolist(),
+                            "booster": json.loads(entry.booster.save_raw("json")),
+                        }
                         for entry in entries
                     ],
                 }
@@ -128,9 +145,7 @@ class Forecaster:
             vintages, features = {}, {}
             for name, entry in content["targets"].items():
                 features[name] = tuple(entry["features"])
-                vintages[name] = tuple(
-                    Vintage(pd.Timestamp(item["until"]), _booster(item["booster"])) for item in entry["vintages"]
-                )
+                vintages[name] = tuple(_read_vintage(item) for item in entry["vintages"])
         except (KeyError, TypeError, xgboost.core.XGBoostError) as error:
             raise ValueError(f"not a forecaster ({error!r})") from error
         return cls(vintages, features, content["about"])
@@ -161,13 +176,11 @@ def fit(
         )
         world.need(name)
         cuts = [until - pd.Timedelta(days=config.vintage_days * k) for k in reversed(range(config.n_vintages))]
-        vintages[name] = tuple(Vintage(cut, _fit_one(world, target, features[name], cut, config)) for cut in cuts)
+        vintages[name] = tuple(_fit_one(world, target, features[name], cut, config) for cut in cuts)
     return Forecaster(vintages, features, {"until": until.isoformat(), "fit": asdict(config)})
 
 
-def _fit_one(
-    world: World, target: Target, names: tuple[str, ...], until: pd.Timestamp, config: FitConfig
-) -> xgboost.Booster:
+def _fit_one(world: World, target: Target, names: tuple[str, ...], until: pd.Timestamp, config: FitConfig) -> Vintage:
     day = HOURS_PER_DAY * world.steps_per_hour
     # The outcome of the last training origin must itself be out before the cut-off; a day more covers its publication.
     last = _step(world, until) - 2 * day
@@ -179,7 +192,12 @@ def _fit_one(
             f"not enough history before {until}: {len(grow)} origins to grow trees on and {len(check)} to stop by; "
             f"give a later cut-off or fewer vintages"
         )
-    parts = [_training_rows(world, target, names, part) for part in (grow, check)]
+    carry, scale = _near_hours(world, target, grow)
+    parts = []
+    for part in (grow, check):
+        left = _left(world, target, part, carry) / scale
+        ok = np.isfinite(left.ravel())
+        parts.append((matrix(world, names, part)[ok], left.ravel()[ok]))
     train = xgboost.QuantileDMatrix(*parts[0], nthread=config.n_threads)
     stop = xgboost.QuantileDMatrix(*parts[1], ref=train, nthread=config.n_threads)
     settings = {
@@ -193,16 +211,30 @@ def _fit_one(
         settings, train, config.n_trees, evals=[(stop, "stop")], early_stopping_rounds=config.early_stopping,
         verbose_eval=False,
     )  # fmt: skip
-    return booster[: booster.best_iteration + 1]
+    return Vintage(until, booster[: booster.best_iteration + 1], carry, scale)
 
 
-def _training_rows(
-    world: World, target: Target, names: tuple[str, ...], origins: IntArray
-) -> tuple[npt.NDArray[np.float32], FloatArray]:
-    truth = target.transform(actual(world, target.name, origins)) - _base(world, target, origins)
-    rows = matrix(world, names, origins)
-    ok = np.isfinite(truth.ravel())
-    return rows[ok], truth.ravel()[ok]
+def _near_hours(world: World, target: Target, origins: IntArray) -> tuple[FloatArray, FloatArray]:
+    """Return carry and scale of each hour ahead: least squares on the present miss, and the mean size of what is left."""
+    miss = _miss_now(world, target, origins)
+    ahead = _left(world, target, origins, np.zeros(LEADS_H))
+    ok = np.isfinite(miss[:, 0]) & np.isfinite(ahead).all(axis=1)
+    power = float(np.square(miss[ok]).sum())
+    carry = (miss[ok] * ahead[ok]).sum(axis=0) / power if power > 0.0 else np.zeros(LEADS_H)
+    left = np.abs(ahead[ok] - carry * miss[ok]).mean(axis=0)
+    return carry, np.maximum(left, MIN_SCALE)
+
+
+def _left(world: World, target: Target, origins: IntArray, carry: FloatArray) -> FloatArray:
+    """Return what base and carried miss leave of the transformed target, (n_origins, LEADS_H)."""
+    came = target.transform(actual(world, target.name, origins))
+    return came - _base(world, target, origins) - carry * _miss_now(world, target, origins)
+
+
+def _miss_now(world: World, target: Target, origins: IntArray) -> FloatArray:
+    """Return by how much the newest value differs from what the base says of the hour before, (n_origins, 1)."""
+    view = View(world, origins[:, None], np.zeros((1, 1), dtype=np.int64))
+    return target.transform(view.latest(target.name)) - target.transform(target.base(view))
 
 
 def actual(world: World, name: str, origins: IntArray) -> FloatArray:
@@ -220,6 +252,13 @@ def _base(world: World, target: Target, origins: IntArray) -> FloatArray:
 
 def _step(world: World, stamp: pd.Timestamp) -> int:
     return int((stamp - world.start) / pd.Timedelta(seconds=world.step_s))
+
+
+def _read_vintage(item: dict[str, Any]) -> Vintage:
+    carry, scale = (np.array(item[name], dtype=np.float64) for name in ("carry", "scale"))
+    if not carry.shape == scale.shape == (LEADS_H,):
+        raise ValueError(f"carry and scale have {len(carry)} and {len(scale)} entries; they must have {LEADS_H}")
+    return Vintage(pd.Timestamp(item["until"]), _booster(item["booster"]), carry, scale)
 
 
 def _booster(content: dict[str, Any]) -> xgboost.Booster:

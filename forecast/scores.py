@@ -1,0 +1,112 @@
+"""Judge a forecaster on held-out time against the naive forecasts that it has to beat."""
+
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from .features import LEADS_H, View
+from .model import QUANTILES, Forecaster, actual
+from .paths import interval, joint_paths
+from .series import FloatArray, IntArray, World
+
+NAIVE: Final = ("persistence", "lag_24h", "lag_168h")
+MODEL: Final = "xgboost"
+
+_BOOTSTRAP: Final = 2000
+_BLOCK_H: Final = 168
+"""Resampled blocks are whole weeks: errors of neighbouring origins hang together."""
+
+
+def naive(world: World, name: str, origins: IntArray) -> dict[str, FloatArray]:
+    """Return the naive forecasts of the hours ahead, each (n_origins, LEADS_H).
+
+    persistence: the newest published value. lag_24h, lag_168h: the same hour a day and a week before, as far as it is
+    published, else persistence. day_ahead: the published day-ahead price, else lag_24h; where there is such a market.
+    """
+    view = View(world, origins[:, None], np.arange(1, LEADS_H + 1)[None, :])
+    shape = (len(origins), LEADS_H)
+    persistence = np.broadcast_to(view.latest(name), shape)
+    result = {"persistence": persistence}
+    for lag_h in (24, 168):
+        lagged = view.at_lead(name, lag_h)
+        result[f"lag_{lag_h}h"] = np.where(np.isnan(lagged), persistence, lagged)
+    if name == "price_usd_per_mwh" and "day_ahead_price_usd_per_mwh" in world.series:
+        ahead = view.at_lead("day_ahead_price_usd_per_mwh")
+        result["day_ahead"] = np.where(np.isnan(ahead), result["lag_24h"], ahead)
+    return result
+
+
+def rows(forecaster: Forecaster, world: World, origins: IntArray, n_paths: int, history: str) -> list[dict[str, Any]]:
+    """Return the scores of every target over the origins, in the form of docs/forecast.json.
+
+    Args:
+        forecaster: Fitted before the first origin, or refitted in between: each origin is answered by what was fitted
+            before it.
+        world: The series, a day beyond the last origin.
+        origins: Where forecasts are made, equally spaced.
+        n_paths: Paths whose interval is judged beside the quantiles'.
+        history: Hash of the history.
+    """
+    weeks = (origins - origins[0]) // (_BLOCK_H * world.steps_per_hour)
+    result: list[dict[str, Any]] = []
+    covered = _covered_by_paths(forecaster, world, origins, n_paths)
+    for name in forecaster.vintages:
+        came, quantiles = actual(world, name, origins), forecaster.quantiles(world, name, origins)
+        errors = {key: np.abs(value - came) for key, value in naive(world, name, origins).items()}
+        errors[MODEL] = np.abs(quantiles[:, :, 1] - came)
+
+        def add(
+            model: str, metric: str, values: npt.NDArray[np.floating], over: FloatArray | None = None, name: str = name
+        ) -> None:
+            for horizon, leads in (("1", slice(0, 1)), ("24", slice(0, LEADS_H))):
+                below = None if over is None else over[:, leads].mean(axis=1)
+                value, low, high = _by_week(values[:, leads].mean(axis=1), below, weeks)
+                result.append(
+                    {"target": name, "horizon_h": int(horizon), "model": model, "metric": metric, "value": value, "lo": low, "hi": high, "history": history}
+                )  # fmt: skip
+
+        for model, error in errors.items():
+            add(model, "mae", error)
+        best = min(NAIVE, key=lambda model: float(errors[model].mean()))
+        add(MODEL, "mae_skill_pct", errors[MODEL], errors[best])
+        add(MODEL, "pinball", _pinball(quantiles, came))
+        if name == "hashprice_usd_per_ph_day":  # the others may be 0
+            add(MODEL, "mape_pct", 100.0 * errors[MODEL] / came)
+        inside = (came >= quantiles[:, :, 0]) & (came <= quantiles[:, :, -1])
+        add(MODEL, "coverage_80_pct", 100.0 * inside)
+        add("paths", "coverage_80_pct", 100.0 * covered[name])
+    return result
+
+
+def _covered_by_paths(forecaster: Forecaster, world: World, origins: IntArray, n_paths: int) -> dict[str, FloatArray]:
+    """Return whether each hour came inside the 80 % interval of the paths, by target, (n_origins, LEADS_H)."""
+    covered: dict[str, list[FloatArray]] = {name: [] for name in forecaster.vintages}
+    for origin in origins:
+        paths = joint_paths(forecaster, world, int(origin), n_paths)
+        for name, entries in covered.items():
+            low, high = interval(paths.hourly(name), 0.8)
+            came = actual(world, name, np.array([origin]))[0]
+            entries.append(((came >= low) & (came <= high)).astype(np.float64))
+    return {name: np.array(entries) for name, entries in covered.items()}
+
+
+def _pinball(quantiles: FloatArray, came: FloatArray) -> FloatArray:
+    """Return the mean pinball loss over the quantiles, (n_origins, LEADS_H)."""
+    level = np.array(QUANTILES)
+    miss = came[:, :, None] - quantiles
+    return np.asarray(np.maximum(level * miss, (level - 1.0) * miss).mean(axis=2))
+
+
+def _by_week(values: FloatArray, over: FloatArray | None, weeks: IntArray) -> tuple[float, float, float]:
+    """Return mean and 95 % interval by a bootstrap over whole weeks; with `over`, of the percent by which it lies below."""
+    counts = np.bincount(weeks).astype(np.float64)
+    sums = np.bincount(weeks, values)
+    base = counts if over is None else np.bincount(weeks, over)
+    picks = np.random.default_rng(0).integers(0, len(counts), (_BOOTSTRAP, len(counts)))
+    ratio = sums[picks].sum(axis=1) / base[picks].sum(axis=1)
+    whole = sums.sum() / base.sum()
+    if over is not None:
+        ratio, whole = 100.0 * (1.0 - ratio), 100.0 * (1.0 - whole)
+    low, high = np.quantile(ratio, [0.025, 0.975])
+    return float(whole), float(low), float(high)

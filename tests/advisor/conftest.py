@@ -1,0 +1,112 @@
+"""A workshop in small: a history of fifteen weeks, a cloned policy, its bundle and a forecaster fitted in a second."""
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from hashgym.advisor.advise import Advisor
+from hashgym.advisor.bundle import FORECAST, Bundle
+from hashgym.advisor.kinds import Settings
+from hashgym.advisor.outlook import world_of
+from hashgym.advisor.packing import Origin, pack
+from hashgym.agents import cloning
+from hashgym.agents.learners import PpoConfig
+from hashgym.agents.rules import Hysteresis, Menu
+from hashgym.envs import scenario as scenarios
+from hashgym.envs import tables
+from hashgym.envs.core import EnvConfig, draw_seeds
+from hashgym.envs.sb3 import HashrateTuningVecEnv
+from hashgym.envs.scenario import Scenario
+from hashgym.experiments import evaluation
+from hashgym.forecast.model import FitConfig, fit
+from hashgym.sim.history import STEP, History
+from tests.conftest import SMALL
+
+MAPPING: dict[str, Any] = {
+    **SMALL,
+    "name": "advised",
+    "history": {"region": "ercot", "start": "2024-04-01", "end": "2024-07-16", "seed": 3},
+    "splits": {
+        "train": ["2024-04-03", "2024-05-20"],
+        "validation": ["2024-05-20", "2024-06-01"],
+        "test": ["2024-06-01", "2024-07-15"],
+    },
+}
+FIT = FitConfig(
+    n_trees=20, learning_rate=0.2, min_child_weight=20, n_vintages=2, vintage_days=10, stopping_days=5, early_stopping=5
+)
+
+
+@dataclass(frozen=True)
+class Workshop:
+    scenario: Scenario
+    config: EnvConfig
+    model: Any
+    bundle: Path
+    seasoned: Path
+    """The bundle as if it had been trained on everything that can be observed."""
+
+    def advisor(self, **settings: Any) -> Advisor:
+        return Advisor.of(Bundle(self.seasoned), Settings(**{"n_paths": 40, **settings}))
+
+    def step(self, stamp: str) -> int:
+        return int((pd.Timestamp(stamp, tz="UTC") - self.scenario.history.start) / STEP)
+
+
+@pytest.fixture(scope="session")
+def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
+    scenario = scenarios.from_mapping(MAPPING, _with_a_dear_night())
+    config = EnvConfig(scenario=scenario, split="train", n_threads=1)
+    env = HashrateTuningVecEnv(64, draw_seeds(0, 0, 64), scenario=scenario, n_threads=1)
+    model = PpoConfig(n_envs=64, n_steps=16, batch_size=256).build(env, env.batch.table, 0)
+    rule = evaluation.rule_policy(Hysteresis(Menu.of(env.batch.profiles, env.batch.menus), 4.0, 1.1))
+    stay = tables.DISCRETE_OFFSETS.index(0) + 1
+    cloning.clone(model, env, lambda: np.where(rule.act(env.batch) == 0, 0, stay), 48)
+    forecaster = fit(world_of(scenario.history), pd.Timestamp("2024-05-20", tz="UTC"), FIT)
+    metrics = {
+        "split": "test",
+        "episodes": 1,
+        "episode_days": 1,
+        "values": {"score": {"mean": 0.5, "lo": 0.4, "hi": 0.6}},
+    }
+    extra = {FORECAST: forecaster.dump().encode()}
+    origin = Origin(name="ppo", scenario=MAPPING, metrics=metrics, tags={"git.revision": "none"}, extra=extra)
+    folder = tmp_path_factory.mktemp("workshop") / "bundle"
+    pack(folder, model, config, origin, 0)
+    return Workshop(scenario, config, model, folder, rewritten(folder, folder.parent / "seasoned", _season))
+
+
+def _with_a_dear_night() -> History:
+    """Return the history with a night of scarcity in the held-out months, which the day-ahead market had seen coming."""
+    history = scenarios.from_mapping(MAPPING).history
+    frame = history.frame.copy()
+    night = slice("2024-06-20T18:00", "2024-06-21T08:00")
+    for name in ("price_usd_per_mwh", "day_ahead_price_usd_per_mwh"):
+        frame.loc[night, name] += 250.0
+    return replace(history, frame=frame)
+
+
+def _season(manifest: dict[str, Any]) -> None:
+    """Seven weeks of spring are no training for summer: take what may be observed as what was trained on."""
+    for entry in manifest["observations"]:
+        entry["trained_low"], entry["trained_high"] = entry["low"], entry["high"]
+
+
+def rewritten(bundle: Path, folder: Path, change: Any) -> Path:
+    """Copy a bundle with another manifest, its sums made anew."""
+    import hashlib
+    import shutil
+
+    shutil.copytree(bundle, folder)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    change(manifest)
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    names = [line.split("  ")[1] for line in (folder / "SHA256SUMS").read_text().splitlines()]
+    sums = [f"{hashlib.sha256((folder / name).read_bytes()).hexdigest()}  {name}" for name in names]
+    (folder / "SHA256SUMS").write_text("\n".join(sums) + "\n")
+    return folder

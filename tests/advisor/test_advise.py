@@ -1,0 +1,207 @@
+"""Advice is given where it is clear and withheld, with the reason, where it is not; it sees nothing of the future."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from hashgym.advisor import telemetry, wording
+from hashgym.advisor.advise import Advisor, moment
+from hashgym.advisor.bundle import Bundle
+from hashgym.advisor.records import Report
+from hashgym.advisor.telemetry import Telemetry
+from hashgym.experiments.sample import stock_states
+from hashgym.sim.errors import BadInputError
+from hashgym.sim.history import STEP, History
+from hashgym.sim.state import ASLEEP
+from hashgym.sim.telemetry import fleet_rows
+from tests.advisor.conftest import Workshop, rewritten
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def dear(workshop: Workshop) -> int:
+    """An hour in which energy costs more than it earns, and will go on to."""
+    return workshop.step("2024-06-20T22:00")
+
+
+def fleet(workshop: Workshop, step: int, **changes: Any) -> Telemetry:
+    truth = workshop.scenario.exogenous("day_ahead")
+    ((_, zones),) = stock_states(workshop.scenario, truth, range(step, step + 1))
+    for name, value in changes.items():
+        zones[name] = value
+    return Telemetry(telemetry.typed(fleet_rows(workshop.scenario.site, zones, when(workshop, step), 1)), "")
+
+
+def when(workshop: Workshop, step: int) -> pd.Timestamp:
+    return workshop.scenario.history.start + STEP * step
+
+
+def advise(
+    workshop: Workshop, step: int, given: Telemetry | None = None, history: History | None = None, **settings: Any
+) -> Report:
+    given = given or fleet(workshop, step)
+    return workshop.advisor(**settings).advise(
+        given, history or workshop.scenario.history, when(workshop, step), "given"
+    )
+
+
+def test_dear_energy_brings_advice_with_every_key_of_its_schema(workshop: Workshop, dear: int) -> None:
+    report = advise(workshop, dear)
+    assert {entry.kind for entry in report.advice} >= {"dynamic_hashrate"}
+    content = json.loads(json.dumps(report.as_dict(), allow_nan=False))
+    assert {"schema_version", "advice", "abstentions", "rejected_rows"} <= set(content)
+    for entry in content["advice"]:
+        assert set(entry) == {
+            "kind", "target", "current", "recommended", "effect", "confidence", "reasons", "steps", "undo_steps", "risk",
+            "horizon_h", "expires_utc", "automation", "evidence",
+        }  # fmt: skip
+        profit = entry["effect"]["profit_usd"]
+        assert profit["lo"] <= profit["mean"] <= profit["hi"]
+        assert profit["mean"] > entry["evidence"]["switching_cost_usd"]
+        assert 0.75 <= entry["confidence"] <= 1.0
+        assert entry["current"]["setpoint_mhz" if entry["kind"] == "dynamic_hashrate" else "power_limit_w"] > 0.0
+        assert entry["steps"]
+        assert entry["undo_steps"]
+    text = wording.as_text(report)
+    assert "DO    now: " in text
+    assert "UNDO" in text
+
+
+def test_confidence_and_effect_are_those_of_the_paired_runs(workshop: Workshop, dear: int) -> None:
+    for entry in advise(workshop, dear).advice:
+        gains = entry.tried.gains_usd
+        assert entry.confidence == np.mean(gains > 0.0)
+        assert entry.effect["profit_usd"].mean == pytest.approx(gains.mean())
+        assert entry.risk["loss_probability"] == np.mean(gains < 0.0)
+
+
+def test_the_same_input_gives_the_same_advice(workshop: Workshop, dear: int) -> None:
+    assert advise(workshop, dear).as_dict() == advise(workshop, dear).as_dict()
+
+
+def test_advice_does_not_see_the_future(workshop: Workshop, dear: int) -> None:
+    history = workshop.scenario.history
+    frame = history.frame.copy()
+    later = frame.index > when(workshop, dear)
+    for name in ("outdoor_temp_c", "coin_price_usd", "difficulty", "fee_share"):
+        frame.loc[later, name] *= 0.7
+    unpublished = dear // 3 * 3  # the settlement interval that is still running
+    frame.iloc[unpublished:, list(frame.columns).index("price_usd_per_mwh")] = 5.0
+    published_ahead = frame.index >= when(workshop, dear) + pd.Timedelta(days=2)
+    frame.loc[published_ahead, "day_ahead_price_usd_per_mwh"] = 5.0
+    before, after = advise(workshop, dear), advise(workshop, dear, history=replace(history, frame=frame))
+
+    def told(report: Report) -> list[Any]:
+        return [{**entry, "evidence": None} for entry in report.as_dict()["advice"]]
+
+    assert told(before) == told(after)
+
+
+def test_a_history_that_ends_now_is_enough(workshop: Workshop, dear: int) -> None:
+    history = workshop.scenario.history
+    for rows in (dear + 1, dear - 2):
+        report = advise(workshop, dear, history=replace(history, frame=history.frame.iloc[:rows]))
+        assert report.situation is not None
+
+
+def reasons(report: Report) -> str:
+    assert report.advice == ()
+    assert {entry.kind for entry in report.abstentions} == {"dynamic_hashrate", "power_limit"}
+    return " | ".join(entry.reason for entry in report.abstentions)
+
+
+def test_a_history_that_ends_before_the_telemetry_is_named(workshop: Workshop, dear: int) -> None:
+    short = replace(workshop.scenario.history, frame=workshop.scenario.history.frame.iloc[: dear - 12])
+    assert "1.0 h before" in reasons(advise(workshop, dear, history=short))
+
+
+def test_a_history_that_begins_too_late_is_named(workshop: Workshop, dear: int) -> None:
+    late = replace(workshop.scenario.history, frame=workshop.scenario.history.frame.iloc[dear - 100 :])
+    assert "needs two days of it before" in reasons(advise(workshop, dear, history=late))
+
+
+def test_too_few_past_forecasts_are_named(workshop: Workshop) -> None:
+    step = workshop.step("2024-05-25")
+    assert "paths need 30" in reasons(advise(workshop, step))
+
+
+def test_an_empty_fleet_is_named(workshop: Workshop, dear: int) -> None:
+    empty = Telemetry(fleet(workshop, dear).frame.iloc[:0], "")
+    assert "the telemetry holds no machine" in reasons(advise(workshop, dear, given=empty))
+
+
+def test_stale_telemetry_brings_no_advice(workshop: Workshop, dear: int) -> None:
+    report = workshop.advisor().advise(
+        fleet(workshop, dear - 3), workshop.scenario.history, when(workshop, dear), "given"
+    )
+    assert "of 280 machines none can be used" in reasons(report)
+    assert len(report.rejected_rows) == 280
+    assert "stale: 900 s old" in report.rejected_rows[0].reason
+
+
+def test_telemetry_from_the_future_brings_no_advice(workshop: Workshop, dear: int) -> None:
+    report = workshop.advisor().advise(
+        fleet(workshop, dear + 3), workshop.scenario.history, when(workshop, dear), "given"
+    )
+    assert "none can be used" in reasons(report)
+    assert "900 s in the future" in report.rejected_rows[0].reason
+
+
+def test_outside_the_trained_range_there_is_no_advice(workshop: Workshop, dear: int, tmp_path: Path) -> None:
+    def narrow(manifest: dict[str, Any]) -> None:
+        manifest["observations"][0]["trained_high"] = 1.0
+
+    advisor = Advisor.of(Bundle(rewritten(workshop.bundle, tmp_path / "b", narrow)))
+    report = advisor.advise(fleet(workshop, dear), workshop.scenario.history, when(workshop, dear), "given")
+    assert "outside what the policy was trained on: price_known_usd_per_mwh is" in reasons(report)
+
+
+def test_a_gain_that_is_not_clear_is_not_advised(workshop: Workshop, dear: int) -> None:
+    report = advise(workshop, dear, min_confidence=1.01)
+    assert "of the paths only, 101% are asked for" in reasons(report)
+
+
+def test_a_sleeping_site_is_not_limited(workshop: Workshop) -> None:
+    step = workshop.step("2024-06-20T10:00")
+    given = fleet(
+        workshop, step, mode=ASLEEP, target_mhz=0.0, hashrate_ths=0.0, power_w=24.0, fan_pu=0.0, mode_s=7200.0
+    )
+    report = advise(workshop, step, given=given)
+    assert "no zone is hashing; there is nothing to limit" in {entry.reason for entry in report.abstentions}
+    for entry in report.advice:
+        assert entry.current["setpoint_mhz"] == 0.0
+        assert "put the 280 machines" in entry.undo_steps[0]
+
+
+def test_the_moment_is_given_or_reported_or_the_system_s(workshop: Workshop, dear: int) -> None:
+    given, history = fleet(workshop, dear), workshop.scenario.history
+    stamp = pd.Timestamp("2024-01-01", tz="UTC")
+    assert moment(given, history, stamp) == (stamp, "given")
+    assert moment(given, history, None) == (when(workshop, dear), "telemetry")
+    imported = replace(history, kind="imported")
+    now, clock = moment(given, imported, None)
+    assert clock == "system"
+    assert abs((pd.Timestamp.now(tz="UTC") - now).total_seconds()) < 60
+
+
+def test_one_clock_that_runs_ahead_does_not_move_the_moment(workshop: Workshop, dear: int) -> None:
+    given = fleet(workshop, dear)
+    given.frame.loc[0, "time_utc"] = pd.Timestamp("2099-01-01", tz="UTC")
+    now, _ = moment(given, workshop.scenario.history, None)
+    report = workshop.advisor().advise(given, workshop.scenario.history, now, "telemetry")
+    assert "in the future" in report.rejected_rows[0].reason
+    assert len(report.rejected_rows) == 1
+
+
+def test_a_bundle_without_a_forecast_cannot_advise(workshop: Workshop, tmp_path: Path) -> None:
+    folder = rewritten(workshop.bundle, tmp_path / "b", lambda manifest: None)
+    sums = [line for line in (folder / "SHA256SUMS").read_text().splitlines() if "forecast" not in line]
+    (folder / "SHA256SUMS").write_text("\n".join(sums) + "\n")
+    with pytest.raises(BadInputError, match=r"holds no forecast\.json; export the policy with a forecast"):
+        Advisor.of(Bundle(folder))

@@ -1,0 +1,184 @@
+"""The bundle decides as the network does, loads with two packages, and is refused when anything about it is wrong."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hashgym.advisor import packing
+from hashgym.advisor.advise import Advisor
+from hashgym.advisor.bundle import Bundle
+from hashgym.agents.graph import graph_of, to_onnx
+from hashgym.agents.learners import PpoConfig, SacConfig
+from hashgym.envs.core import Batch, EnvConfig, draw_seeds
+from hashgym.envs.sb3 import HashrateTuningVecEnv
+from hashgym.envs.scenario import Scenario
+from hashgym.sim.errors import BadInputError, BundleError
+from tests.advisor.conftest import Workshop, rewritten
+
+pytestmark = pytest.mark.slow
+
+
+def test_graph_and_network_agree_on_ten_thousand_observations(workshop: Workshop) -> None:
+    bundle = Bundle(workshop.bundle)
+    observations = packing.parity_observations(workshop.config, 10_000, 5)
+    assert packing.parity(workshop.model, bundle, observations) == 0.0
+    for first in range(0, 10_000, 1024):
+        part = observations[first : first + 1024]
+        assert packing.parity(workshop.model, bundle, part) == 0.0
+    single = np.concatenate([bundle.decide(row).action for row in observations])
+    assert np.mean(single == bundle.decide(observations).action) > 0.9999  # ties of the two best scores
+
+
+@pytest.mark.parametrize(
+    ("learner", "action"),
+    [(PpoConfig(n_envs=2, n_steps=8, batch_size=16), "discrete"), (PpoConfig(n_envs=2, n_steps=8, batch_size=16), "profile"),
+     (PpoConfig(n_envs=2, n_steps=8, batch_size=16), "box"), (SacConfig(n_envs=2, learning_starts=4), "box")],
+    ids=["ppo-discrete", "ppo-profile", "ppo-box", "sac-box"],
+)  # fmt: skip
+@pytest.mark.parametrize("zones", [1, 2])
+def test_every_action_form_sets_what_the_environment_sets(
+    learner: PpoConfig | SacConfig, action: str, zones: int, small: Scenario, two_zones: Scenario, tmp_path: Path
+) -> None:
+    scenario = small if zones == 1 else two_zones
+    config = EnvConfig(scenario=scenario, action=action, split="train", n_threads=1)
+    env = HashrateTuningVecEnv(2, draw_seeds(0, 0, 2), scenario=scenario, action=action, n_threads=1)
+    model = learner.build(env, env.batch.table, 1)
+    origin = packing.Origin(name="p", scenario={"name": "x"}, metrics={}, tags={})
+    bundle = packing.pack(tmp_path / "b", model, config, origin, 0)
+    observations = packing.parity_observations(config, 2000, 3)
+    assert packing.parity(model, bundle, observations) <= packing.PARITY_TOLERANCE
+    # What the graph sets from an observation is what the kernel sets from the same action.
+    batch = Batch(config, 64)
+    batch.seed(np.arange(1, 65, dtype=np.uint64))
+    batch.reset()
+    rng, space = np.random.default_rng(0), batch.action_space()
+    space.seed(0)
+    for _ in range(40):
+        decision = bundle.decide(batch.obs)
+        before = batch.save()
+        batch.step(decision.action)
+        assert np.array_equal(decision.setpoint_mhz, batch.setpoint_mhz.astype(np.float32))
+        if rng.random() < 0.5:
+            batch.restore(before)
+            batch.step(np.stack([space.sample() for _ in range(64)]))
+
+
+def test_the_loader_needs_numpy_and_onnxruntime_alone(workshop: Workshop) -> None:
+    code = (
+        "import sys\nfrom hashgym.advisor.bundle import Bundle\n"
+        f"b = Bundle({str(workshop.bundle)!r})\nb.decide([[0.0] * len(b.names)])\n"
+        "print(*sorted({m.split('.')[0] for m in sys.modules if m[0] != '_'} - set(sys.stdlib_module_names)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["hashgym", "numpy", "onnxruntime"]
+
+
+@pytest.mark.parametrize("name", ["policy.onnx", "manifest.json", "model_card.md", "forecast.json"])
+def test_a_changed_byte_and_a_missing_file_are_refused(workshop: Workshop, tmp_path: Path, name: str) -> None:
+    shutil.copytree(workshop.bundle, tmp_path / "b")
+    path = tmp_path / "b" / name
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(BundleError, match=rf"{name}: truncated or changed"):
+        Bundle(tmp_path / "b")
+    path.write_bytes(content[: len(content) // 2])
+    with pytest.raises(BundleError, match=rf"{name}: truncated or changed"):
+        Bundle(tmp_path / "b")
+    path.unlink()
+    with pytest.raises(BundleError, match=rf"{name}: missing or not readable"):
+        Bundle(tmp_path / "b")
+
+
+def test_every_byte_of_the_sums_counts(workshop: Workshop, tmp_path: Path) -> None:
+    shutil.copytree(workshop.bundle, tmp_path / "b")
+    sums = tmp_path / "b" / "SHA256SUMS"
+    good = sums.read_bytes()
+    for at in range(0, len(good), 7):
+        bad = bytearray(good)
+        bad[at] ^= 1
+        sums.write_bytes(bad)
+        with pytest.raises(BundleError):
+            Bundle(tmp_path / "b")
+    sums.write_bytes(good.replace(b"policy.onnx", b"../../../etc/passwd"))
+    with pytest.raises(BundleError, match="not a SHA-256 sum and a file of the bundle"):
+        Bundle(tmp_path / "b")
+    sums.unlink()
+    with pytest.raises(BundleError, match="not a policy bundle, SHA256SUMS is missing"):
+        Bundle(tmp_path / "b")
+
+
+def _set(key: str, value: Any) -> Callable[[dict[str, Any]], None]:
+    return lambda manifest: manifest.__setitem__(key, value)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (_set("schema_version", 2), "schema version is 2; this version of HashGym reads 1"),
+        (_set("model_sha256", "0" * 64), "model_sha256 is not that of policy.onnx"),
+        (lambda m: m.pop("envelope"), "key 'envelope' is missing"),
+        (lambda m: m["observations"].pop(), "the manifest has 30 observations"),
+        (lambda m: m["actions"].append(m["actions"][0]), "steers 1 zones; the manifest has 2"),
+    ],
+)
+def test_a_manifest_that_does_not_fit_is_refused(workshop: Workshop, tmp_path: Path, change: Any, message: str) -> None:
+    with pytest.raises(BundleError, match=message):
+        Bundle(rewritten(workshop.bundle, tmp_path / "b", change))
+
+
+def test_another_observation_table_is_refused_by_the_advisor(workshop: Workshop, tmp_path: Path) -> None:
+    def rename(manifest: dict[str, Any]) -> None:
+        manifest["observations"][3]["name"] = "hashprice_eur"
+
+    folder = rewritten(workshop.bundle, tmp_path / "b", rename)
+    with pytest.raises(BundleError, match="entry 3 is 'hashprice_eur', this version has 'hashprice_usd_per_ph_day'"):
+        Advisor.of(Bundle(folder))
+
+
+def test_decide_refuses_wrong_shapes_and_names_what_is_not_a_number(workshop: Workshop) -> None:
+    bundle = Bundle(workshop.bundle)
+    with pytest.raises(BadInputError, match=r"observation has shape \(3,\)"):
+        bundle.decide([1.0, 2.0, 3.0])
+    row = np.zeros((2, len(bundle.names)), np.float32)
+    row[1, 4] = np.nan
+    with pytest.raises(BadInputError, match="row 1, 'outdoor_temp_c': nan is not a number"):
+        bundle.decide(row)
+
+
+def test_the_manifest_tells_what_the_policy_needs(workshop: Workshop) -> None:
+    manifest = json.loads((workshop.bundle / "manifest.json").read_text())
+    entry = {e["name"]: e for e in manifest["observations"]}["price_known_usd_per_mwh"]
+    assert entry["low"] <= entry["trained_low"] < entry["trained_high"] <= entry["high"]
+    assert manifest["actions"][0]["profiles"][0]["freq_mhz"] == manifest["actions"][0]["low"]
+    assert manifest["history"]["hash"] == workshop.scenario.history.hash
+    assert manifest["metrics"]["values"]["score"]["lo"] == 0.4
+    assert "| score | 0.5 | 0.4 | 0.6 |" in (workshop.bundle / "model_card.md").read_text()
+
+
+def test_a_folder_that_is_no_bundle_is_not_replaced(workshop: Workshop, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    origin = packing.Origin(name="p", scenario={}, metrics={}, tags={})
+    with pytest.raises(BadInputError, match="holds no SHA256SUMS; name another folder"):
+        packing.pack(tmp_path / "mine", workshop.model, workshop.config, origin, 0)
+    assert list(tmp_path.iterdir()) == [tmp_path / "mine"]
+
+
+def test_a_graph_that_differs_from_the_network_is_not_written(
+    workshop: Workshop, tmp_path: Path, monkeypatch: Any
+) -> None:
+    batch = Batch(replace(workshop.config, n_threads=1))
+    form = packing.action_form(batch)
+    other = PpoConfig(n_envs=64, n_steps=16, batch_size=256).build(workshop.model.env, batch.table, 9)
+    monkeypatch.setattr(packing, "to_onnx", lambda graph, n: to_onnx(graph_of(other, form), n))
+    with pytest.raises(BundleError, match="nothing was written"):
+        packing.pack(tmp_path / "b", workshop.model, workshop.config, packing.Origin(name="p", scenario={}, metrics={}, tags={}), 0)  # fmt: skip
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,171 @@
+"""Bad rows are set aside with row, column and reason; sound ones pass unchanged; nothing is filled in."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hashgym.advisor import fleet, telemetry
+from hashgym.advisor.telemetry import Telemetry
+from hashgym.envs.core import Batch, EnvConfig
+from hashgym.envs.scenario import Scenario
+from hashgym.sim.errors import BadInputError
+from hashgym.sim.params import SiteParams
+from hashgym.sim.state import State
+from hashgym.sim.telemetry import COLUMNS, fleet_rows
+from tests.conftest import site
+
+NOW = pd.Timestamp("2024-06-05T12:00", tz="UTC")
+
+
+def rows(n: int = 10, **changes: Any) -> pd.DataFrame:
+    params = site()
+    frame = fleet_rows(params, State.hashing(1, params).zone[0], NOW, 1)
+    frame = frame.astype(dict.fromkeys(("status_s", "freq_mhz", "zone"), float))
+    for column, values in changes.items():
+        frame[column] = frame[column].astype(object)
+        for row, value in values.items():
+            frame.loc[row, column] = value
+    return frame.iloc[:n]
+
+
+def check(frame: pd.DataFrame, params: SiteParams | None = None) -> tuple[pd.DataFrame, list[telemetry.Rejected]]:
+    return telemetry.check(Telemetry(telemetry.typed(frame), ""), params or site(), NOW, 600.0)
+
+
+def test_sound_rows_pass_unchanged() -> None:
+    frame = rows()
+    accepted, rejected = check(frame)
+    assert rejected == []
+    assert accepted["power_w"].tolist() == frame["power_w"].tolist()
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "reason"),
+    [
+        ("time_utc", "2024-06-05T12:10:00Z", "600 s in the future of 2024-06-05T12:00:00Z"),
+        ("time_utc", "2024-06-05T11:49:00Z", "stale: 660 s old, 600 s at most"),
+        ("time_utc", "yesterday", "missing or not readable"),
+        ("hashrate_ths", 0.0, "a fault, not a set-point"),
+        ("hashrate_ths", np.nan, "missing or not a number"),
+        ("hashrate_ths", "fast", "missing or not a number"),
+        ("hashrate_ths", 900.0, "is above 2 times the rated"),
+        ("hashrate_ths", np.inf, "missing or not a number"),
+        ("chip_temp_c", 200.0, "200 °C is not in -40…130"),
+        ("power_w", 3.0, "3 W while hashing"),
+        ("power_w", -1.0, "-1 W is not in 0…20000"),
+        ("model", "Antminer S99", "'Antminer S99' is not in the catalogue; there are s19j_pro"),
+        ("model", "s21", "in a zone of Antminer S19j Pro: the policy was not made for it"),
+        ("model", "", "missing or not readable"),
+        ("zone", 1.0, "1 is no zone of this site; it has 0…0"),
+        ("zone", 0.5, "0.5 is no zone of this site"),
+        ("status", "mining", "'mining' is none of asleep, starting, hashing, tripped"),
+        ("status", "asleep", "TH/s while asleep: the status is wrong"),
+        ("freq_mhz", 3.0, "3 MHz while hashing; the ladder is"),
+    ],
+)
+def test_a_bad_row_is_set_aside_with_its_reason(column: str, value: Any, reason: str) -> None:
+    accepted, rejected = check(rows(**{column: {4: value}}))
+    assert len(accepted) == 9
+    ((entry),) = rejected
+    assert entry.row == 5
+    assert reason in entry.reason
+    assert entry.column == ("hashrate_ths" if value == "asleep" else column)
+
+
+def test_a_duplicated_machine_is_not_used_at_all() -> None:
+    accepted, rejected = check(rows(machine_id={3: "z0-0001"}))
+    assert {entry.row for entry in rejected} == {2, 4}
+    assert "reported more than once" in rejected[0].reason
+    assert "z0-0001" not in set(accepted["machine_id"])
+
+
+def test_of_several_readings_the_newest_counts() -> None:
+    old = rows(time_utc=dict.fromkeys(range(10), "2024-06-05T10:00:00Z"))
+    accepted, rejected = check(pd.concat([rows(), old], ignore_index=True))
+    assert rejected == []
+    assert len(accepted) == 10
+    assert (accepted["time_utc"] == NOW).all()
+
+
+def test_models_are_known_by_name_and_by_key() -> None:
+    _, rejected = check(rows(model={0: "S19J_PRO", 1: "antminer s19j pro"}))
+    assert rejected == []
+
+
+def test_files_are_read_alike_as_csv_and_parquet(tmp_path: Path) -> None:
+    frame = rows()
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    frame.to_parquet(tmp_path / "t.parquet")
+    one, other = telemetry.read(tmp_path / "t.csv"), telemetry.read(tmp_path / "t.parquet")
+    pd.testing.assert_frame_equal(one.frame, other.frame)
+    assert one.reported == NOW
+
+
+def test_a_file_that_is_none_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadInputError, match="absent.csv: not readable"):
+        telemetry.read(tmp_path / "absent.csv")
+    (tmp_path / "t.parquet").write_bytes(b"PAR1 no")
+    with pytest.raises(BadInputError, match="not a readable CSV or Parquet table"):
+        telemetry.read(tmp_path / "t.parquet")
+    rows().drop(columns="power_w").to_csv(tmp_path / "t.csv", index=False)
+    with pytest.raises(BadInputError, match="t.csv: column 'power_w' is missing; telemetry has time_utc"):
+        telemetry.read(tmp_path / "t.csv")
+
+
+CELLS = st.one_of(st.text(max_size=6), st.floats(), st.none(), st.integers(-(10**12), 10**12))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 9), st.sampled_from(list(COLUMNS)), CELLS), max_size=8))
+def test_no_row_is_lost_and_nothing_is_filled_in(changes: list[tuple[int, str, Any]]) -> None:
+    frame = rows().astype(object)
+    for row, column, value in changes:
+        frame.loc[row, column] = value
+    accepted, rejected = check(frame)
+    assert len(accepted) + len({entry.row for entry in rejected}) >= len(frame) - len(changes)
+    assert set(accepted.index).isdisjoint({entry.row - 1 for entry in rejected})
+    numbers = [name for name, column in COLUMNS.items() if column.is_number]
+    assert np.isfinite(accepted[numbers].to_numpy(float)).all()
+    for row in accepted.index:
+        for column in numbers:
+            assert float(frame.loc[row, column]) == accepted.loc[row, column]
+
+
+def test_the_fleet_s_state_is_what_the_simulator_reported(small: Scenario) -> None:
+    batch = Batch(EnvConfig(scenario=small, action="profile", n_threads=1), 1)
+    batch.seed([1])
+    batch.reset()
+    for profile in (9, 9, 6, 6, 6, 6):
+        batch.step(np.array([[profile]]))
+    truth = batch.state.zone[0]
+    found = fleet.assess(telemetry.typed(fleet_rows(small.site, truth, NOW, 5)), small.site, 20.0, 1e6)
+    assert found.silent == {}
+    assert found.site.zones[0].n_units == 280
+    for name, tolerance in (("power_w", 10.0), ("hashrate_ths", 0.3), ("hot_temp_c", 0.5), ("inlet_temp_c", 0.3), ("chip_temp_c", 1.0), ("sink_temp_c", 1.5)):  # fmt: skip
+        assert found.zones[0][name] == pytest.approx(truth[0][name], abs=tolerance), name
+    for name in ("mode", "target_mhz", "freq_mhz"):
+        assert found.zones[0][name] == truth[0][name]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"status": dict.fromkeys(range(4), "starting")}, "zone 0 is mixed (60% hashing, 40% starting)"),
+        ({"freq_mhz": dict.fromkeys(range(4), 295.0)}, "zone 0 runs several profiles (295…545 MHz)"),
+        ({"zone": dict.fromkeys(range(10), 7.0)}, "no sound telemetry of zone 0"),
+        ({"chip_temp_c": dict.fromkeys(range(6), np.nan)}, "only 4 of 10 machines of zone 0 have sound telemetry"),
+    ],
+)
+def test_a_zone_of_which_nothing_can_be_said_is_silent(changes: dict[str, Any], message: str) -> None:
+    accepted, _ = check(rows(**changes))
+    assert message in fleet.assess(accepted, site(), 20.0, 1e6).silent[0]
+
+
+def test_only_machines_that_were_heard_of_are_counted_on() -> None:
+    accepted, _ = check(rows(hashrate_ths={0: 0.0, 1: np.nan}))
+    assert fleet.assess(accepted, site(), 20.0, 1e6).site.zones[0].n_units == 8
