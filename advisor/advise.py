@@ -65,8 +65,8 @@ class Advisor:
         site = scenario_of(self.bundle, history).site
         rows, rejected = telemetry.check(given, site, now, self.settings.max_age_s)
 
-        def silent(reason: str) -> Report:
-            return self._report(now, clock, [], [Abstention(kind, "site", reason) for kind in KINDS], rejected, None)
+        def silent(reason: str, situation: Situation | None = None) -> Report:
+            return self._report(now, clock, [], [Abstention(kind, "site", reason) for kind in KINDS], rejected, situation)
 
         if given.frame.empty:
             return silent("the telemetry holds no machine")
@@ -89,7 +89,7 @@ class Advisor:
             return silent(f"no forecast: {error}")
         outside = situation.outside()
         if outside:
-            return silent("outside what the policy was trained on: " + "; ".join(outside))
+            return silent("outside what the policy was trained on: " + "; ".join(outside), situation)
         evidence = self._evidence(given, history, situation)
         advice: list[Advice] = []
         abstentions: list[Abstention] = []

@@ -97,9 +97,11 @@ def _one(number: int, advice: Advice) -> list[str]:
     lines.append(
         f"   SURE  better on {advice.confidence:.0%} of the paths; worst tenth {advice.risk['mean_of_worst_tenth_usd']:+.2f} USD on average"
     )
+    # The sum with 0 keeps a rounded -0.0 from being printed.
+    hotter_k = round(advice.effect["max_chip_temp_c"].mean, 1) + 0.0
     energy, hashes = advice.effect["energy_kwh"], advice.effect["hash_th"]
     lines.append(
-        f"   MOVES energy {energy.mean:+,.0f} kWh, hashes {hashes.mean / 1e6:+,.1f} EH, hottest chip {advice.effect['max_chip_temp_c'].mean:+.1f} K"
+        f"   MOVES energy {energy.mean:+,.0f} kWh, hashes {hashes.mean / 1e6:+,.1f} EH, hottest chip {hotter_k:+.1f} K"
     )
     lines += [f"   WHY   {reason}" for reason in advice.reasons]
     lines += [f"   UNDO  {step}" for step in advice.undo_steps]

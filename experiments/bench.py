@@ -6,6 +6,7 @@ import logging
 import os
 import platform
 import sys
+import tempfile
 import time
 import warnings
 from collections.abc import Callable
@@ -18,8 +19,9 @@ import psutil
 from stable_baselines3.common.callbacks import BaseCallback
 
 import hashgym.envs  # noqa: F401  (registers the ids)
+from hashgym.advisor import packing
 from hashgym.agents.learners import PpoConfig
-from hashgym.envs.core import draw_seeds
+from hashgym.envs.core import EnvConfig, draw_seeds
 from hashgym.envs.sb3 import HashrateTuningVecEnv
 from hashgym.experiments.files import write_json
 
@@ -30,6 +32,7 @@ BATCHES: Final = (64, 1024, 4096)
 _SPAN_S: Final = 0.6
 _ROUNDS: Final = 3
 _PPO_STEPS: Final = 262_144
+_DECISIONS: Final = 10_000
 
 
 def main(args: list[str]) -> int:
@@ -79,8 +82,7 @@ def measure() -> dict[str, Any]:
         **figures,
         "pendulum_single_steps_per_s": single[1],
         "envpool_pendulum_steps_per_s": envpool_rate,
-        "bundle_p99_ms": None,  # there are no policy bundles yet
-        "bundle_decisions_per_s": None,
+        **_bundle(),
         "ratios": {
             "single_over_pendulum": single[0] / single[1],
             "batched_over_envpool_pendulum": batched[0] / envpool_rate if envpool_rate else None,
@@ -180,6 +182,31 @@ def _ppo() -> tuple[float, float]:
     return _PPO_STEPS / clock.seconds, _PPO_STEPS / (time.perf_counter() - began)
 
 
+def _bundle() -> dict[str, float]:
+    """Return the slowest percentile of single decisions of a policy bundle [ms] and decisions per second in batches."""
+    config, options = PpoConfig(n_envs=2, n_steps=8, batch_size=16), EnvConfig(split="train")
+    env = HashrateTuningVecEnv(config.n_envs, draw_seeds(0, 0, config.n_envs))
+    model = config.build(env, env.batch.table, 0)
+    origin = packing.Origin(name="bench", scenario={}, metrics={}, tags={})
+    with tempfile.TemporaryDirectory() as folder:
+        bundle = packing.pack(Path(folder) / "bundle", model, options, origin, 0)
+    observations = packing.parity_observations(options, _DECISIONS, 0)
+    spans_ms = []
+    for row in observations:
+        began = time.perf_counter()
+        bundle.decide(row)
+        spans_ms.append(1000.0 * (time.perf_counter() - began))
+
+    def batched() -> float:
+        batches, began = 0, time.perf_counter()
+        while time.perf_counter() - began < _SPAN_S:
+            bundle.decide(observations[:1024])
+            batches += 1
+        return 1024 * batches / (time.perf_counter() - began)
+
+    return {"bundle_p99_ms": float(np.quantile(spans_ms, 0.99)), "bundle_decisions_per_s": _median(batched)}
+
+
 def _text(result: dict[str, Any]) -> str:
     ratios, peer = result["ratios"], result["envpool_pendulum_steps_per_s"]
     batches = result["by_env"][ENV_ID]["by_batch"]
@@ -196,4 +223,6 @@ def _text(result: dict[str, Any]) -> str:
         lines.append("EnvPool is not installed: pip install 'hashgym[peers]' to measure beside it")
     lines.append(f"{'PPO 64-64, rollouts':38s} {result['ppo_rollout_steps_per_s']:12,.0f} steps/s")
     lines.append(f"{'PPO 64-64, rollouts and updates':38s} {result['ppo_train_steps_per_s']:12,.0f} steps/s")
+    lines.append(f"{'policy bundle, one decision, p99':38s} {result['bundle_p99_ms']:12.3f} ms")
+    lines.append(f"{'policy bundle, batches of 1,024':38s} {result['bundle_decisions_per_s']:12,.0f} decisions/s")
     return "\n".join(lines)

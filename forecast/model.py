@@ -156,6 +156,8 @@ def fit(
 ) -> Forecaster:
     """Fit the dated models of each target on what was published before `until`.
 
+    Cut-offs with too little history before them are left out.
+
     Args:
         world: The series.
         until: Last cut-off.
@@ -163,7 +165,7 @@ def fit(
         names: Targets.
 
     Raises:
-        ValueError: A series is missing, or there is not enough history before the first cut-off.
+        ValueError: A series is missing, or there is not enough history before the last cut-off.
     """
     config = config or FitConfig()
     vintages, features = {}, {}
@@ -175,9 +177,22 @@ def fit(
             if entry not in DAY_AHEAD_FEATURES or "day_ahead_price_usd_per_mwh" in world.series
         )
         world.need(name)
-        cuts = [until - pd.Timedelta(days=config.vintage_days * k) for k in reversed(range(config.n_vintages))]
+        cuts = [cut for cut in _cuts(until, config) if _has_enough(world, cut, config)] or [until]
         vintages[name] = tuple(_fit_one(world, target, features[name], cut, config) for cut in cuts)
     return Forecaster(vintages, features, {"until": until.isoformat(), "fit": asdict(config)})
+
+
+def _cuts(until: pd.Timestamp, config: FitConfig) -> list[pd.Timestamp]:
+    return [until - pd.Timedelta(days=config.vintage_days * k) for k in reversed(range(config.n_vintages))]
+
+
+def _least_days(config: FitConfig) -> int:
+    """Return the days of history that a model needs: its windows, what comes, days to grow trees on and to stop by."""
+    return WARM_UP_H // HOURS_PER_DAY + 2 * config.stopping_days + 4
+
+
+def _has_enough(world: World, cut: pd.Timestamp, config: FitConfig) -> bool:
+    return bool(cut - world.start >= pd.Timedelta(days=_least_days(config)))
 
 
 def _fit_one(world: World, target: Target, names: tuple[str, ...], until: pd.Timestamp, config: FitConfig) -> Vintage:
@@ -187,10 +202,10 @@ def _fit_one(world: World, target: Target, names: tuple[str, ...], until: pd.Tim
     stop_from = last - config.stopping_days * day
     origins = np.arange(WARM_UP_H * world.steps_per_hour, last, config.origin_spacing_steps)
     grow, check = origins[origins < stop_from - day], origins[origins >= stop_from]
-    if len(grow) < len(check) or not len(check):
+    if not _has_enough(world, until, config):
         raise ValueError(
-            f"not enough history before {until}: {len(grow)} origins to grow trees on and {len(check)} to stop by; "
-            f"give a later cut-off or fewer vintages"
+            f"not enough history before {until}: {_least_days(config)} days are needed, a week of windows and twice the "
+            f"{config.stopping_days} days that tell when to stop among them"
         )
     carry, scale = _near_hours(world, target, grow)
     parts = []

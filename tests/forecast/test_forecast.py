@@ -127,8 +127,15 @@ def test_a_forecaster_with_other_features_is_refused(world: World, forecaster: F
 
 
 def test_too_little_history_is_named(world: World) -> None:
-    with pytest.raises(ValueError, match="not enough history before 2024-03-14"):
-        fit(world, pd.Timestamp("2024-03-14", tz="UTC"), replace(CONFIG, n_vintages=1))
+    with pytest.raises(ValueError, match="not enough history before 2024-03-14.*: 23 days are needed"):
+        fit(world, pd.Timestamp("2024-03-14", tz="UTC"), CONFIG)
+
+
+def test_cut_offs_without_enough_before_them_are_left_out(world: World) -> None:
+    found = fit(
+        world, pd.Timestamp("2024-04-01", tz="UTC"), replace(CONFIG, n_vintages=3), ("hashprice_usd_per_ph_day",)
+    )
+    assert [str(v.until.date()) for v in found.vintages["hashprice_usd_per_ph_day"]] == ["2024-04-01"]
 
 
 def test_a_history_without_a_day_ahead_market_is_forecast_too(history: History) -> None:

@@ -1,0 +1,148 @@
+"""Export, registration, advice and back-test as commands, with a real MLflow store."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+
+from hashgym.advisor.bundle import Bundle
+from hashgym.experiments.cli import main
+from hashgym.experiments.sample import stock_states, write_telemetry
+from tests.advisor.conftest import Workshop
+from tests.advisor.conftest import workshop as workshop
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def files(workshop: Workshop, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    folder = tmp_path_factory.mktemp("files")
+    workshop.scenario.history.save(folder / "history")
+    step = workshop.step("2024-06-20T22:00")
+    ((_, zones),) = stock_states(workshop.scenario, workshop.scenario.exogenous("day_ahead"), range(step, step + 1))
+    write_telemetry(workshop.scenario, zones, step, 1, folder / "telemetry.csv")
+    return {
+        "bundle": str(workshop.seasoned),
+        "telemetry": str(folder / "telemetry.csv"),
+        "history": str(folder / "history"),
+    }
+
+
+def arguments(files: dict[str, str], *names: str) -> list[str]:
+    return [part for name in names for part in (f"--{name}", files[name])]
+
+
+def test_a_run_is_exported_and_served_from_the_registry(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    short = ("scenario.history.start=2024-11-01", "scenario.history.end=2025-09-01", "scenario.splits.train=['2024-11-03','2025-06-01']",
+             "scenario.splits.validation=['2025-06-01','2025-07-01']", "scenario.splits.test=['2025-07-01','2025-08-30']")  # fmt: skip
+    smoke = ("experiment=smoke", "progress=false", "warm_start.teacher=null", "threads=1", "validations=0")
+    assert main(["train", *smoke, *short, "hydra.run.dir=run"]) == 0
+    forest = ("forecast.n_vintages=1", "forecast.n_trees=5")
+    assert main(["export", "run=run", "out=bundle", *forest]) == 0
+    assert "models:/hashgym-west_texas_air@candidate is version 1" in capsys.readouterr().out
+    bundle = Bundle(tmp_path / "bundle")
+    assert bundle.manifest["metrics"]["episodes"] == 60
+    values = bundle.manifest["metrics"]["values"]["net_profit_usd_per_day"]
+    assert values["lo"] <= values["mean"] <= values["hi"]
+    served = mlflow.pyfunc.load_model("models:/hashgym-west_texas_air@candidate")
+    observations = np.array([[entry["trained_high"] for entry in bundle.observations]] * 3)
+    frame = pd.DataFrame(observations, columns=list(bundle.names))
+    predicted = served.predict(frame[frame.columns[::-1]])
+    assert predicted["zone0_setpoint_mhz"].tolist() == bundle.decide(observations).setpoint_mhz[:, 0].tolist()
+    with pytest.raises(mlflow.MlflowException, match="missing inputs"):
+        served.predict(frame.drop(columns="outdoor_temp_c"))
+    # The model stands in the training run, beside its curves.
+    client = mlflow.MlflowClient()
+    version = client.get_model_version_by_alias("hashgym-west_texas_air", "candidate")
+    trained = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert client.get_run(version.run_id).data.params["seed"] == str(trained["seed"])
+    assert not list((tmp_path / "outputs").rglob("*.pkl"))
+    # A second export replaces the bundle and makes a second version.
+    assert main(["export", "run=run", "out=bundle", *forest, "alias=champion"]) == 0
+    assert str(client.get_model_version_by_alias("hashgym-west_texas_air", "champion").version) == "2"
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (("run=nowhere",), "nowhere has no config.json"),
+        (("run=nowhere", "+colour=red"), "unknown key 'colour'"),
+    ],
+)
+def test_an_export_that_cannot_be_is_told(
+    args: tuple[str, ...], message: str, tmp_path: Path, monkeypatch: Any, capsys: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["export", *args]) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_advice_is_printed_and_written(files: dict[str, str], tmp_path: Path, capsys: Any) -> None:
+    out = tmp_path / "advice.json"
+    assert main(["advise", *arguments(files, "bundle", "telemetry", "history"), "--json", str(out)]) == 0
+    text = capsys.readouterr().out
+    content = json.loads(out.read_text())
+    assert content["clock"] == "telemetry"
+    assert content["at_utc"] == "2024-06-20T22:00:00Z"
+    assert len(content["rejected_rows"]) == 3
+    assert "3 rows of telemetry were set aside" in text
+    assert content["advice"][0]["kind"] in text
+
+
+def test_the_table_of_a_history_stands_for_its_folder(files: dict[str, str], capsys: Any) -> None:
+    history = str(Path(files["history"]) / "history.parquet")
+    assert main(["advise", *arguments(files, "bundle", "telemetry"), "--history", history]) == 0
+    assert "Advice for advised at" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("bundle", "nowhere", "nowhere: not a policy bundle"),
+        ("telemetry", "nowhere.csv", "nowhere.csv: not readable"),
+        ("history", "nowhere", "no history.json"),
+        ("at", "yesterdays", "'yesterdays' is not a time"),
+    ],
+)
+def test_what_is_not_there_is_named(files: dict[str, str], name: str, value: str, message: str, capsys: Any) -> None:
+    given = {**files, "at": "2024-06-20T22:00", name: value}
+    assert main(["advise", *arguments(given, "bundle", "telemetry", "history", "at")]) == 2
+    err = capsys.readouterr().err
+    assert message in err
+    assert "Traceback" not in err
+
+
+def test_a_back_test_compares_what_was_said_with_what_came(files: dict[str, str], tmp_path: Path, capsys: Any) -> None:
+    out = tmp_path / "b.json"
+    span = ["--start", "2024-06-20", "--end", "2024-06-23", "--every-h", "2", "--json", str(out)]
+    assert main(["backtest", *arguments(files, "bundle", "history"), *span]) == 0
+    content = json.loads(out.read_text())
+    assert content["decisions"] == 24
+    for entry in content["kinds"].values():
+        assert entry["advised"] + sum(entry["abstained_because"].values()) == 24
+        assert entry["abstention_rate"] == pytest.approx(1.0 - entry["advised"] / 24)
+    dynamic = content["kinds"]["dynamic_hashrate"]
+    assert dynamic["advised"] > 0
+    assert dynamic["when_advised"]["paid"]["mean"] > 0.5
+    assert "abstained" in capsys.readouterr().out
+    assert main(["backtest", *arguments(files, "bundle", "history"), "--start", "2024-06-20", "--end", "2024-06-23", "--every-h", "0.01"]) == 2  # fmt: skip
+
+
+def test_a_forecast_is_judged(files: dict[str, str], tmp_path: Path, capsys: Any) -> None:
+    span = ["--start", "2024-06-25", "--end", "2024-07-10", "--json", str(tmp_path / "f.json")]
+    assert main(["forecast", *arguments(files, "bundle", "history"), *span]) == 0
+    assert {row["target"] for row in json.loads((tmp_path / "f.json").read_text())} == {
+        "price_usd_per_mwh", "hashprice_usd_per_ph_day", "outdoor_temp_c",
+    }  # fmt: skip
+    assert (
+        main(["forecast", *arguments(files, "bundle", "history"), "--start", "2024-04-20", "--end", "2024-05-01"]) == 2
+    )
+    assert "only 0 past forecasts lie between the first model" in capsys.readouterr().err
