@@ -1,1 +1,1 @@
-"""Advice: policy, forecast and telemetry to advice that an operator can act on. Empty in version 0.1; see docs/scope.md."""
+"""Advice: policy bundles, telemetry, what-if runs and what they say to the person on shift."""

@@ -5,27 +5,39 @@ from dataclasses import dataclass, replace
 from importlib import metadata
 from typing import Any, Final
 
+import numpy as np
 import pandas as pd
 
 from ..forecast.model import Forecaster
 from ..forecast.series import World
 from ..sim.errors import BadInputError
 from ..sim.exogenous import WARM_UP_STEPS
-from ..sim.history import STEP, History
+from ..sim.history import STEP, History, price_ahead
+from ..sim.params import SiteParams
+from ..sim.publication import day_ahead_until
 from . import fleet as fleets
 from . import kinds, telemetry
 from .bundle import FORECAST, Bundle
-from .kinds import KINDS, Settings
+from .kinds import KINDS
 from .outlook import read_forecaster, step_of, world_of
 from .records import Abstention, Advice, Report
 from .situation import Situation, observation_names, scenario_of
 from .telemetry import Rejected, Telemetry
+from .trial import Settings
 from .wording import utc
 
 _MAKERS: Final[tuple[Callable[[Situation, Settings, dict[str, Any]], tuple[list[Advice], list[Abstention]]], ...]] = (
     kinds.dynamic_hashrate,
     kinds.power_limit,
 )
+
+
+class _Silence(Exception):
+    """There is nothing that advice could stand on; the message says why."""
+
+    def __init__(self, reason: str, situation: Situation | None = None) -> None:
+        super().__init__(reason)
+        self.situation = situation
 
 
 @dataclass(frozen=True)
@@ -64,40 +76,63 @@ class Advisor:
         """
         site = scenario_of(self.bundle, history).site
         rows, rejected = telemetry.check(given, site, now, self.settings.max_age_s)
-
-        def silent(reason: str, situation: Situation | None = None) -> Report:
-            return self._report(now, clock, [], [Abstention(kind, "site", reason) for kind in KINDS], rejected, situation)
-
-        if given.frame.empty:
-            return silent("the telemetry holds no machine")
-        step = step_of(history, now)
-        lacking = _lacking(history, step, now)
-        if lacking is not None:
-            return silent(lacking)
-        if step >= len(history.frame):
-            history, published = _reach(history, step), None
-        outdoor_temp_c = float(history.frame["outdoor_temp_c"].iloc[step])
-        longest_s = self.bundle.manifest["env"]["episode_steps"] * STEP.total_seconds()
-        fleet = fleets.assess(rows, site, outdoor_temp_c, longest_s)
-        if fleet.silent:
-            return silent("; ".join(fleet.silent.values()))
         try:
-            situation = Situation.at(
-                self.bundle, history, published or world_of(history), self.forecaster, fleet.site, fleet.zones, step, self.settings.n_paths
-            )  # fmt: skip
-        except ValueError as error:
-            return silent(f"no forecast: {error}")
-        outside = situation.outside()
-        if outside:
-            return silent("outside what the policy was trained on: " + "; ".join(outside), situation)
+            situation = self._look(given, rows, site, history, now, published)
+        except _Silence as silence:
+            abstentions = [Abstention(kind, "site", str(silence)) for kind in KINDS]
+            return self._report(now, clock, [], abstentions, rejected, silence.situation)
         evidence = self._evidence(given, history, situation)
         advice: list[Advice] = []
-        abstentions: list[Abstention] = []
+        abstentions = []
         for make in _MAKERS:
             some, none = make(situation, self.settings, evidence)
             advice += some
             abstentions += none
+        if len({entry.kind for entry in advice}) > 1:
+            advice = [replace(entry, excludes=tuple(kind for kind in KINDS if kind != entry.kind)) for entry in advice]
         return self._report(now, clock, advice, abstentions, rejected, situation)
+
+    def _look(
+        self, given: Telemetry, rows: pd.DataFrame, site: SiteParams, history: History, now: pd.Timestamp, published: World | None
+    ) -> Situation:  # fmt: skip
+        """Return the situation at a moment; raises _Silence if there is nothing that advice could stand on."""
+        if given.frame.empty:
+            raise _Silence("the telemetry holds no machine")
+        step = step_of(history, now)
+        _require_span(history, step, now)
+        if step >= len(history.frame):
+            history, published = _reach(history, step), None
+        self._require_ahead(history, step)
+        outdoor_temp_c = float(history.frame["outdoor_temp_c"].iloc[step])
+        longest_s = self.bundle.manifest["env"]["episode_steps"] * STEP.total_seconds()
+        fleet = fleets.assess(rows, site, outdoor_temp_c, longest_s)
+        if fleet.silent:
+            raise _Silence("; ".join(fleet.silent.values()))
+        series = published or world_of(history)
+        try:
+            situation = Situation.at(self.bundle, history, series, self.forecaster, fleet, step, self.settings.n_paths)
+        except ValueError as error:
+            raise _Silence(f"no forecast: {error}") from error
+        outside = situation.outside()
+        if outside:
+            raise _Silence("outside what the policy was trained on: " + "; ".join(outside), situation)
+        return situation
+
+    def _require_ahead(self, history: History, step: int) -> None:
+        """Require the published prices of the next day that the forecast lives on; raises _Silence that names them."""
+        uses_ahead = "day_ahead" in self.forecaster.features.get("price_usd_per_mwh", ())
+        if history.publication != "day_ahead" and not uses_ahead:
+            return
+        name = history.ahead_column
+        if name not in history.frame:
+            raise _Silence(f"the forecast needs the column {name!r}, which the history lacks")
+        near = replace(history, frame=history.frame.iloc[step - 1 : step + 1], ahead=None)
+        out, held = int(day_ahead_until(near)[-1]) + step - 1, len(price_ahead(history))
+        if held < out:
+            ends, needed = (utc(history.start + STEP * count) for count in (held, out))
+            raise _Silence(
+                f"the history holds {name} until {ends}, published are those until {needed}: import them as well"
+            )
 
     def _report(
         self, now: pd.Timestamp, clock: str, advice: list[Advice], abstentions: list[Abstention],
@@ -131,19 +166,27 @@ def moment(given: Telemetry, history: History, at: pd.Timestamp | None) -> tuple
     return pd.Timestamp.now(tz="UTC").floor("s"), "system"
 
 
-def _lacking(history: History, step: int, now: pd.Timestamp) -> str | None:
-    """Return what a history lacks for advice at a step, None if nothing."""
+def _require_span(history: History, step: int, now: pd.Timestamp) -> None:
+    """Require two days of history before now, and none missing up to it; raises _Silence that names what is."""
     if step < WARM_UP_STEPS:
-        return f"the history begins {utc(history.start)}; advice at {utc(now)} needs two days of it before"
+        raise _Silence(f"the history begins {utc(history.start)}; advice at {utc(now)} needs two days of it before")
     late_s = (now - history.end).total_seconds()
     if late_s > history.price_interval_s:
-        return f"the history ends {utc(history.end)}, {late_s / 3600.0:.1f} h before {utc(now)}; import it up to now"
-    return None
+        raise _Silence(
+            f"the history ends {utc(history.end)}, {late_s / 3600.0:.1f} h before {utc(now)}; import it up to now"
+        )
 
 
 def _reach(history: History, step: int) -> History:
-    """Return a history that goes on to a step by what was last in force, a settlement interval at most."""
-    frame = history.frame
-    stamps = pd.date_range(frame.index[-1] + STEP, periods=step + 1 - len(frame), freq=STEP)
-    last = frame.iloc[[-1] * len(stamps)].set_axis(stamps)
-    return replace(history, frame=pd.concat([frame, last]))
+    """Return a history that goes on to a step by what was last in force, a settlement interval at most.
+
+    Prices that are out ahead become the rows' own; the rest of them stays ahead.
+    """
+    frame, n = history.frame, step + 1 - len(history.frame)
+    stamps = pd.date_range(frame.index[-1] + STEP, periods=n, freq=STEP)
+    rows = frame.iloc[[-1] * n].set_axis(stamps)
+    ahead = history.ahead
+    if ahead is not None:
+        rows[history.ahead_column] = np.append(ahead[:n], np.full(max(0, n - len(ahead)), ahead[-1]))
+        ahead = ahead[n:] if len(ahead) > n else None
+    return replace(history, frame=pd.concat([frame, rows]), ahead=ahead)

@@ -8,7 +8,7 @@ import pandas as pd
 
 from ..sim.params import SiteParams, ZoneParams
 from ..sim.site import board_heat
-from ..sim.state import HASHING, STARTING, TRIPPED, ZONE_STATE
+from ..sim.state import ASLEEP, HASHING, STARTING, TRIPPED, ZONE_STATE
 from ..sim.telemetry import STATUS
 
 AGREEING: Final = 0.9
@@ -22,10 +22,11 @@ REPORTING: Final = 0.5
 class Fleet:
     """What telemetry says of a site: the site with the machines that were heard of, and the state of its zones.
 
-    silent: for zones of which nothing can be said, why.
+    whole: the site with all its machines. silent: for zones of which nothing can be said, why.
     """
 
     site: SiteParams
+    whole: SiteParams
     zones: np.ndarray  # (n_zones,) of ZONE_STATE
     silent: dict[int, str]
 
@@ -52,7 +53,7 @@ def assess(rows: pd.DataFrame, site: SiteParams, outdoor_temp_c: float, longest_
         params[number] = replace(zone, n_units=len(same))
         zones[number] = _state(same, zone, STATUS[status], freq_mhz, longest_s)[0]
         zones[number]["pad_on"] = float(outdoor_temp_c >= zone.container.pad_on_temp_c)
-    return Fleet(replace(site, zones=tuple(params)), zones, silent)
+    return Fleet(replace(site, zones=tuple(params)), site, zones, silent)
 
 
 def _silence(part: pd.DataFrame, number: int, zone: ZoneParams) -> str | None:
@@ -75,18 +76,19 @@ def _state(same: pd.DataFrame, zone: ZoneParams, mode: float, freq_mhz: float, l
     """Return the mean machine's state; temperatures inside it follow from the hottest chip at steady state."""
     state, record = np.zeros(1, ZONE_STATE), SiteParams(zones=(zone,)).zone_record
     hot_c = float(same["chip_temp_c"].mean())
-    runs = mode in (HASHING, STARTING)
     state["mode"], state["mode_s"] = mode, min(float(same["status_s"].median()), longest_s)
     if mode == STARTING:
         state["timer_s"] = max(0.0, zone.firmware.boot_s - float(same["status_s"].median()))
     if mode == TRIPPED:
         state["timer_s"] = max(0.0, zone.firmware.trip_hold_s - float(same["status_s"].median()))
-    state["target_mhz"] = freq_mhz if runs else 0.0
-    state["freq_mhz"] = freq_mhz if mode == HASHING else 0.0
+    # A tripped machine keeps its set-point and starts by itself when it has cooled.
+    nearest_mhz = min(zone.machine.profiles_mhz, key=lambda profile: abs(profile - freq_mhz))
+    state["target_mhz"] = nearest_mhz if mode != ASLEEP and freq_mhz > 0.0 else 0.0
+    state["freq_mhz"] = nearest_mhz if mode == HASHING else 0.0
     state["cap_mhz"] = zone.max_mhz
     state["hot_temp_c"] = state["chip_temp_c"] = state["sink_temp_c"] = hot_c
     if mode == HASHING:
-        heat_w, _ = board_heat(state[0], record[0], freq_mhz, 0.0)
+        heat_w, _ = board_heat(state[0], record[0], nearest_mhz, 0.0)
         state["chip_temp_c"] = hot_c - zone.machine.hot_k_per_w * heat_w
         state["sink_temp_c"] = hot_c - zone.chip_k_per_w * heat_w
     for name in ("inlet_temp_c", "fan_pu", "power_w", "hashrate_ths"):

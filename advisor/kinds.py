@@ -1,18 +1,19 @@
 """The kinds of advice: each tries changes in paired what-if runs and abstains unless one is clearly worth it."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from ..sim.constants import CONTROL_STEP_S, SECONDS_PER_HOUR, usd_per_th
-from ..sim.state import HASHING, STARTING
+from ..sim.constants import CONTROL_STEP_S, SECONDS_PER_HOUR
+from ..sim.power import TimeOfUseTariff
+from ..sim.state import HASHING, STARTING, TRIPPED
 from . import wording
-from .records import Abstention, Advice, Effect, Tried
+from .records import Abstention, Advice, Effect
 from .situation import Situation
-from .whatif import Outcome, Plan, run
+from .telemetry import SAME_MHZ
+from .trial import Settings, Trial, switching_usd, try_plans
+from .whatif import Plan, run
 
 FloatArray = npt.NDArray[np.float64]
 Answer = tuple[list[Advice], list[Abstention]]
@@ -25,57 +26,7 @@ LIMIT_SHARES: Final = tuple(round(0.4 + 0.05 * k, 2) for k in range(13))
 """Power limits that are tried, of the machines' highest profile."""
 
 _FLOWS: Final = ("profit_usd", "energy_kwh", "hash_th", "wear_usd")
-_SAME_MHZ: Final = 0.5
 _SURE: Final = 0.9
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """When the advisor speaks."""
-
-    n_paths: int = 180
-    hold_h: float = 1.0
-    """How long a change of profile is held before the policy decides again in both runs. [h]"""
-    min_confidence: float = 0.75
-    """Least share of the paths in which the change must win."""
-    max_age_s: float = 600.0
-    """Age above which telemetry is stale. [s] Two control steps."""
-    seed: int = 0
-
-    @property
-    def hold_steps(self) -> int:
-        """Control steps in the hold."""
-        return round(self.hold_h * SECONDS_PER_HOUR / CONTROL_STEP_S)
-
-
-@dataclass(frozen=True, slots=True)
-class _Trial:
-    """A change that was tried: what "keep" and "change" set, and how both came out; plan 0 of the outcome is "keep"."""
-
-    kind: str
-    target: str
-    plans: tuple[Plan, Plan]
-    outcome: Outcome
-    cost_usd: float
-
-    @property
-    def gains_usd(self) -> FloatArray:
-        """Paired gain of each path, (n_paths,)."""
-        return self.outcome.gain("profit_usd", 1)
-
-    @property
-    def tried(self) -> Tried:
-        """The change without its runs."""
-        return Tried(self.plans, self.gains_usd)
-
-    def doubt(self, settings: Settings) -> str | None:
-        """Return why the gain is not clear, None if it is."""
-        mean, wins = float(self.gains_usd.mean()), float((self.gains_usd > 0.0).mean())
-        if mean <= self.cost_usd:
-            return f"expected gain {mean:+.2f} USD is not clear of the switching cost of {self.cost_usd:.2f} USD"
-        if wins < settings.min_confidence:
-            return f"it wins on {wins:.0%} of the paths only, {settings.min_confidence:.0%} are asked for (expected gain {mean:+.2f} USD)"
-        return None
 
 
 def dynamic_hashrate(situation: Situation, settings: Settings, evidence: dict[str, Any]) -> Answer:
@@ -89,14 +40,14 @@ def dynamic_hashrate(situation: Situation, settings: Settings, evidence: dict[st
     advice, abstentions = [], []
     for z in range(len(now)):
         target = f"zone {z}"
-        if abs(wanted[z] - now[z]) <= _SAME_MHZ:
+        if abs(wanted[z] - now[z]) <= SAME_MHZ:
             abstentions.append(Abstention(DYNAMIC, target, "the policy keeps the present profile"))
             continue
         changed = now.copy()
         changed[z] = wanted[z]
         plans = tuple(Plan(setpoint, settings.hold_steps, situation.bundle) for setpoint in (now, changed))
-        trial = _Trial(DYNAMIC, target, (plans[0], plans[1]), _run(situation, plans, settings), switching_usd(situation, now, changed))  # fmt: skip
-        doubt = trial.doubt(settings)
+        trial = Trial(DYNAMIC, target, (plans[0], plans[1]), try_plans(situation, plans, settings), switching_usd(situation, now, changed))  # fmt: skip
+        doubt = trial.doubt(situation, settings)
         if doubt is not None:
             text = f"{wording.profile(situation, z, wanted[z])} instead of {wording.profile(situation, z, now[z])}: {doubt}"
             abstentions.append(Abstention(DYNAMIC, target, text, trial.tried))
@@ -121,30 +72,33 @@ def power_limit(situation: Situation, settings: Settings, evidence: dict[str, An
     is chosen on one half of the paths and valued on the other, so that the best of many is not flattered by chance.
     """
     now = situation.zones["target_mhz"].copy()
-    runs = np.isin(situation.zones["mode"], (HASHING, STARTING))
+    runs = np.isin(situation.zones["mode"], (HASHING, STARTING, TRIPPED)) & (now > 0.0)
     if not runs.any():
         return [], [Abstention(POWER_LIMIT, "site", "no zone is hashing; there is nothing to limit")]
     candidates = limits(situation, now, runs)
     if not candidates:
         return [], [Abstention(POWER_LIMIT, "site", "the ladder has no other profile to limit to")]
+    candidates = _under_cap(situation, now, candidates)
+    if not candidates:
+        return [], [Abstention(POWER_LIMIT, "site", "no other profile keeps the site under its cap")]
     plans = [Plan(setpoint, situation.world.n_steps) for setpoint in (now, *candidates)]
-    outcome = _run(situation, plans, settings)
+    outcome = try_plans(situation, plans, settings)
     gains = outcome.totals["profit_usd"][1:] - outcome.totals["profit_usd"][:1]
     choosing, valuing = np.arange(0, gains.shape[1], 2), np.arange(1, gains.shape[1], 2)
     best = 1 + int(np.argmax(gains[:, choosing].mean(axis=1)))
     chosen = plans[best].setpoint_mhz
     part = outcome.part(np.array([0, best]), valuing)
-    trial = _Trial(POWER_LIMIT, "site", (plans[0], plans[best]), part, switching_usd(situation, now, chosen))
-    now_w, limit_w = _site_w(situation, now), _site_w(situation, chosen)
-    doubt = trial.doubt(settings)
+    trial = Trial(POWER_LIMIT, "site", (plans[0], plans[best]), part, switching_usd(situation, now, chosen))
+    now_w, limit_w = situation.meter_w(now), situation.meter_w(chosen)
+    doubt = trial.doubt(situation, settings)
     if doubt is not None:
         text = f"{limit_w / 1000:.0f} kW instead of {now_w / 1000:.0f} kW for a day, the best of {len(candidates)} limits: {doubt}"
         return [], [Abstention(POWER_LIMIT, "site", text, trial.tried)]
     how = f"The best of {len(candidates)} limits, chosen on {len(choosing)} paths and valued on {len(valuing)} others."
     advice = _advice(
         situation, trial, {**evidence, "paths_valued": len(valuing)}, hold_h=_horizon_h(situation),
-        current={"power_limit_w": now_w, **_zones(now)},
-        recommended={"power_limit_w": limit_w, **_zones(chosen)},
+        current={"power_limit_w": now_w, **_zones(situation, now)},
+        recommended={"power_limit_w": limit_w, **_zones(situation, chosen)},
         reasons=(*wording.day_prices(situation), wording.trade(part, 1), how),
         automation="needs_approval",
     )  # fmt: skip
@@ -159,34 +113,19 @@ def limits(situation: Situation, now: FloatArray, runs: npt.NDArray[np.bool_]) -
         fits = (ladder.power_w <= share * ladder.power_w[:, -1:] + 1e-9).sum(axis=1) - 1
         chosen = ladder.freq_mhz[np.arange(len(now)), np.maximum(fits, 0)]
         setpoint = np.where(runs, chosen, now)
-        if np.abs(setpoint - now).max() > _SAME_MHZ:
+        if np.abs(setpoint - now).max() > SAME_MHZ:
             found[tuple(setpoint.tolist())] = setpoint
     return list(found.values())
 
 
-def switching_usd(situation: Situation, now: FloatArray, wanted: FloatArray) -> float:
-    """Return what going to other profiles and back costs by itself: hashes not made while restarting, and wear. [USD]
-
-    A change of profile costs the firmware's restart and half its ramp each way; sleep costs one start: its boot and the
-    wear that the catalogue states.
-    """
-    per_ths_s = usd_per_th(situation.hashprice_usd_per_ph_day)
-    total = 0.0
-    for zone, from_mhz, to_mhz in zip(situation.scenario.site.zones, now, wanted, strict=True):
-        rated_ths, firmware = zone.machine.rated_hashrate_ths, zone.firmware
-        if abs(from_mhz - to_mhz) <= _SAME_MHZ:
-            continue
-        if min(from_mhz, to_mhz) <= 0.0:
-            total += zone.n_units * (firmware.boot_s * rated_ths * per_ths_s + firmware.start_wear_usd)
-            continue
-        share = abs(to_mhz - from_mhz) / (zone.max_mhz - zone.min_mhz)
-        lost_s = firmware.restart_s + 0.5 * share * firmware.ramp_s
-        total += 2.0 * zone.n_units * lost_s * rated_ths * per_ths_s
-    return float(total)
+def _under_cap(situation: Situation, now: FloatArray, candidates: list[FloatArray]) -> list[FloatArray]:
+    cap_w = situation.bundle.manifest["envelope"]["site_cap_w"]
+    most_w = np.inf if cap_w is None else max(cap_w, situation.meter_w(now))
+    return [setpoint for setpoint in candidates if situation.meter_w(setpoint) <= most_w]
 
 
 def _advice(
-    situation: Situation, trial: _Trial, evidence: dict[str, Any], *, hold_h: float, current: dict[str, float],
+    situation: Situation, trial: Trial, evidence: dict[str, Any], *, hold_h: float, current: dict[str, float],
     recommended: dict[str, float], reasons: tuple[str, ...], automation: str,
 ) -> Advice:  # fmt: skip
     """Put a trial that is clear into words and figures."""
@@ -203,42 +142,37 @@ def _advice(
         effect=effect,
         confidence=float((gains > 0.0).mean()),
         reasons=reasons,
-        steps=(*_steps(situation, keep, change), f"hold it for {hold_h:g} h unless newer advice says otherwise"),
-        undo_steps=_steps(situation, change, keep),
+        steps=(
+            *_steps(situation, keep, change, is_now=True),
+            f"hold it for {hold_h:g} h unless newer advice says otherwise",
+        ),
+        undo_steps=_steps(situation, change, keep, is_now=False),
         risk={"loss_probability": float((gains < 0.0).mean()), "mean_of_worst_tenth_usd": float(worst.mean())},
         horizon_h=_horizon_h(situation),
-        # When the next settlement price is out, there is something new to ask.
-        expires_utc=wording.utc(situation.now + wording.seconds(situation.scenario.history.price_interval_s)),
+        expires_utc=wording.utc(situation.next_price),
         automation=automation,
         evidence={**evidence, "switching_cost_usd": trial.cost_usd},
         tried=trial.tried,
     )
 
 
-def _steps(situation: Situation, before: FloatArray, after: FloatArray) -> tuple[str, ...]:
+def _steps(situation: Situation, before: FloatArray, after: FloatArray, *, is_now: bool) -> tuple[str, ...]:
     texts: list[str] = []
-    for z in np.flatnonzero(np.abs(after - before) > _SAME_MHZ):
-        way = situation.ladder.way(float(before[z]), float(after[z]), int(z), situation.max_rise_pu)
+    for z in np.flatnonzero(np.abs(after - before) > SAME_MHZ):
+        # Only machines that hash are held back on their way up.
+        from_mhz = 0.0 if is_now and situation.zones["mode"][z] != HASHING else float(before[z])
+        way = situation.ladder.way(from_mhz, float(after[z]), int(z), situation.max_rise_pu)
         texts += wording.steps(situation, int(z), way)
     return tuple(texts)
 
 
-def _run(situation: Situation, plans: Sequence[Plan], settings: Settings) -> Outcome:
-    return run(
-        situation.scenario,
-        situation.forecast,
-        situation.world,
-        situation.zones,
-        plans,
-        situation.max_rise_pu,
-        settings.seed,
-    )
-
-
-def _drivers(situation: Situation, trial: _Trial, settings: Settings) -> list[str]:
+def _drivers(situation: Situation, trial: Trial, settings: Settings) -> list[str]:
     """Return, for price and hashprice, what the gain would be without what is special about now."""
     texts, mean_usd = [], float(trial.gains_usd.mean())
-    for name, label in (("price_usd_per_mwh", "the price of energy"), ("hashprice_usd_per_ph_day", "hashprice")):
+    drivers = [("hashprice_usd_per_ph_day", "hashprice")]
+    if not isinstance(situation.scenario.tariff, TimeOfUseTariff):  # a calendar does not look at the market
+        drivers.insert(0, ("price_usd_per_mwh", "the price of energy"))
+    for name, label in drivers:
         world = situation.with_paths(name, np.full(situation.paths.values[name].shape, situation.usual(name)))
         outcome = run(
             situation.scenario, situation.forecast, world, situation.zones, trial.plans, situation.max_rise_pu, settings.seed
@@ -262,17 +196,15 @@ def _values(situation: Situation, z: int, setpoint_mhz: float) -> dict[str, floa
         power_w, hashrate_ths = float(ladder.power_w[z, k]), float(ladder.hashrate_ths[z, k])
     return {
         "setpoint_mhz": float(setpoint_mhz), "power_w_per_machine": power_w, "hashrate_ths_per_machine": hashrate_ths,
-        "machines": float(zone.n_units),
+        "machines": float(situation.whole.zones[z].n_units), "machines_heard": float(zone.n_units),
     }  # fmt: skip
 
 
-def _zones(setpoint: FloatArray) -> dict[str, float]:
-    return {f"zone{z}_setpoint_mhz": float(value) for z, value in enumerate(setpoint)}
-
-
-def _site_w(situation: Situation, setpoint: FloatArray) -> float:
-    """Return the power set-point of all machines, at their sockets. [W]"""
-    zones = situation.scenario.site.zones
-    return sum(
-        _values(situation, z, value)["power_w_per_machine"] * zones[z].n_units for z, value in enumerate(setpoint)
-    )
+def _zones(situation: Situation, setpoint: FloatArray) -> dict[str, float]:
+    values: dict[str, float] = {}
+    for z, (heard, whole) in enumerate(zip(situation.scenario.site.zones, situation.whole.zones, strict=True)):
+        values |= {
+            f"zone{z}_setpoint_mhz": float(setpoint[z]), f"zone{z}_machines": float(whole.n_units),
+            f"zone{z}_machines_heard": float(heard.n_units),
+        }  # fmt: skip
+    return values

@@ -1,6 +1,7 @@
 """From a history to the series that forecasts read, and from a bundle to its forecaster."""
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from ..forecast.model import Forecaster
@@ -8,10 +9,10 @@ from ..forecast.series import Published, World
 from ..sim import exogenous
 from ..sim.constants import CONTROL_STEP_S
 from ..sim.errors import BadInputError
-from ..sim.history import COLUMNS, History
+from ..sim.history import COLUMNS, History, price_ahead
 from ..sim.publication import day_ahead_until, settled_until
 
-_PUBLISHED_LATER = ("price_usd_per_mwh", "day_ahead_price_usd_per_mwh")
+_PUBLISHED_APART = ("price_usd_per_mwh", "day_ahead_price_usd_per_mwh")
 
 
 def world_of(history: History) -> World:
@@ -19,18 +20,29 @@ def world_of(history: History) -> World:
 
     Weather, coin price, difficulty and fees are known while they are in force; prices as `sim.publication` says.
     """
-    n_steps = len(history.frame)
-    in_force = np.arange(1, n_steps + 1)
+    n_steps, n_ahead = len(history.frame), 0 if history.ahead is None else len(history.ahead)
+    in_force = np.minimum(np.arange(1, n_steps + n_ahead + 1), n_steps)
     series = {}
     for name in COLUMNS:
         if name in history.frame:
-            until = in_force
-            if name in _PUBLISHED_LATER:
-                out = settled_until(history) if name == "price_usd_per_mwh" else day_ahead_until(history)
-                until = np.minimum(out, n_steps)
-            series[name] = Published(history.frame[name].to_numpy(np.float64), until)
-    series["hashprice_usd_per_ph_day"] = Published(exogenous.hashprice(history), in_force)
+            values = history.frame[name].to_numpy(np.float64)
+            # Beyond the frame stands the last value, which nothing reads: it is not published.
+            values = (
+                price_ahead(history)
+                if name == history.ahead_column
+                else np.append(values, np.full(n_ahead, values[-1]))
+            )
+            series[name] = Published(values, _until(history, name, n_ahead) if name in _PUBLISHED_APART else in_force)
+    hashprice = exogenous.hashprice(history)
+    series["hashprice_usd_per_ph_day"] = Published(np.append(hashprice, np.full(n_ahead, hashprice[-1])), in_force)
     return World(series, history.start, int(CONTROL_STEP_S), history.timezone)
+
+
+def _until(history: History, name: str, n_ahead: int) -> npt.NDArray[np.int64]:
+    """Return for each step the step before which a price is out, as far as the history holds it."""
+    out = settled_until(history) if name == "price_usd_per_mwh" else day_ahead_until(history)
+    held = len(history.frame) + (n_ahead if name == history.ahead_column else 0)
+    return np.minimum(np.append(out, np.full(n_ahead, out[-1])), held)
 
 
 def read_forecaster(content: bytes, where: str) -> Forecaster:

@@ -260,7 +260,7 @@ def _card(manifest: dict[str, Any]) -> str:
         "## What it is for, and what not",
         "",
         "- The machines, firmware and tariff of the scenario in `manifest.json`; other models and other prices are other worlds.",
-        "- Observations inside `trained_low`…`trained_high`; the advisor abstains outside.",
+        "- Market, weather and temperatures inside `trained_low`…`trained_high`; the advisor abstains outside.",
         f"- A hashing machine's power set-point rises by {manifest['envelope']['max_rise_pu_per_step']:g} of rated power a step at most when the advisor executes.",
         "- Its figures come from a simulator. No machine has run it.",
         "",

@@ -67,12 +67,14 @@ class Advice:
     automation: str
     """"eligible" or "needs_approval"."""
     evidence: dict[str, Any]
+    excludes: tuple[str, ...] = ()
+    """Kinds of advice in the same report that set the same machines: one of them can be taken."""
     tried: Tried = field(repr=False, compare=False)
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as advice.json has it."""
         names = ("kind", "target", "current", "recommended", "confidence", "risk", "horizon_h", "expires_utc", "automation", "evidence")  # fmt: skip
-        lists = {name: list(getattr(self, name)) for name in ("reasons", "steps", "undo_steps")}
+        lists = {name: list(getattr(self, name)) for name in ("reasons", "steps", "undo_steps", "excludes")}
         effect = {name: value.as_dict() for name, value in self.effect.items()}
         return {**{name: getattr(self, name) for name in names}, "effect": effect, **lists}
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from ..envs import scenario as scenarios
 from ..envs import tables
-from ..envs.core import Batch, EnvConfig
+from ..envs.core import Batch, EnvConfig, profile_table
 from ..envs.kernels import break_even_usd_per_mwh
 from ..envs.scenario import Scenario
 from ..forecast.model import Forecaster
@@ -17,12 +17,13 @@ from ..forecast.paths import Paths, joint_paths
 from ..forecast.series import World
 from ..sim import futures
 from ..sim.constants import usd_per_th
-from ..sim.exogenous import STEPS_PER_DAY
+from ..sim.exogenous import STEPS_PER_DAY, STEPS_PER_HOUR
 from ..sim.history import STEP, History
 from ..sim.params import SiteParams
 from ..sim.state import Exogenous
 from .bundle import Bundle
 from .execution import Ladder
+from .fleet import Fleet
 
 _PATHS = ("price_usd_per_mwh", "hashprice_usd_per_ph_day", "outdoor_temp_c")
 
@@ -33,6 +34,8 @@ class Situation:
 
     bundle: Bundle
     scenario: Scenario
+    whole: SiteParams
+    """The site with all its machines; the scenario's has those that were heard of."""
     zones: np.ndarray  # (n_zones,) of ZONE_STATE
     step: int
     now: pd.Timestamp
@@ -42,20 +45,18 @@ class Situation:
 
     @classmethod
     def at(
-        cls, bundle: Bundle, history: History, published: World, forecaster: Forecaster, site: SiteParams, zones: np.ndarray,
-        step: int, n_paths: int,
+        cls, bundle: Bundle, history: History, published: World, forecaster: Forecaster, fleet: Fleet, step: int, n_paths: int
     ) -> "Situation":  # fmt: skip
         """Look ahead from a step of a history.
 
         Raises:
             ValueError: There are too few past forecasts for paths.
         """
-        scenario = scenario_of(bundle, history, site)
+        scenario = scenario_of(bundle, history, fleet.site)
         paths = joint_paths(forecaster, published, step, n_paths)
-        return cls(
-            bundle, scenario, zones, step, history.start + STEP * step, published, paths,
-            futures.build(history, step, scenario.tariff, bundle.manifest["env"]["forecast"], dict(paths.values)),
-        )  # fmt: skip
+        world = futures.build(history, step, scenario.tariff, bundle.manifest["env"]["forecast"], dict(paths.values))
+        now = history.start + STEP * step
+        return cls(bundle, scenario, fleet.whole, fleet.zones, step, now, published, paths, world)
 
     @property
     def forecast(self) -> str:
@@ -98,16 +99,38 @@ class Situation:
         return obs
 
     def outside(self) -> list[str]:
-        """Return a text for each observation of market and weather that lies outside what the policy was trained on."""
+        """Return a text for each observation of market, weather and temperatures outside what the policy was trained on."""
         texts = []
         for entry, value in zip(self.bundle.observations, self.observation.tolist(), strict=True):
             margin = 1e-6 * max(abs(entry["trained_low"]), abs(entry["trained_high"]))
             is_in = entry["trained_low"] - margin <= value <= entry["trained_high"] + margin
-            if entry["group"] in ("market", "weather", "forecast") and not is_in:
+            is_checked = entry["group"] in ("market", "weather", "forecast") or entry["name"].endswith("_temp_c")
+            if is_checked and not is_in:
                 texts.append(
                     f"{entry['name']} is {value:.4g} {entry['unit']}, trained on {entry['trained_low']:.4g}…{entry['trained_high']:.4g}"
                 )
         return texts
+
+    def meter_w(self, setpoint_mhz: np.ndarray) -> float:
+        """Return what the whole site draws at the meter at some set-points, (n_zones,), fans and losses included. [W]"""
+        profiles, menus = profile_table(self.whole)
+        total = 0.0
+        for z, zone in enumerate(self.whole.zones):
+            if setpoint_mhz[z] > 0.0:
+                k = min(self.ladder.nearest(z, float(setpoint_mhz[z])), int(menus["n_profiles"][z]) - 1)
+                total += float(profiles["meter_w"][z, k])
+            else:
+                asleep_w = zone.n_units * (zone.firmware.sleep_w + self.whole.misc_w_per_unit)
+                total += asleep_w * (1.0 + self.whole.transformer_loss_frac)
+        return total
+
+    @property
+    def next_price(self) -> pd.Timestamp:
+        """Time at which the running settlement interval ends, and with it what is known."""
+        history = self.scenario.history
+        local = self.now.tz_convert(history.timezone).tz_localize(None)
+        into_s = int(local.value // 10**9) % history.price_interval_s
+        return self.now + pd.Timedelta(seconds=history.price_interval_s - into_s)
 
     @property
     def known_price_usd_per_mwh(self) -> float:
@@ -130,7 +153,7 @@ class Situation:
 
     def hour_ahead_usd_per_mwh(self) -> tuple[float, float, float]:
         """Return 10 %, 50 % and 90 % quantile of the next hour's mean price of energy, tariff included."""
-        hour = self.world.values[:, :12, 2].mean(axis=1)
+        hour = self.world.values[:, :STEPS_PER_HOUR, 2].mean(axis=1)
         low, middle, high = np.quantile(hour, [0.1, 0.5, 0.9])
         return float(low), float(middle), float(high)
 

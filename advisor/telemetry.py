@@ -10,12 +10,16 @@ import numpy as np
 import pandas as pd
 
 from ..sim import models
+from ..sim.constants import CONTROL_STEP_S
 from ..sim.errors import BadInputError
 from ..sim.params import SiteParams, ZoneParams
 from ..sim.telemetry import COLUMNS, STATUS
 
 OVER_RATED: Final = 2.0
 """Readings above this multiple of a machine's rated hashrate or power are wrong: no firmware profile reaches it."""
+
+SAME_MHZ: Final = 0.5
+"""A reported frequency is a profile's if it is as near as this. [MHz]"""
 
 FUTURE_TOLERANCE_S: Final = 60.0
 """Clocks may differ by this much. [s]"""
@@ -175,15 +179,19 @@ def _contradiction(row: dict[Hashable, Any], params: ZoneParams) -> tuple[str, s
     for column, rated in (("hashrate_ths", machine.rated_hashrate_ths), ("power_w", machine.rated_power_w)):
         if row[column] > OVER_RATED * rated:
             return column, f"{row[column]:g} is above {OVER_RATED:g} times the rated {rated:g}"
-    if status == "hashing" and row["hashrate_ths"] <= 0.0:
-        return "hashrate_ths", f"0 TH/s at {row['power_w']:g} W while hashing: a fault, not a set-point"
-    if status in ("hashing", "starting") and not params.min_mhz <= row["freq_mhz"] <= params.max_mhz:
+    ladder = params.machine.profiles_mhz
+    off_mhz = min(abs(row["freq_mhz"] - profile) for profile in ladder)
+    if status in ("hashing", "starting") and off_mhz > SAME_MHZ:
         return (
             "freq_mhz",
-            f"{row['freq_mhz']:g} MHz while {status}; the ladder is {params.min_mhz:g}…{params.max_mhz:g}",
+            f"{row['freq_mhz']:g} MHz while {status} is no profile; there are {', '.join(f'{f:g}' for f in ladder)}",
         )
     if status == "hashing" and row["power_w"] <= params.firmware.sleep_w:
         return "power_w", f"{row['power_w']:g} W while hashing: the meter or the status is wrong"
+    if row["status_s"] < CONTROL_STEP_S:  # means of five minutes still hold what was before
+        return None
+    if status == "hashing" and row["hashrate_ths"] <= 0.0:
+        return "hashrate_ths", f"0 TH/s at {row['power_w']:g} W while hashing: a fault, not a set-point"
     if status == "asleep" and row["hashrate_ths"] > 0.0:
         return "hashrate_ths", f"{row['hashrate_ths']:g} TH/s while asleep: the status is wrong"
     return None

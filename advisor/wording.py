@@ -15,11 +15,6 @@ def utc(stamp: pd.Timestamp) -> str:
     return stamp.tz_convert("UTC").strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def seconds(value: float) -> pd.Timedelta:
-    """Return a span."""
-    return pd.Timedelta(seconds=value)
-
-
 def profile(situation: Situation, z: int, setpoint_mhz: float) -> str:
     """Return a set-point in words: frequency and power of a machine, or sleep."""
     if setpoint_mhz <= 0.0:
@@ -30,7 +25,7 @@ def profile(situation: Situation, z: int, setpoint_mhz: float) -> str:
 
 def steps(situation: Situation, z: int, way: Sequence[float]) -> list[str]:
     """Return what to do, on the way that the rate limit allows."""
-    zone = situation.scenario.site.zones[z]
+    zone = situation.whole.zones[z]
     machines = f"the {zone.n_units} machines ({zone.machine.name}) of zone {z}"
     if way[0] <= 0.0:
         texts = [f"now: put {machines} to sleep"]
@@ -105,5 +100,9 @@ def _one(number: int, advice: Advice) -> list[str]:
     )
     lines += [f"   WHY   {reason}" for reason in advice.reasons]
     lines += [f"   UNDO  {step}" for step in advice.undo_steps]
+    if advice.excludes:
+        lines.append(
+            f"   OR    {' or '.join(advice.excludes)}, not both: they set the same machines, and their worth does not add up"
+        )
     lines.append(f"   Void after {advice.expires_utc}; automation: {advice.automation.replace('_', ' ')}")
     return lines

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import pandas as pd
 from tqdm import tqdm
 
 from hashgym.advisor import telemetry, whatif
@@ -26,7 +27,7 @@ from hashgym.experiments.sample import stock_states
 from hashgym.sim.constants import CONTROL_STEP_S
 from hashgym.sim.errors import BadInputError
 from hashgym.sim.exogenous import STEPS_PER_DAY
-from hashgym.sim.history import STEP, month_range
+from hashgym.sim.history import STEP, History, month_range
 from hashgym.sim.state import Exogenous
 from hashgym.sim.telemetry import fleet_rows
 
@@ -73,11 +74,21 @@ def main(args: list[str]) -> int:
     advisor = Advisor.of(Bundle(options.bundle))
     first, last = month_range(history, str(utc_time(options.start).date()), str(utc_time(options.end).date()))
     spacing = round(options.every_h * 3600.0 / CONTROL_STEP_S)
+    _refuse_trained_days(advisor, history, str(history.start + STEP * first))
     result = backtest(advisor, scenario_of(advisor.bundle, history), range(first, last - STEPS_PER_DAY, spacing))
     sys.stdout.write(text(result) + "\n")
     if options.json is not None:
         write_json(options.json, result)
     return 0
+
+
+def _refuse_trained_days(advisor: Advisor, history: History, start: str) -> None:
+    """Refuse a span that the policy or the forecast was trained on; raises BadInputError."""
+    manifest, until = advisor.bundle.manifest, advisor.forecaster.about["until"]
+    if manifest["history"]["hash"] == history.hash and pd.Timestamp(start) < pd.Timestamp(until):
+        raise BadInputError(
+            f"--start {start[:10]} lies in the months that the bundle was trained on, which end {until[:10]}"
+        )
 
 
 def backtest(advisor: Advisor, scenario: Scenario, steps: range) -> dict[str, Any]:
@@ -131,7 +142,7 @@ def realised_usd(
 
 
 def _summary(cases: list[Case], silences: list[str]) -> dict[str, Any]:
-    """Return what changes of one kind were worth, with 95 % intervals over days."""
+    """Return what changes of one kind were worth, with 95 % intervals over weeks."""
     advised = [case for case in cases if case.is_advised]
     n = len(advised) + len(silences)
     return {
@@ -156,13 +167,14 @@ def _figures(cases: list[Case]) -> dict[str, Any]:
         "confidence": np.array([case.confidence for case in cases]),
         "covered": np.array([float(case.lo_usd <= case.realised_usd <= case.hi_usd) for case in cases]),
     }
-    figures = {name: _by_day(values, days) for name, values in columns.items()}
+    figures = {name: _by_week(values, days) for name, values in columns.items()}
     return {"cases": len(cases), "days": len(set(days.tolist())), **figures}
 
 
-def _by_day(values: np.ndarray, days: np.ndarray) -> dict[str, float]:
-    """Return the mean over cases and its bootstrap 95 % interval; whole days are drawn, since their cases hang together."""
-    _, index = np.unique(days, return_inverse=True)
+def _by_week(values: np.ndarray, days: np.ndarray) -> dict[str, float]:
+    """Return the mean over cases and its bootstrap 95 % interval; whole weeks are drawn, since neighbouring days hang together."""
+    weeks = (pd.to_datetime(days) - pd.Timestamp("1970-01-05")).days // 7
+    _, index = np.unique(weeks, return_inverse=True)
     sums, counts = np.bincount(index, values), np.bincount(index)
     picks = np.random.default_rng(0).integers(0, len(counts), (BOOTSTRAP_SAMPLES, len(counts)))
     means = sums[picks].sum(axis=1) / counts[picks].sum(axis=1)

@@ -9,8 +9,8 @@ import numpy as np
 
 from hashgym.advisor.advise import Advisor
 from hashgym.advisor.bundle import Bundle
-from hashgym.advisor.kinds import Settings
 from hashgym.advisor.outlook import world_of
+from hashgym.advisor.trial import Settings
 from hashgym.experiments.advise import history_at
 from hashgym.experiments.files import write_json
 from hashgym.forecast.scores import rows
@@ -52,7 +52,7 @@ def text(result: list[dict[str, Any]], n_origins: int) -> str:
         f"{'target':26s} {'ahead':>6s} {'model':12s} {'metric':16s} {'value':>9s}  95 % interval",
     ]
     for row in result:
-        ahead = f"{row['horizon_h']} h"
+        ahead = f"{row['hours']} h"
         span = f"{row['lo']:.3f} … {row['hi']:.3f}"
         lines.append(
             f"{row['target']:26s} {ahead:>6s} {row['model']:12s} {row['metric']:16s} {row['value']:9.3f}  {span}"

@@ -35,9 +35,9 @@ class FitConfig:
     reg_lambda: float = 1.0
     early_stopping: int = 20
     seed: int = 42
-    n_vintages: int = 4
+    n_vintages: int = 5
     """Models fitted one after the other, each on everything before its cut-off."""
-    vintage_days: int = 60
+    vintage_days: int = 90
     """Days between cut-offs; the last one is where the fit is told to end."""
     stopping_days: int = 28
     """Last days before a cut-off that tell when to stop adding trees; no tree is grown on them."""

@@ -15,6 +15,15 @@ from .targets import TARGETS
 MIN_SPREAD: Final = 1e-3
 """Least distance of the outer quantiles, in the transformed target, by which a miss is divided."""
 
+MOST_DAYS: Final = 400
+"""Past days that are looked back on. Chosen with NEAR_H and the number of paths on months before the held-out ones."""
+
+NEAR_H: Final = 3
+"""Hours ahead whose forecast tells which past days are like today."""
+
+ALIKE: Final = "price_usd_per_mwh"
+"""Target by which days are alike: how far a price forecast misses depends most on how high it is."""
+
 LEAST_PATHS: Final = 30
 """Fewer past forecasts than this say nothing of tails."""
 
@@ -64,8 +73,9 @@ def joint_paths(forecaster: Forecaster, world: World, origin: int, n_paths: int)
     With q the quantiles of the transformed target and y what came, path j at step s of hour h is
     q50(h) + w(h) · (y_j(s) - q50_j(h)) / w_j(h), w = q90 - q10: the miss of the forecast made on day j in units of the
     spread that it stated, put on today's. One day j moves all targets and hours, which keeps how they go together; the
-    misses are out of sample, so the paths are as wide as the forecast is wrong. Values that are published for steps
-    ahead stand in every path, and no path leaves the range that the series has shown so far.
+    misses are out of sample, so the paths are as wide as the forecast is wrong. Of the past days those are taken whose
+    price forecast for the near hours was most like today's: misses of calm days say little of spikes. Values that are
+    published for steps ahead stand in every path, and no path leaves the range that the series has shown so far.
 
     Args:
         forecaster: Fitted models.
@@ -81,18 +91,20 @@ def joint_paths(forecaster: Forecaster, world: World, origin: int, n_paths: int)
         quantification in complex simulation models using ensemble copula coupling", Stat. Sci. 28, 616 (2013);
         normalised misses as in conformal prediction, J. Lei et al., JASA 113, 1094 (2018), sec. 5.2.
     """
-    past = past_origins(forecaster, world, origin, n_paths)
+    past = past_origins(forecaster, world, origin, MOST_DAYS)
     if len(past) < LEAST_PATHS:
         raise ValueError(
             f"only {len(past)} past forecasts lie between the first model ({forecaster.first}) and {world.local(np.array([origin]))[0]}; "
             f"paths need {LEAST_PATHS}"
         )
+    together = {name: forecaster.transformed(world, name, np.append(past, origin)) for name in forecaster.vintages}
+    near = together[ALIKE if ALIKE in together else next(iter(together))][:, :NEAR_H, 1].mean(axis=1)
+    chosen = np.sort(np.argsort(np.abs(near[:-1] - near[-1]), kind="stable")[:n_paths])
     values, quantiles = {}, {}
-    for name in forecaster.vintages:
-        together = forecaster.transformed(world, name, np.append(past, origin))
-        values[name] = _moved(world, name, past, origin, together)
-        quantiles[name] = np.asarray(TARGETS[name].inverse(together[-1]))
-    return Paths(origin, values, quantiles, past)
+    for name, transformed in together.items():
+        values[name] = _moved(world, name, past[chosen], origin, transformed[np.append(chosen, len(past))])
+        quantiles[name] = np.asarray(TARGETS[name].inverse(transformed[-1]))
+    return Paths(origin, values, quantiles, past[chosen])
 
 
 def _moved(world: World, name: str, past: IntArray, origin: int, together: FloatArray) -> FloatArray:

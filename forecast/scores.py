@@ -13,6 +13,9 @@ from .series import FloatArray, IntArray, World
 NAIVE: Final = ("persistence", "lag_24h", "lag_168h")
 MODEL: Final = "xgboost"
 
+SPANS: Final = {"1": slice(0, 1), "24": slice(LEADS_H - 1, LEADS_H), "1-24": slice(0, LEADS_H)}
+"""Hours ahead that are judged: the first, the last, and all of them together."""
+
 _BOOTSTRAP: Final = 2000
 _BLOCK_H: Final = 168
 """Resampled blocks are whole weeks: errors of neighbouring origins hang together."""
@@ -40,6 +43,9 @@ def naive(world: World, name: str, origins: IntArray) -> dict[str, FloatArray]:
 def rows(forecaster: Forecaster, world: World, origins: IntArray, n_paths: int, history: str) -> list[dict[str, Any]]:
     """Return the scores of every target over the origins, in the form of docs/forecast.json.
 
+    A row's `hours` says which hours ahead it is about: "1", "24" or all of them, "1-24". mae_skill_pct is by how many
+    percent the error lies below that of the best of persistence, lag 24 h and lag 168 h over the same hours.
+
     Args:
         forecaster: Fitted before the first origin, or refitted in between: each origin is answered by what was fitted
             before it.
@@ -56,20 +62,18 @@ def rows(forecaster: Forecaster, world: World, origins: IntArray, n_paths: int, 
         errors = {key: np.abs(value - came) for key, value in naive(world, name, origins).items()}
         errors[MODEL] = np.abs(quantiles[:, :, 1] - came)
 
-        def add(
-            model: str, metric: str, values: npt.NDArray[np.floating], over: FloatArray | None = None, name: str = name
-        ) -> None:
-            for horizon, leads in (("1", slice(0, 1)), ("24", slice(0, LEADS_H))):
-                below = None if over is None else over[:, leads].mean(axis=1)
-                value, low, high = _by_week(values[:, leads].mean(axis=1), below, weeks)
+        def add(model: str, metric: str, values: npt.NDArray[np.floating], name: str = name) -> None:
+            for hours, leads in SPANS.items():
                 result.append(
-                    {"target": name, "horizon_h": int(horizon), "model": model, "metric": metric, "value": value, "lo": low, "hi": high, "history": history}
-                )  # fmt: skip
+                    _row(name, hours, model, metric, history, _by_week(values[:, leads].mean(axis=1), None, weeks))
+                )
 
         for model, error in errors.items():
             add(model, "mae", error)
-        best = min(NAIVE, key=lambda model: float(errors[model].mean()))
-        add(MODEL, "mae_skill_pct", errors[MODEL], errors[best])
+        for hours, leads in SPANS.items():
+            ours, *others = (errors[model][:, leads].mean(axis=1) for model in (MODEL, *NAIVE))
+            best = min(others, key=lambda error: float(error.mean()))
+            result.append(_row(name, hours, MODEL, "mae_skill_pct", history, _by_week(ours, best, weeks)))
         add(MODEL, "pinball", _pinball(quantiles, came))
         if name == "hashprice_usd_per_ph_day":  # the others may be 0
             add(MODEL, "mape_pct", 100.0 * errors[MODEL] / came)
@@ -77,6 +81,16 @@ def rows(forecaster: Forecaster, world: World, origins: IntArray, n_paths: int, 
         add(MODEL, "coverage_80_pct", 100.0 * inside)
         add("paths", "coverage_80_pct", 100.0 * covered[name])
     return result
+
+
+def _row(
+    target: str, hours: str, model: str, metric: str, history: str, figures: tuple[float, float, float]
+) -> dict[str, Any]:  # fmt: skip
+    value, low, high = figures
+    return {
+        "target": target, "horizon_h": int(hours.split("-")[-1]), "hours": hours, "model": model, "metric": metric,
+        "value": value, "lo": low, "hi": high, "history": history,
+    }  # fmt: skip
 
 
 def _covered_by_paths(forecaster: Forecaster, world: World, origins: IntArray, n_paths: int) -> dict[str, FloatArray]:

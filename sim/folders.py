@@ -26,15 +26,17 @@ def whole_folder(folder: Path, marker: str) -> Iterator[Path]:
     if folder.exists() and not (folder / marker).is_file():
         raise BadInputError(f"{folder} exists and holds no {marker}; name another folder")
     aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+    old = folder.with_name(f".{folder.name}.old")
     try:
         yield aside
         aside.chmod(0o755)
-        old = folder.with_name(f".{folder.name}.old")
         shutil.rmtree(old, ignore_errors=True)
         if folder.exists():
             folder.rename(old)
         aside.rename(folder)
-        shutil.rmtree(old, ignore_errors=True)
     except BaseException:
+        if old.exists() and not folder.exists():
+            old.rename(folder)
         shutil.rmtree(aside, ignore_errors=True)
         raise
+    shutil.rmtree(old, ignore_errors=True)

@@ -8,10 +8,10 @@ import pandas as pd
 
 from . import exogenous
 from .exogenous import STEPS_PER_DAY, WARM_UP_STEPS
-from .history import STEP, History
+from .history import STEP, History, price_ahead
 from .power import Tariff
 from .psychrometrics import wet_bulb_temp_c
-from .publication import day_ahead_until
+from .publication import until
 from .state import Exogenous
 
 FloatArray = npt.NDArray[np.float64]
@@ -25,7 +25,7 @@ def build(history: History, origin: int, tariff: Tariff, forecast: str, paths: d
     that are not yet out are taken as the mean of the paths, and the humidity of an hour as that of a day before.
 
     Args:
-        history: The history; it may end at the origin or go on.
+        history: The history; the origin's row must be in it, and it may go on.
         origin: Step at which the futures begin, two days or more after the history's start.
         tariff: What energy costs.
         forecast: Forecast channels, as `exogenous.build` has them.
@@ -44,36 +44,41 @@ def build(history: History, origin: int, tariff: Tariff, forecast: str, paths: d
     clock = _clock(history, origin, past, paths)
     humidity_pct = clock.frame["relative_humidity_pct"].to_numpy(np.float64)
     outdoor_temp_c = _joined(past["outdoor_temp_c"], paths["outdoor_temp_c"])
+    before = exogenous.hashprice(replace(history, frame=past, ahead=None))
     columns = {
         "outdoor_temp_c": outdoor_temp_c,
         "wet_bulb_temp_c": wet_bulb_temp_c(outdoor_temp_c, np.broadcast_to(humidity_pct, outdoor_temp_c.shape)),
         "price_usd_per_mwh": _joined(past["price_usd_per_mwh"], paths["price_usd_per_mwh"]),
-        "hashprice_usd_per_ph_day": _joined(
-            exogenous.hashprice(replace(history, frame=past)), paths["hashprice_usd_per_ph_day"]
-        ),
+        "hashprice_usd_per_ph_day": _joined(before, paths["hashprice_usd_per_ph_day"]),
     }
     whole = exogenous.build(clock, tariff, forecast, columns)
-    return Exogenous(whole.values[:, WARM_UP_STEPS:].copy(), whole.known[:, WARM_UP_STEPS:].copy(), whole.channels)
+    span = slice(WARM_UP_STEPS, WARM_UP_STEPS + n_steps)
+    return Exogenous(whole.values[:, span].copy(), whole.known[:, span].copy(), whole.channels)
 
 
 def _clock(history: History, origin: int, past: pd.DataFrame, paths: dict[str, FloatArray]) -> History:
-    """Return two days of history and the futures' span after it, with what all futures share."""
-    n_steps = paths["price_usd_per_mwh"].shape[1]
+    """Return two days of history and, after it, the futures' span twice, with what all futures share.
+
+    The second time stands for the day after the futures' end, into which forecasts made inside them reach.
+    """
+    n_steps = 2 * paths["price_usd_per_mwh"].shape[1]
     stamps = pd.date_range(history.frame.index[0] + STEP * origin, periods=n_steps, freq=STEP)
     ahead = pd.DataFrame({name: past[name].iloc[-1] for name in past}, index=stamps)
-    ahead["relative_humidity_pct"] = past["relative_humidity_pct"].to_numpy()[-STEPS_PER_DAY:][:n_steps]
+    ahead["relative_humidity_pct"] = np.resize(past["relative_humidity_pct"].to_numpy()[-STEPS_PER_DAY:], n_steps)
+    ahead.iloc[0, list(ahead.columns).index("relative_humidity_pct")] = history.frame["relative_humidity_pct"].iloc[
+        origin
+    ]
     if "day_ahead_price_usd_per_mwh" in past:
-        day_ahead = paths["price_usd_per_mwh"].mean(axis=0)
-        out = int(day_ahead_until(replace(history, frame=history.frame.iloc[origin - 1 : origin + 1]))[-1]) + origin - 1
-        published = history.frame["day_ahead_price_usd_per_mwh"].to_numpy(np.float64)[
-            origin : min(out, origin + n_steps)
-        ]
-        day_ahead[: len(published)] = published
+        day_ahead = np.tile(paths["price_usd_per_mwh"].mean(axis=0), 2)
+        if history.publication != "day_ahead":
+            held = until(history, origin)
+            published = price_ahead(held)[origin:][:n_steps]
+            day_ahead[: len(published)] = published
         ahead["day_ahead_price_usd_per_mwh"] = day_ahead
-    return replace(history, frame=pd.concat([past, ahead]))
+    return replace(history, frame=pd.concat([past, ahead]), ahead=None)
 
 
 def _joined(past: pd.Series | FloatArray, ahead: FloatArray) -> FloatArray:
-    """Return a shared past followed by each path, (n_paths, steps of both)."""
+    """Return a shared past followed by each path twice, (n_paths, steps)."""
     before = np.broadcast_to(np.asarray(past, dtype=np.float64), (len(ahead), len(past)))
-    return np.concatenate([before, ahead], axis=1)
+    return np.concatenate([before, ahead, ahead], axis=1)

@@ -43,7 +43,9 @@ class History:
     """Exogenous history in the canonical form.
 
     frame: columns of COLUMNS on a UTC index of 300 s without gaps; each row holds what was in force from its stamp on.
-    kind: "synthetic" or "imported". publication: when the settlement price of an interval is known, after the interval
+    ahead: prices that are out for the steps from the frame's end on (day-ahead prices, or settlement prices of a day-ahead
+    market), None or (n,); a history that ends now needs them to know what an operator knows. kind: "synthetic" or
+    "imported". publication: when the settlement price of an interval is known, after the interval
     or the day before. price_interval_s: length of a settlement interval. timezone: local time of the market.
     """
 
@@ -53,6 +55,7 @@ class History:
     price_interval_s: int
     timezone: str
     provenance: list[dict[str, Any]] = field(default_factory=list)
+    ahead: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         """Check the table against the canonical form; raises BadInputError."""
@@ -65,6 +68,16 @@ class History:
         if self.price_interval_s <= 0 or self.price_interval_s % int(CONTROL_STEP_S):
             raise BadInputError(f"History.price_interval_s is {self.price_interval_s}; it must be a multiple of 300")
         check_frame(self.frame)
+        if self.ahead is not None:
+            name = self.ahead_column
+            if name not in self.frame:
+                raise BadInputError(f"History.ahead holds prices ahead; the history lacks the column {name!r}")
+            check_range(name, self.ahead, lambda row: f"history.json, 'ahead' entry {row}")
+
+    @property
+    def ahead_column(self) -> str:
+        """Column that `ahead` goes on with: the settlement price of a day-ahead market, else the day-ahead price."""
+        return "price_usd_per_mwh" if self.publication == "day_ahead" else "day_ahead_price_usd_per_mwh"
 
     @property
     def hash(self) -> str:
@@ -76,6 +89,8 @@ class History:
             if name in self.frame:
                 digest.update(name.encode())
                 digest.update(np.ascontiguousarray(self.frame[name].to_numpy(np.float64)).tobytes())
+        if self.ahead is not None:
+            digest.update(np.ascontiguousarray(self.ahead, dtype=np.float64).tobytes())
         return digest.hexdigest()[:16]
 
     @property
@@ -96,6 +111,7 @@ class History:
             "price_interval_s": self.price_interval_s,
             "timezone": self.timezone,
             "provenance": self.provenance,
+            "ahead": None if self.ahead is None else self.ahead.tolist(),
             "hash": self.hash,
         }
         with whole_folder(folder, "history.json") as aside:
@@ -114,8 +130,8 @@ class History:
         try:
             meta = json.loads(meta_path.read_text(encoding="utf-8"))
             frame = pd.read_parquet(table_path)
-            expected = meta.pop("hash")
-            history = cls(frame=frame, **meta)
+            expected, ahead = meta.pop("hash"), meta.pop("ahead", None)
+            history = cls(frame=frame, ahead=None if ahead is None else np.array(ahead, dtype=np.float64), **meta)
         except BadInputError:
             raise
         except Exception as error:
@@ -123,6 +139,12 @@ class History:
         if history.hash != expected:
             raise BadInputError(f"{table_path}: content hash is {history.hash}, history.json says {expected}")
         return history
+
+
+def price_ahead(history: History) -> np.ndarray:
+    """Return the prices of `History.ahead_column` over the frame and on to the last one that is out, (n_steps or more,)."""
+    within = history.frame[history.ahead_column].to_numpy(np.float64)
+    return within if history.ahead is None else np.concatenate([within, history.ahead])
 
 
 def check_frame(frame: pd.DataFrame) -> None:

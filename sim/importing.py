@@ -73,6 +73,7 @@ def import_history(mapping_path: Path) -> History:
         raise BadInputError(f"{mapping_path}: 'end' {mapping['end']} must lie after 'start' {mapping['start']}")
     frame = pd.DataFrame(index=index)
     provenance: list[dict[str, Any]] = []
+    ahead: dict[str, np.ndarray | None] = {}
     for entry in mapping["series"]:
         series = _series(entry, mapping_path)
         if series.constant is not None:
@@ -82,6 +83,7 @@ def import_history(mapping_path: Path) -> History:
         parts = [_read_file(path, series) for path in series.files]
         joined = _join(parts, series)
         frame[series.column] = _hold(joined, index, series)
+        ahead[series.column] = _ahead(joined, index, series)
         provenance.append(
             {"column": series.column, "files": [p.name for p in series.files], "rows": len(joined), "unit": series.unit}
         )
@@ -93,7 +95,9 @@ def import_history(mapping_path: Path) -> History:
     if missing:
         raise BadInputError(f"{mapping_path}: 'series' lacks {', '.join(missing)}")
     price = mapping["price"]
+    name = "price_usd_per_mwh" if price["publication"] == "day_ahead" else "day_ahead_price_usd_per_mwh"
     return History(
+        ahead=ahead.get(name),
         frame=frame,
         kind="imported",
         publication=price["publication"],
@@ -249,3 +253,14 @@ def _hold(values: pd.Series, index: pd.DatetimeIndex, series: Series) -> np.ndar
             f"a value is held for at most {limit_ns / 3.6e12:g} h (max_age_h)"
         )
     return values.to_numpy(np.float64)[position]
+
+
+def _ahead(values: pd.Series, index: pd.DatetimeIndex, series: Series) -> np.ndarray | None:
+    """Return what the files hold beyond the index's end, two days at most: prices that are out ahead; None if nothing."""
+    usual = pd.DatetimeIndex(values.index).to_series().diff().median()
+    last = min(values.index[-1] + pd.Timedelta(seconds=series.delay_s) + usual, index[-1] + STEP + _MOST_AHEAD)
+    beyond = pd.date_range(index[-1] + STEP, last, freq=STEP, inclusive="left")
+    return _hold(values, beyond, series) if len(beyond) else None
+
+
+_MOST_AHEAD: Final = pd.Timedelta(days=2)

@@ -1,5 +1,6 @@
 """When prices are out: for each step of a history, the step before which a price is published."""
 
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -7,7 +8,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from .constants import CONTROL_STEP_S
-from .history import History
+from .history import History, price_ahead
 
 IntArray = npt.NDArray[np.int64]
 
@@ -40,3 +41,16 @@ def settled_until(history: History) -> IntArray:
     local = pd.DatetimeIndex(history.frame.index).tz_convert(history.timezone).tz_localize(None)
     offset = (local.as_unit("s").asi8 % history.price_interval_s) // int(CONTROL_STEP_S)
     return np.arange(len(local)) - offset
+
+
+def until(history: History, step: int) -> History:
+    """Return what of a history is there at a step: rows up to it, and the prices that are published ahead."""
+    frame = history.frame.iloc[: step + 1]
+    if history.ahead_column not in frame:
+        return replace(history, frame=frame, ahead=None)
+    out = min(
+        int(day_ahead_until(replace(history, frame=frame.iloc[-2:], ahead=None))[-1]) + step - 1,
+        len(price_ahead(history)),
+    )
+    ahead = price_ahead(history)[step + 1 : out]
+    return replace(history, frame=frame, ahead=ahead if len(ahead) else None)

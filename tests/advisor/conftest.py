@@ -11,9 +11,9 @@ import pytest
 
 from hashgym.advisor.advise import Advisor
 from hashgym.advisor.bundle import FORECAST, Bundle
-from hashgym.advisor.kinds import Settings
 from hashgym.advisor.outlook import world_of
 from hashgym.advisor.packing import Origin, pack
+from hashgym.advisor.trial import Settings
 from hashgym.agents import cloning
 from hashgym.agents.learners import PpoConfig
 from hashgym.agents.rules import Hysteresis, Menu

@@ -17,7 +17,8 @@ from hashgym.advisor.telemetry import Telemetry
 from hashgym.experiments.sample import stock_states
 from hashgym.sim.errors import BadInputError
 from hashgym.sim.history import STEP, History
-from hashgym.sim.state import ASLEEP
+from hashgym.sim.publication import until
+from hashgym.sim.state import ASLEEP, TRIPPED
 from hashgym.sim.telemetry import fleet_rows
 from tests.advisor.conftest import Workshop, rewritten
 
@@ -59,7 +60,7 @@ def test_dear_energy_brings_advice_with_every_key_of_its_schema(workshop: Worksh
     for entry in content["advice"]:
         assert set(entry) == {
             "kind", "target", "current", "recommended", "effect", "confidence", "reasons", "steps", "undo_steps", "risk",
-            "horizon_h", "expires_utc", "automation", "evidence",
+            "horizon_h", "expires_utc", "automation", "evidence", "excludes",
         }  # fmt: skip
         profit = entry["effect"]["profit_usd"]
         assert profit["lo"] <= profit["mean"] <= profit["hi"]
@@ -103,11 +104,59 @@ def test_advice_does_not_see_the_future(workshop: Workshop, dear: int) -> None:
     assert told(before) == told(after)
 
 
-def test_a_history_that_ends_now_is_enough(workshop: Workshop, dear: int) -> None:
-    history = workshop.scenario.history
-    for rows in (dear + 1, dear - 2):
-        report = advise(workshop, dear, history=replace(history, frame=history.frame.iloc[:rows]))
+@pytest.mark.parametrize("ends", [0, -1])
+def test_a_history_that_ends_now_gives_the_same_advice(workshop: Workshop, dear: int, ends: int) -> None:
+    """Live there are no rows beyond now, and prices that are out for tomorrow."""
+    whole = advise(workshop, dear).as_dict()["advice"]
+    live = until(workshop.scenario.history, dear + ends)
+    assert live.ahead is not None
+    report = advise(workshop, dear, history=live)
+    told = report.as_dict()["advice"]
+    assert len(told) == len(whole) > 0
+    if ends == 0:
+        assert [{**entry, "evidence": None} for entry in told] == [{**entry, "evidence": None} for entry in whole]
+    assert told[0]["evidence"]["history"]["hash"] == live.hash
+
+
+def test_published_prices_that_are_not_given_are_asked_for(workshop: Workshop, dear: int) -> None:
+    bare = replace(until(workshop.scenario.history, dear), ahead=None)
+    text = reasons(advise(workshop, dear, history=bare))
+    assert (
+        "day_ahead_price_usd_per_mwh until 2024-06-20T22:05:00Z, published are those until 2024-06-22T05:00:00Z" in text
+    )
+
+
+def test_the_site_s_cap_holds(workshop: Workshop, tmp_path: Path) -> None:
+    step = workshop.step("2024-06-22T15:00")
+    given = fleet(workshop, step, target_mhz=395.0, freq_mhz=395.0, mode_s=7200.0)
+    free = advise(workshop, step, given=given)
+    assert any(entry.tried.plans[1].setpoint_mhz[0] > 395.0 for entry in free.advice)
+
+    def cap(manifest: dict[str, Any]) -> None:
+        manifest["envelope"]["site_cap_w"] = 700e3
+
+    advisor = Advisor.of(Bundle(rewritten(workshop.seasoned, tmp_path / "b", cap)), workshop.advisor().settings)
+    report = advisor.advise(given, workshop.scenario.history, when(workshop, step), "given")
+    assert any("its cap is 700 kW" in entry.reason for entry in report.abstentions)
+    for entry in report.advice:
         assert report.situation is not None
+        assert report.situation.meter_w(entry.tried.plans[1].setpoint_mhz) <= 700e3
+
+
+def test_leaving_a_tripped_zone_to_its_firmware_is_keep(workshop: Workshop) -> None:
+    step = workshop.step("2024-06-22T15:00")
+    given = fleet(workshop, step, mode=TRIPPED, freq_mhz=0.0, hashrate_ths=0.0, power_w=95.0, mode_s=600.0)
+    report = advise(workshop, step, given=given)
+    assert ("dynamic_hashrate", "the policy keeps the present profile") in {
+        (e.kind, e.reason) for e in report.abstentions
+    }
+
+
+def test_kinds_that_set_the_same_machines_exclude_each_other(workshop: Workshop, dear: int) -> None:
+    report = advise(workshop, dear)
+    if len(report.advice) == 2:
+        assert [entry.excludes for entry in report.advice] == [("power_limit",), ("dynamic_hashrate",)]
+        assert "not both" in wording.as_text(report)
 
 
 def reasons(report: Report) -> str:

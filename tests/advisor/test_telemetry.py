@@ -26,6 +26,7 @@ def rows(n: int = 10, **changes: Any) -> pd.DataFrame:
     params = site()
     frame = fleet_rows(params, State.hashing(1, params).zone[0], NOW, 1)
     frame = frame.astype(dict.fromkeys(("status_s", "freq_mhz", "zone"), float))
+    frame["status_s"] = 3600.0
     for column, values in changes.items():
         frame[column] = frame[column].astype(object)
         for row, value in values.items():
@@ -65,7 +66,8 @@ def test_sound_rows_pass_unchanged() -> None:
         ("zone", 0.5, "0.5 is no zone of this site"),
         ("status", "mining", "'mining' is none of asleep, starting, hashing, tripped"),
         ("status", "asleep", "TH/s while asleep: the status is wrong"),
-        ("freq_mhz", 3.0, "3 MHz while hashing; the ladder is"),
+        ("freq_mhz", 3.0, "3 MHz while hashing is no profile; there are 295, 320"),
+        ("freq_mhz", 407.4, "407.4 MHz while hashing is no profile"),
     ],
 )
 def test_a_bad_row_is_set_aside_with_its_reason(column: str, value: Any, reason: str) -> None:
@@ -75,6 +77,28 @@ def test_a_bad_row_is_set_aside_with_its_reason(column: str, value: Any, reason:
     assert entry.row == 5
     assert reason in entry.reason
     assert entry.column == ("hashrate_ths" if value == "asleep" else column)
+
+
+def test_a_machine_that_has_just_begun_may_have_hashed_nothing_yet() -> None:
+    accepted, rejected = check(rows(hashrate_ths={0: 0.0}, status_s={0: 120.0}))
+    assert rejected == []
+    assert len(accepted) == 10
+
+
+def test_a_tripped_zone_keeps_its_set_point() -> None:
+    frame = rows()
+    frame["status"], frame["hashrate_ths"], frame["status_s"] = "tripped", 0.0, 300.0
+    accepted, rejected = check(frame)
+    assert rejected == []
+    found = fleet.assess(accepted, site(), 20.0, 1e6).zones[0]
+    assert found["target_mhz"] == 545.0
+    assert found["freq_mhz"] == 0.0
+    assert found["timer_s"] == 300.0
+
+
+def test_a_frequency_near_a_profile_is_the_profile_s() -> None:
+    accepted, _ = check(rows(freq_mhz=dict.fromkeys(range(10), 544.7)))
+    assert fleet.assess(accepted, site(), 20.0, 1e6).zones[0]["target_mhz"] == 545.0
 
 
 def test_a_duplicated_machine_is_not_used_at_all() -> None:

@@ -190,10 +190,16 @@ def test_past_origins_are_whole_days_before_and_out(history: History, world: Wor
 def test_scores_have_the_form_of_their_page(history: History, world: World, forecaster: Forecaster) -> None:
     origins = np.arange(step(history, "2024-06-01"), step(history, "2024-06-26"), 289)
     result = rows(forecaster, world, origins, 40, "abc")
-    assert {"target", "horizon_h", "model", "metric", "value", "lo", "hi", "history"} == set(result[0])
+    assert {"target", "horizon_h", "hours", "model", "metric", "value", "lo", "hi", "history"} == set(result[0])
     assert {row["metric"] for row in result} == {"mae", "mae_skill_pct", "pinball", "mape_pct", "coverage_80_pct"}
     for row in result:
         assert row["lo"] <= row["value"] <= row["hi"]
+    value = {(r["target"], r["hours"], r["model"], r["metric"]): r["value"] for r in result}
+    for target in TARGETS:
+        for hours in ("1", "24", "1-24"):
+            best = min(value[target, hours, model, "mae"] for model in ("persistence", "lag_24h", "lag_168h"))
+            expected = 100.0 * (1.0 - value[target, hours, "xgboost", "mae"] / best)
+            assert value[target, hours, "xgboost", "mae_skill_pct"] == pytest.approx(expected)
 
 
 @settings(max_examples=100, deadline=None)

@@ -27,7 +27,7 @@ def test_saved_history_comes_back_the_same(history: History, tmp_path: Path) -> 
 
 def test_a_folder_that_is_no_history_is_not_overwritten(history: History, tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(BadInputError, match="is not a history"):
+    with pytest.raises(BadInputError, match="holds no history.json; name another folder"):
         history.save(tmp_path)
     assert (tmp_path / "notes.txt").read_text() == "mine"
 
