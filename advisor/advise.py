@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ..forecast.model import Forecaster
+from ..forecast.paths import TooFewForecastsError
 from ..forecast.series import World
 from ..sim.errors import BadInputError
 from ..sim.exogenous import WARM_UP_STEPS
@@ -35,9 +36,9 @@ _MAKERS: Final[tuple[Callable[[Situation, Settings, dict[str, Any]], tuple[list[
 class _Silence(Exception):
     """There is nothing that advice could stand on; the message says why."""
 
-    def __init__(self, reason: str, situation: Situation | None = None) -> None:
+    def __init__(self, reason: str, notes: tuple[str, ...] = (), situation: Situation | None = None) -> None:
         super().__init__(reason)
-        self.situation = situation
+        self.notes, self.situation = notes, situation
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,9 @@ class Advisor:
             situation = self._look(given, rows, site, history, now, published)
         except _Silence as silence:
             abstentions = [Abstention(kind, "site", str(silence)) for kind in KINDS]
-            return self._report(now, clock, [], abstentions, rejected, silence.situation)
+            return self._report(
+                now, clock, [], abstentions, rejected, silence.notes, silence.situation, is_judged=False
+            )
         evidence = self._evidence(given, history, situation)
         advice: list[Advice] = []
         abstentions = []
@@ -90,7 +93,7 @@ class Advisor:
             abstentions += none
         if len({entry.kind for entry in advice}) > 1:
             advice = [replace(entry, excludes=tuple(kind for kind in KINDS if kind != entry.kind)) for entry in advice]
-        return self._report(now, clock, advice, abstentions, rejected, situation)
+        return self._report(now, clock, advice, abstentions, rejected, situation.notes, situation, is_judged=True)
 
     def _look(
         self, given: Telemetry, rows: pd.DataFrame, site: SiteParams, history: History, now: pd.Timestamp, published: World | None
@@ -107,15 +110,15 @@ class Advisor:
         longest_s = self.bundle.manifest["env"]["episode_steps"] * STEP.total_seconds()
         fleet = fleets.assess(rows, site, outdoor_temp_c, longest_s)
         if fleet.silent:
-            raise _Silence("; ".join(fleet.silent.values()))
+            raise _Silence("; ".join(fleet.silent.values()), fleet.notes)
         series = published or world_of(history)
         try:
             situation = Situation.at(self.bundle, history, series, self.forecaster, fleet, step, self.settings.n_paths)
-        except ValueError as error:
+        except TooFewForecastsError as error:
             raise _Silence(f"no forecast: {error}") from error
         outside = situation.outside()
         if outside:
-            raise _Silence("outside what the policy was trained on: " + "; ".join(outside), situation)
+            raise _Silence("outside what the policy was trained on: " + "; ".join(outside), fleet.notes, situation)
         return situation
 
     def _require_ahead(self, history: History, step: int) -> None:
@@ -136,10 +139,12 @@ class Advisor:
 
     def _report(
         self, now: pd.Timestamp, clock: str, advice: list[Advice], abstentions: list[Abstention],
-        rejected: list[Rejected], situation: Situation | None,
+        rejected: list[Rejected], notes: tuple[str, ...], situation: Situation | None, *, is_judged: bool,
     ) -> Report:  # fmt: skip
         site = str(self.bundle.manifest["site"])
-        return Report(utc(now), clock, site, tuple(advice), tuple(abstentions), tuple(rejected), situation)
+        return Report(
+            utc(now), clock, site, tuple(advice), tuple(abstentions), tuple(rejected), notes, is_judged, situation
+        )  # fmt: skip
 
     def _evidence(self, given: Telemetry, history: History, situation: Situation) -> dict[str, Any]:
         return {

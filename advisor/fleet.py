@@ -22,13 +22,15 @@ REPORTING: Final = 0.5
 class Fleet:
     """What telemetry says of a site: the site with the machines that were heard of, and the state of its zones.
 
-    whole: the site with all its machines. silent: for zones of which nothing can be said, why.
+    whole: the site with all its machines. silent: for zones of which nothing can be said, why. notes: machines that
+    advice does not count on, for the person on shift.
     """
 
     site: SiteParams
     whole: SiteParams
     zones: np.ndarray  # (n_zones,) of ZONE_STATE
     silent: dict[int, str]
+    notes: tuple[str, ...]
 
 
 def assess(rows: pd.DataFrame, site: SiteParams, outdoor_temp_c: float, longest_s: float) -> Fleet:
@@ -41,9 +43,10 @@ def assess(rows: pd.DataFrame, site: SiteParams, outdoor_temp_c: float, longest_
         longest_s: Longest time in a status that the policy has seen; longer ones are taken as this. [s]
     """
     zones = np.zeros(len(site.zones), ZONE_STATE)
-    params, silent = list(site.zones), {}
+    params, silent, notes = list(site.zones), {}, list[str]()
     for number, zone in enumerate(site.zones):
         part = rows[rows["zone"] == number]
+        notes += _notes(part, number, zone)
         reason = _silence(part, number, zone)
         if reason is not None:
             silent[number] = reason
@@ -53,13 +56,32 @@ def assess(rows: pd.DataFrame, site: SiteParams, outdoor_temp_c: float, longest_
         params[number] = replace(zone, n_units=len(same))
         zones[number] = _state(same, zone, STATUS[status], freq_mhz, longest_s)[0]
         zones[number]["pad_on"] = float(outdoor_temp_c >= zone.container.pad_on_temp_c)
-    return Fleet(replace(site, zones=tuple(params)), site, zones, silent)
+    return Fleet(replace(site, zones=tuple(params)), site, zones, silent, tuple(notes))
+
+
+def _notes(part: pd.DataFrame, number: int, zone: ZoneParams) -> list[str]:
+    """Return what a person should know of a zone's machines: who tripped, and how many were not heard of."""
+    notes = []
+    tripped = part.loc[part["status"] == "tripped", "machine_id"].tolist()
+    if tripped:
+        some = ", ".join(map(str, tripped[:_NAMED])) + (" …" if len(tripped) > _NAMED else "")
+        notes.append(f"zone {number}: {len(tripped)} machines are tripped ({some}); look at their cooling")
+    if len(part) < zone.n_units:
+        notes.append(
+            f"zone {number}: {len(part)} of {zone.n_units} machines have sound telemetry; advice counts on these"
+        )
+    return notes
+
+
+_NAMED: Final = 5
 
 
 def _silence(part: pd.DataFrame, number: int, zone: ZoneParams) -> str | None:
     """Return why nothing can be said of a zone, None if something can."""
     if part.empty:
         return f"no sound telemetry of zone {number}: of {zone.n_units} machines none can be used"
+    if len(part) > zone.n_units:
+        return f"zone {number} has {zone.n_units} machines, {len(part)} report; the policy was made for another fleet"
     if len(part) < REPORTING * zone.n_units:
         return f"only {len(part)} of {zone.n_units} machines of zone {number} have sound telemetry; half of them are needed"
     shares = part["status"].value_counts(normalize=True)

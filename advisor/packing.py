@@ -21,6 +21,7 @@ from ..sim.folders import whole_folder
 from . import bundle as bundles
 from .bundle import Bundle
 from .execution import Ladder
+from .manifest import SCHEMA_VERSION
 
 MAX_RISE_PU: Final = 0.1
 """Largest rise of a hashing machine's power set-point that the advisor executes in a step, of rated power: half of what
@@ -182,7 +183,7 @@ def _manifest(
         for k, entry in enumerate(batch.table)
     ]  # fmt: skip
     return {
-        "schema_version": bundles.SCHEMA_VERSION,
+        "schema_version": SCHEMA_VERSION,
         "name": origin.name,
         "model_sha256": hashlib.sha256(onnx).hexdigest(),
         "env": {

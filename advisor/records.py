@@ -105,6 +105,10 @@ class Report:
     advice: tuple[Advice, ...]
     abstentions: tuple[Abstention, ...]
     rejected_rows: tuple[Rejected, ...]
+    notes: tuple[str, ...]
+    """What the person on shift should know besides: machines tripped or not heard of, a history that was held."""
+    is_judged: bool
+    """Whether it came to a judgement; if not, nothing is said of leaving things as they are."""
     situation: Situation | None = field(repr=False, compare=False)
     """What was looked at, for plots; None where it did not come to that."""
 
@@ -118,5 +122,6 @@ class Report:
             "interval": INTERVAL,
             "advice": [entry.as_dict() for entry in self.advice],
             "abstentions": [entry.as_dict() for entry in self.abstentions],
+            "notes": list(self.notes),
             "rejected_rows": [entry.as_dict() for entry in self.rejected_rows],
         }

@@ -17,6 +17,7 @@ from ..forecast.paths import Paths, joint_paths
 from ..forecast.series import World
 from ..sim import futures
 from ..sim.constants import usd_per_th
+from ..sim.errors import BundleError
 from ..sim.exogenous import STEPS_PER_DAY, STEPS_PER_HOUR
 from ..sim.history import STEP, History
 from ..sim.params import SiteParams
@@ -39,6 +40,7 @@ class Situation:
     zones: np.ndarray  # (n_zones,) of ZONE_STATE
     step: int
     now: pd.Timestamp
+    notes: tuple[str, ...]
     published: World
     paths: Paths
     world: Exogenous
@@ -56,7 +58,7 @@ class Situation:
         paths = joint_paths(forecaster, published, step, n_paths)
         world = futures.build(history, step, scenario.tariff, bundle.manifest["env"]["forecast"], dict(paths.values))
         now = history.start + STEP * step
-        return cls(bundle, scenario, fleet.whole, fleet.zones, step, now, published, paths, world)
+        return cls(bundle, scenario, fleet.whole, fleet.zones, step, now, fleet.notes, published, paths, world)
 
     @property
     def forecast(self) -> str:
@@ -161,7 +163,10 @@ class Situation:
 def scenario_of(bundle: Bundle, history: History, site: SiteParams | None = None) -> Scenario:
     """Return the bundle's scenario on a history, with another site in it if one is given; it has no splits."""
     mapping: dict[str, Any] = {**bundle.manifest["scenario"], "splits": {}}
-    scenario = scenarios.from_mapping(mapping, history)
+    try:
+        scenario = scenarios.from_mapping(mapping, history)
+    except (TypeError, KeyError, AttributeError, ValueError, OverflowError) as error:
+        raise BundleError(f"{bundle.folder}: 'scenario' of the manifest is not one ({error})") from error
     if site is None:
         return scenario
     return Scenario(

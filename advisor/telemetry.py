@@ -1,6 +1,8 @@
 """Read a fleet's telemetry: rows that cannot be right are set aside with the reason, nothing is filled in."""
 
+import csv
 import hashlib
+import io
 from collections.abc import Hashable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +23,12 @@ OVER_RATED: Final = 2.0
 SAME_MHZ: Final = 0.5
 """A reported frequency is a profile's if it is as near as this. [MHz]"""
 
+HALF: Final = 0.5
+"""A hashing machine below this share of its profile's hashrate, or off its power by more than it, has a fault."""
+
+IDLE_PU: Final = 0.1
+"""A machine that draws more than this share of rated power neither sleeps nor is tripped: fans take 3 %."""
+
 FUTURE_TOLERANCE_S: Final = 60.0
 """Clocks may differ by this much. [s]"""
 
@@ -30,12 +38,13 @@ class Rejected:
     """A row that is not used. row: number in the file, the header not counted, from 1."""
 
     row: int
+    machine_id: str
     column: str
     reason: str
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as advice.json has it."""
-        return {"row": self.row, "column": self.column, "reason": self.reason}
+        return {"row": self.row, "machine_id": self.machine_id, "column": self.column, "reason": self.reason}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +72,10 @@ def read(path: Path) -> Telemetry:
     except OSError as error:
         raise BadInputError(f"{path}: not readable ({error.strerror})") from error
     try:
-        if path.suffix in (".parquet", ".pq"):
-            frame = pd.read_parquet(path)
-        else:
-            frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+        is_parquet = path.suffix in (".parquet", ".pq")
+        frame = pd.read_parquet(io.BytesIO(content)) if is_parquet else _read_csv(content)
+    except BadInputError as error:
+        raise BadInputError(f"{path}{error}") from error
     except Exception as error:  # pandas and pyarrow raise many kinds
         raise BadInputError(f"{path}: not a readable CSV or Parquet table ({error})") from error
     try:
@@ -75,12 +84,29 @@ def read(path: Path) -> Telemetry:
         raise BadInputError(f"{path}: {error}") from error
 
 
+def _read_csv(content: bytes) -> pd.DataFrame:
+    """Return a CSV table as text; raises BadInputError for a line that does not have the header's fields."""
+    lines = csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True)
+    header = next(lines, [])
+    rows: list[list[str]] = []
+    for row in lines:
+        if lines.line_num != len(rows) + 2:
+            raise BadInputError(f", line {lines.line_num}: a line break inside a field; a quote is missing or too many")
+        if len(row) != len(header):
+            raise BadInputError(f", line {lines.line_num}: {len(row)} fields, the header has {len(header)}")
+        rows.append(row)
+    return pd.DataFrame(rows, columns=header, dtype=str)
+
+
 def typed(frame: pd.DataFrame) -> pd.DataFrame:
     """Return a telemetry table with every column in its type; what is not readable is missing there.
 
     Raises:
         BadInputError: A column is missing; names it.
     """
+    twice = frame.columns[frame.columns.duplicated()]
+    if len(twice):
+        raise BadInputError(f"column {twice[0]!r} stands twice")
     missing = [name for name in COLUMNS if name not in frame]
     if missing:
         raise BadInputError(f"column {missing[0]!r} is missing; telemetry has {', '.join(COLUMNS)}")
@@ -88,13 +114,37 @@ def typed(frame: pd.DataFrame) -> pd.DataFrame:
     for name, column in COLUMNS.items():
         values = frame[name].reset_index(drop=True)
         if name == "time_utc":
-            stamps = pd.to_datetime(values, utc=True, errors="coerce", format="ISO8601")
-            result[name] = stamps.astype("datetime64[ns, UTC]")
+            result[name] = _stamps(values)
         elif column.is_number:
             result[name] = pd.to_numeric(values, errors="coerce").astype(np.float64)
         else:
             result[name] = values.astype(str).str.strip().where(values.notna(), "")
     return result
+
+
+def _stamps(values: pd.Series) -> pd.Series:
+    """Return times in UTC, NaT where one is no full time stamp; raises BadInputError if the column is of no such type."""
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        values = values.astype(object)
+    if not (
+        pd.api.types.is_datetime64_any_dtype(values)
+        or pd.api.types.is_object_dtype(values)
+        or values.empty
+        or pd.api.types.is_string_dtype(values)
+    ):
+        raise BadInputError(f"column 'time_utc' has type {values.dtype}; it must hold time stamps or ISO 8601 text")
+    if not pd.api.types.is_datetime64_any_dtype(values):
+        is_full = values.astype(str).str.match(r"^\s*\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}").astype(bool)
+        values = values.astype(str).where(is_full, None)
+    stamps = pd.to_datetime(
+        values, utc=True, errors="coerce", format=None if pd.api.types.is_datetime64_any_dtype(values) else "ISO8601"
+    )
+    near = stamps.where((stamps >= _FIRST) & (stamps < _LAST))
+    return near.astype("datetime64[ns, UTC]")
+
+
+_FIRST: Final = pd.Timestamp("1970-01-01", tz="UTC")
+_LAST: Final = pd.Timestamp("2200-01-01", tz="UTC")
 
 
 def check(
@@ -140,24 +190,26 @@ def check(
         "status",
         lambda r: f"{frame['status'][r]!r} is none of {', '.join(STATUS)}",
     )
-    sound = pd.Series(~frame.index.isin(list(reasons)), index=frame.index)
-    twins = frame[sound].duplicated(["machine_id", "time_utc"], keep=False).reindex(frame.index, fill_value=False)
+    # What a machine said last counts, sound or not: an older good reading does not stand for a newer bad one.
+    ahead = age_s < -FUTURE_TOLERANCE_S
+    last = frame["time_utc"].where(~ahead).groupby(frame["machine_id"]).transform("max")
+    is_last = (frame["time_utc"] == last) | frame["time_utc"].isna() | ahead
+    twins = (
+        frame[~ahead & is_last]
+        .duplicated(["machine_id", "time_utc"], keep=False)
+        .reindex(frame.index, fill_value=False)
+    )
     reject(
         twins, "machine_id", lambda r: f"machine {frame['machine_id'][r]!r} is reported more than once for this time"
     )
+    reject(is_last & (age_s > max_age_s), "time_utc", lambda r: f"stale: {age_s[r]:.0f} s old, {max_age_s:g} s at most")
     for row, entry in enumerate(frame.to_dict("records")):
-        if row not in reasons:
+        if row not in reasons and is_last[row]:
             found = _misfit(entry, site)
             if found is not None:
                 reasons[row] = found
-    accepted = frame[~frame.index.isin(list(reasons))]
-    accepted = accepted.loc[
-        accepted.sort_values("time_utc", kind="stable").groupby("machine_id").tail(1).index
-    ].sort_index()
-    for row in accepted.index[age_s[accepted.index] > max_age_s]:
-        reasons[int(row)] = ("time_utc", f"stale: {age_s[row]:.0f} s old, {max_age_s:g} s at most")
-    rejected = [Rejected(row + 1, column, reason) for row, (column, reason) in sorted(reasons.items())]
-    return accepted[~accepted.index.isin(list(reasons))], rejected
+    rejected = [Rejected(row + 1, str(frame["machine_id"][row]), *reasons[row]) for row in sorted(reasons)]
+    return frame[is_last & ~frame.index.isin(list(reasons))], rejected
 
 
 def _misfit(row: dict[Hashable, Any], site: SiteParams) -> tuple[str, str] | None:
@@ -186,12 +238,30 @@ def _contradiction(row: dict[Hashable, Any], params: ZoneParams) -> tuple[str, s
             "freq_mhz",
             f"{row['freq_mhz']:g} MHz while {status} is no profile; there are {', '.join(f'{f:g}' for f in ladder)}",
         )
-    if status == "hashing" and row["power_w"] <= params.firmware.sleep_w:
-        return "power_w", f"{row['power_w']:g} W while hashing: the meter or the status is wrong"
     if row["status_s"] < CONTROL_STEP_S:  # means of five minutes still hold what was before
         return None
-    if status == "hashing" and row["hashrate_ths"] <= 0.0:
-        return "hashrate_ths", f"0 TH/s at {row['power_w']:g} W while hashing: a fault, not a set-point"
-    if status == "asleep" and row["hashrate_ths"] > 0.0:
-        return "hashrate_ths", f"{row['hashrate_ths']:g} TH/s while asleep: the status is wrong"
+    if status in ("asleep", "tripped") and row["hashrate_ths"] > 0.0:
+        return "hashrate_ths", f"{row['hashrate_ths']:g} TH/s while {status}: the status is wrong"
+    if status in ("asleep", "tripped") and row["power_w"] > IDLE_PU * machine.rated_power_w:
+        return "power_w", f"{row['power_w']:g} W while {status}: the status or the meter is wrong"
+    if status == "hashing":
+        return _off_profile(row, params)
+    return None
+
+
+def _off_profile(row: dict[Hashable, Any], params: ZoneParams) -> tuple[str, str] | None:
+    """Return why a hashing machine is not doing what its profile says, None if it is."""
+    machine = params.machine
+    k = int(np.argmin(np.abs(np.array(machine.profiles_mhz) - row["freq_mhz"])))
+    hashrate_ths, power_w = float(machine.profile_hashrate_ths[k]), float(machine.profile_power_w[k])
+    if row["hashrate_ths"] < HALF * hashrate_ths:
+        return (
+            "hashrate_ths",
+            f"{row['hashrate_ths']:g} TH/s at {row['power_w']:g} W while hashing, the profile makes {hashrate_ths:.0f}: a fault, not a set-point",
+        )
+    if not HALF * power_w <= row["power_w"] <= power_w / HALF:
+        return (
+            "power_w",
+            f"{row['power_w']:g} W while hashing, the profile draws {power_w:.0f}: the meter or the status is wrong",
+        )
     return None

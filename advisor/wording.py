@@ -67,13 +67,19 @@ def as_text(report: Report) -> str:
     lines = [f"Advice for {report.site} at {report.at_utc} (clock: {report.clock})", ""]
     for number, advice in enumerate(report.advice, 1):
         lines += [*_one(number, advice), ""]
-    if not report.advice:
-        lines += ["No advice: leave everything as it is.", ""]
+    if not report.advice and report.is_judged:
+        lines += ["No advice: nothing that was tried is clearly better than leaving the site as it is.", ""]
+    elif not report.advice:
+        lines += ["No advice can be given.", ""]
+    lines += [f"NOTE {note}." for note in report.notes]
     for abstention in report.abstentions:
         lines.append(f"No {abstention.kind} advice for {abstention.target}: {abstention.reason}.")
     if report.rejected_rows:
         lines += ["", f"{len(report.rejected_rows)} rows of telemetry were set aside:"]
-        lines += [f"  row {entry.row}, {entry.column}: {entry.reason}" for entry in report.rejected_rows[:_MOST_ROWS]]
+        lines += [
+            f"  row {entry.row} ({entry.machine_id}), {entry.column}: {entry.reason}"
+            for entry in report.rejected_rows[:_MOST_ROWS]
+        ]
         if len(report.rejected_rows) > _MOST_ROWS:
             lines.append(f"  … and {len(report.rejected_rows) - _MOST_ROWS} more, all of them in the JSON")
     return "\n".join(lines).rstrip() + "\n"
@@ -85,6 +91,9 @@ _MOST_ROWS = 8
 def _one(number: int, advice: Advice) -> list[str]:
     profit = advice.effect["profit_usd"]
     lines = [f"{number}. {advice.kind}, {advice.target}"]
+    if "power_limit_w" in advice.recommended:
+        now_kw, limit_kw = (values["power_limit_w"] / 1000.0 for values in (advice.current, advice.recommended))
+        lines.append(f"   DO    limit the site to {limit_kw:.0f} kW at the meter, it is at {now_kw:.0f}: that is,")
     lines += [f"   DO    {step}" for step in advice.steps]
     lines.append(
         f"   WORTH {profit.mean:+.2f} USD over {advice.horizon_h:g} h against leaving it (80 % within {profit.lo:+.2f}…{profit.hi:+.2f})"

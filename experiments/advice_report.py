@@ -30,9 +30,17 @@ def section(report: Report, came_usd: dict[str, float], how: str) -> str:
     parts = [f"<p>{html.escape(how)}</p>"]
     parts += [_card(advice, came_usd.get(advice.kind)) for advice in report.advice]
     if not report.advice:
-        parts.append("<p><b>No advice:</b> leave everything as it is.</p>")
+        why = (
+            "nothing that was tried is clearly better than leaving the site as it is"
+            if report.is_judged
+            else "none can be given"
+        )
+        parts.append(f"<p><b>No advice:</b> {why}.</p>")
     reasons = [f"{a.kind} for {a.target}: {a.reason}" for a in report.abstentions]
-    reasons += [f"telemetry row {row.row}, {row.column}: {row.reason}" for row in report.rejected_rows]
+    reasons += list(report.notes)
+    reasons += [
+        f"telemetry row {row.row} ({row.machine_id}), {row.column}: {row.reason}" for row in report.rejected_rows
+    ]
     if reasons:
         items = "".join(f"<li>{html.escape(text)}</li>" for text in reasons)
         parts.append(f"<p>Not advised, and rows of telemetry set aside:</p><ul>{items}</ul>")

@@ -20,14 +20,14 @@ from hashgym.advisor.records import INTERVAL, Abstention, Advice, Effect, Tried
 from hashgym.advisor.situation import scenario_of
 from hashgym.advisor.telemetry import Telemetry
 from hashgym.envs.scenario import Scenario
-from hashgym.experiments.advise import history_at, utc_time
+from hashgym.experiments.advise import history_at, require_untrained, span_of
 from hashgym.experiments.evaluation import BOOTSTRAP_SAMPLES
-from hashgym.experiments.files import write_json
+from hashgym.experiments.files import require_place, write_json
 from hashgym.experiments.sample import stock_states
 from hashgym.sim.constants import CONTROL_STEP_S
 from hashgym.sim.errors import BadInputError
 from hashgym.sim.exogenous import STEPS_PER_DAY
-from hashgym.sim.history import STEP, History, month_range
+from hashgym.sim.history import STEP
 from hashgym.sim.state import Exogenous
 from hashgym.sim.telemetry import fleet_rows
 
@@ -70,25 +70,17 @@ def main(args: list[str]) -> int:
     options = parser.parse_args(args)
     if options.every_h * 3600.0 % CONTROL_STEP_S or options.every_h <= 0.0:
         raise BadInputError(f"--every-h is {options.every_h}; it must be a multiple of five minutes")
+    require_place(options.json, options.bundle, options.history)
     history = history_at(options.history)
     advisor = Advisor.of(Bundle(options.bundle))
-    first, last = month_range(history, str(utc_time(options.start).date()), str(utc_time(options.end).date()))
+    require_untrained(advisor, history, options.start)
+    first, last = span_of(history, options.start, options.end, 2)
     spacing = round(options.every_h * 3600.0 / CONTROL_STEP_S)
-    _refuse_trained_days(advisor, history, str(history.start + STEP * first))
     result = backtest(advisor, scenario_of(advisor.bundle, history), range(first, last - STEPS_PER_DAY, spacing))
     sys.stdout.write(text(result) + "\n")
     if options.json is not None:
         write_json(options.json, result)
     return 0
-
-
-def _refuse_trained_days(advisor: Advisor, history: History, start: str) -> None:
-    """Refuse a span that the policy or the forecast was trained on; raises BadInputError."""
-    manifest, until = advisor.bundle.manifest, advisor.forecaster.about["until"]
-    if manifest["history"]["hash"] == history.hash and pd.Timestamp(start) < pd.Timestamp(until):
-        raise BadInputError(
-            f"--start {start[:10]} lies in the months that the bundle was trained on, which end {until[:10]}"
-        )
 
 
 def backtest(advisor: Advisor, scenario: Scenario, steps: range) -> dict[str, Any]:
@@ -115,7 +107,7 @@ def backtest(advisor: Advisor, scenario: Scenario, steps: range) -> dict[str, An
     return {
         "start_utc": str(history.start + STEP * steps.start),
         "end_utc": str(history.start + STEP * steps.stop),
-        "days": (steps.stop - steps.start) / STEPS_PER_DAY,
+        "days": (steps.stop - steps.start) / STEPS_PER_DAY + 1.0,
         "decisions": len(steps),
         "history": {"kind": history.kind, "hash": history.hash},
         "bundle": advisor.bundle.manifest["model_sha256"][:16],
@@ -171,7 +163,7 @@ def _figures(cases: list[Case]) -> dict[str, Any]:
     return {"cases": len(cases), "days": len(set(days.tolist())), **figures}
 
 
-def _by_week(values: np.ndarray, days: np.ndarray) -> dict[str, float]:
+def _by_week(values: np.ndarray, days: np.ndarray) -> dict[str, float | None]:
     """Return the mean over cases and its bootstrap 95 % interval; whole weeks are drawn, since neighbouring days hang together."""
     weeks = (pd.to_datetime(days) - pd.Timestamp("1970-01-05")).days // 7
     _, index = np.unique(weeks, return_inverse=True)
@@ -179,15 +171,24 @@ def _by_week(values: np.ndarray, days: np.ndarray) -> dict[str, float]:
     picks = np.random.default_rng(0).integers(0, len(counts), (BOOTSTRAP_SAMPLES, len(counts)))
     means = sums[picks].sum(axis=1) / counts[picks].sum(axis=1)
     low, high = np.quantile(means, [0.025, 0.975])
-    return {"mean": float(values.mean()), "lo": float(low), "hi": float(high)}
+    is_one = len(counts) == 1  # of one week nothing can be said
+    return {"mean": float(values.mean()), "lo": None if is_one else float(low), "hi": None if is_one else float(high)}
 
 
 def _short(reason: str) -> str:
     """Return the kind of an abstention's reason, without its numbers."""
-    for words in ("the policy keeps", "not clear of the switching cost", "wins on", "outside what the policy"):
+    for words, meaning in _REASONS.items():
         if words in reason:
-            return words
+            return meaning
     return reason
+
+
+_REASONS: Final = {
+    "the policy keeps": "the policy keeps the present profile",
+    "not clear of the switching cost": "the gain is not clear of the switching cost",
+    "wins on": "the change wins on too few paths",
+    "outside what the policy": "outside what the policy was trained on",
+}
 
 
 def text(result: dict[str, Any]) -> str:
@@ -210,6 +211,8 @@ def text(result: dict[str, Any]) -> str:
 _FIGURES: Final = {"predicted_usd": 1.0, "realised_usd": 1.0, "paid": 100.0, "confidence": 100.0, "covered": 100.0}
 
 
-def _figure_text(name: str, value: dict[str, float]) -> str:
+def _figure_text(name: str, value: dict[str, float | None]) -> str:
     scale, unit = _FIGURES[name], "USD" if name.endswith("_usd") else "%"
-    return f"    {name:14s} {scale * value['mean']:8.2f} {unit} ({scale * value['lo']:.2f} … {scale * value['hi']:.2f})"
+    mean, low, high = (None if value[key] is None else scale * float(value[key] or 0.0) for key in ("mean", "lo", "hi"))
+    span = "one week only" if low is None else f"{low:.2f} … {high:.2f}"
+    return f"    {name:14s} {mean:8.2f} {unit} ({span})"

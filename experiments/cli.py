@@ -41,7 +41,7 @@ def main(argv: list[str] | None = None) -> int:
     command: Callable[[list[str]], int] = import_module(COMMANDS[args[0]][0]).main
     try:
         return command(args[1:])
-    except HashGymError as error:
+    except (HashGymError, OSError) as error:
         if is_debug:
             traceback.print_exc()
         sys.stderr.write(f"hashgym {args[0]}: {error}\n")

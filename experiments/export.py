@@ -9,14 +9,16 @@ from typing import Any, Final
 
 import pandas as pd
 
-from hashgym.advisor.bundle import FORECAST, Bundle
+from hashgym.advisor.bundle import FORECAST, SUMS, Bundle
 from hashgym.advisor.outlook import world_of
 from hashgym.advisor.packing import Origin, pack
 from hashgym.envs.scenario import Scenario
 from hashgym.experiments import evaluation, hydra_main, settings, tracking, training
+from hashgym.experiments.files import require_place
 from hashgym.experiments.progress import LearnedPolicy
-from hashgym.forecast.model import FitConfig, fit
+from hashgym.forecast.fitting import FitConfig, fit
 from hashgym.sim.errors import BadInputError
+from hashgym.sim.folders import require_free
 
 log = logging.getLogger(__name__)
 
@@ -33,12 +35,18 @@ def main(args: list[str]) -> int:
 
 def _export(config: dict[str, Any], _: Path) -> None:
     settings.check_keys("", config, _KEYS)
+    if config["run"] is None:
+        raise BadInputError("name the training run: hashgym export run=FOLDER")
     run_dir = Path(config["run"])
+    out = Path(config["out"] or run_dir / "bundle")
+    fit_config(config["forecast"])
     trained = settings.read_config(run_dir)
+    require_free(out, SUMS)
+    require_place(out.with_name(f".{out.name}.place"))
     policy = training.load_policy(run_dir, trained)
     options = settings.env_config(trained, config["split"])
     summary = evaluation.judge(replace(options, reward="profit"), [policy], trained["seed"])
-    bundle = export(policy, trained, summary, config["forecast"], Path(config["out"] or run_dir / "bundle"))
+    bundle = export(policy, trained, summary, config["forecast"], out)
     sys.stdout.write(
         f"{bundle.folder}: {policy.name} for {bundle.manifest['site']}, model {bundle.manifest['model_sha256'][:16]}\n"
     )
@@ -67,10 +75,10 @@ def export(
     options = settings.env_config(dict(trained), "train")
     if not isinstance(options.scenario, Scenario):
         raise TypeError("a run's configuration holds its scenario")
-    settings.check_keys("forecast.", dict(forecast), {entry.name for entry in fields(FitConfig)})
+    settings_of_trees = fit_config(forecast)
     until = pd.Timestamp(options.scenario.splits["train"][1], tz="UTC")
     try:
-        forecaster = fit(world_of(options.scenario.history), until, FitConfig(**forecast))
+        forecaster = fit(world_of(options.scenario.history), until, settings_of_trees)
     except ValueError as error:
         raise BadInputError(f"forecast: {error}") from error
     log.info("fitted the forecast on what was published before %s", until.date())
@@ -89,3 +97,12 @@ def export(
         extra={FORECAST: forecaster.dump().encode()},
     )  # fmt: skip
     return pack(out, policy.model, options, origin, trained["seed"])
+
+
+def fit_config(forecast: Mapping[str, Any]) -> FitConfig:
+    """Return the settings of a forecaster's trees; raises BadInputError that names what is wrong."""
+    settings.check_keys("forecast.", dict(forecast), {entry.name for entry in fields(FitConfig)})
+    try:
+        return FitConfig(**forecast)
+    except ValueError as error:
+        raise BadInputError(f"forecast.{error}") from error

@@ -6,6 +6,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from hashgym.sim.errors import BadInputError
+
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Write a file so that a reader sees the old content or the new, never a part."""
@@ -33,3 +35,29 @@ def write_text(path: Path, content: str) -> None:
 def write_json(path: Path, content: Any) -> None:
     """Write a JSON file whole or not at all; raises ValueError on NaN or infinity, which JSON does not have."""
     write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
+
+
+def require_place(path: Path | None, *inputs: Path) -> None:
+    """Refuse a place for a result before the work begins.
+
+    Args:
+        path: Where the result is to go; None is nowhere.
+        inputs: Files and folders that are read: nothing is written over or into them.
+
+    Raises:
+        BadInputError: The place is a folder, lies in an input, or cannot be made.
+    """
+    if path is None:
+        return
+    if not path.name or path.is_dir():
+        raise BadInputError(f"{str(path)!r} is a folder; name a file for the result")
+    place = path.resolve()
+    for entry in inputs:
+        if place == entry.resolve() or place.is_relative_to(entry.resolve()):
+            raise BadInputError(f"{path} lies in {entry}, which is read; name another file for the result")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise BadInputError(f"{path}: no file can be made there ({error.strerror})") from error

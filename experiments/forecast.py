@@ -11,12 +11,11 @@ from hashgym.advisor.advise import Advisor
 from hashgym.advisor.bundle import Bundle
 from hashgym.advisor.outlook import world_of
 from hashgym.advisor.trial import Settings
-from hashgym.experiments.advise import history_at
-from hashgym.experiments.files import write_json
+from hashgym.experiments.advise import history_at, require_untrained, span_of
+from hashgym.experiments.files import require_place, write_json
 from hashgym.forecast.scores import rows
 from hashgym.sim.errors import BadInputError
 from hashgym.sim.exogenous import STEPS_PER_DAY
-from hashgym.sim.history import month_range
 
 SPACING_STEPS = 83
 """Steps between origins: about seven hours, prime to a day's steps, so that all times of day occur."""
@@ -31,12 +30,14 @@ def main(args: list[str]) -> int:
     parser.add_argument("--end", required=True, help="day after the last, ISO date, UTC")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows to a JSON file")
     options = parser.parse_args(args)
+    require_place(options.json, options.bundle, options.history)
     history = history_at(options.history)
-    forecaster = Advisor.of(Bundle(options.bundle)).forecaster
-    first, last = month_range(history, options.start, options.end)
+    advisor = Advisor.of(Bundle(options.bundle))
+    require_untrained(advisor, history, options.start)
+    first, last = span_of(history, options.start, options.end, 15)
     origins = np.arange(first, last - STEPS_PER_DAY, SPACING_STEPS)
     try:
-        result = rows(forecaster, world_of(history), origins, Settings().n_paths, history.hash)
+        result = rows(advisor.forecaster, world_of(history), origins, Settings().n_paths, history.hash)
     except ValueError as error:
         raise BadInputError(f"{options.start}…{options.end}: {error}") from error
     sys.stdout.write(text(result, len(origins)) + "\n")

@@ -32,6 +32,8 @@ def read_config(run_dir: Path) -> dict[str, Any]:
         config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise BadInputError(f"{path}: not readable ({error})") from error
+    if not isinstance(config, dict) or not {"scenario", "env", "agent", "seed", "history"} <= set(config):
+        raise BadInputError(f"{path}: not the configuration of a training run")
     return config
 
 

@@ -182,6 +182,15 @@ REGISTRY: Final[dict[str, Feature]] = {
 """Every feature by its name."""
 
 
+def check_names(names: tuple[str, ...]) -> None:
+    """Raise a ValueError for a feature that is not in the registry, or if there is none."""
+    if not names:
+        raise ValueError("no feature is listed")
+    for name in names:
+        if name not in REGISTRY:
+            raise ValueError(f"no feature {name!r}; there are {', '.join(REGISTRY)}")
+
+
 def matrix(world: World, names: tuple[str, ...], origins: IntArray) -> npt.NDArray[np.float32]:
     """Return the features of all hours ahead of all origins, (n_origins · LEADS_H, n_features), float32.
 
@@ -190,9 +199,8 @@ def matrix(world: World, names: tuple[str, ...], origins: IntArray) -> npt.NDArr
     Raises:
         ValueError: A series is missing, or a feature is not in the registry; names it.
     """
+    check_names(names)
     for name in names:
-        if name not in REGISTRY:
-            raise ValueError(f"no feature {name!r}; there are {', '.join(REGISTRY)}")
         world.need(*REGISTRY[name].needs)
     view = View(world, origins[:, None], np.arange(1, LEADS_H + 1)[None, :])
     shape = (len(origins), LEADS_H)

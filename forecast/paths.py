@@ -28,6 +28,10 @@ LEAST_PATHS: Final = 30
 """Fewer past forecasts than this say nothing of tails."""
 
 
+class TooFewForecastsError(ValueError):
+    """There are too few past forecasts to draw paths from."""
+
+
 @dataclass(frozen=True, slots=True)
 class Paths:
     """Equally likely futures of all targets from a step on.
@@ -84,7 +88,7 @@ def joint_paths(forecaster: Forecaster, world: World, origin: int, n_paths: int)
         n_paths: Paths at most; fewer where the forecaster has fewer past days.
 
     Raises:
-        ValueError: There are fewer than 30 past forecasts.
+        TooFewForecastsError: There are fewer than 30 past forecasts.
 
     Source:
         The idea of drawing whole past error trajectories: R. Schefzik, T. Thorarinsdottir, T. Gneiting, "Uncertainty
@@ -93,7 +97,7 @@ def joint_paths(forecaster: Forecaster, world: World, origin: int, n_paths: int)
     """
     past = past_origins(forecaster, world, origin, MOST_DAYS)
     if len(past) < LEAST_PATHS:
-        raise ValueError(
+        raise TooFewForecastsError(
             f"only {len(past)} past forecasts lie between the first model ({forecaster.first}) and {world.local(np.array([origin]))[0]}; "
             f"paths need {LEAST_PATHS}"
         )

@@ -6,9 +6,10 @@ import numpy as np
 import numpy.typing as npt
 
 from .features import LEADS_H, View
-from .model import QUANTILES, Forecaster, actual
+from .model import QUANTILES, Forecaster
 from .paths import interval, joint_paths
 from .series import FloatArray, IntArray, World
+from .targets import actual
 
 NAIVE: Final = ("persistence", "lag_24h", "lag_168h")
 MODEL: Final = "xgboost"

@@ -6,8 +6,8 @@ from typing import Final
 
 import numpy as np
 
-from .features import PRICE_SCALE_USD_PER_MWH, View, spread
-from .series import FloatArray
+from .features import LEADS_H, PRICE_SCALE_USD_PER_MWH, View, spread
+from .series import FloatArray, IntArray, World
 
 _CALENDAR: Final = ("lead_h", "day_sin", "day_cos", "week_sin", "week_cos", "year_sin", "year_cos")
 
@@ -74,3 +74,23 @@ TARGETS: Final = {
     )
 }  # fmt: skip
 """Targets by name. The year's phase is not among hashprice's features: a coin has no season."""
+
+
+def actual(world: World, name: str, origins: IntArray) -> FloatArray:
+    """Return what came: the mean of each hour ahead, (n_origins, LEADS_H); every hour must lie inside the series."""
+    hour = world.steps_per_hour
+    first = origins[:, None] + np.arange(LEADS_H)[None, :] * hour
+    total = np.concatenate([[0.0], np.cumsum(world.series[name].values)])
+    return np.asarray((total[first + hour] - total[first]) / hour)
+
+
+def base(world: World, target: Target, origins: IntArray) -> FloatArray:
+    """Return the transformed base of a target, (n_origins, LEADS_H)."""
+    view = View(world, origins[:, None], np.arange(1, LEADS_H + 1)[None, :])
+    return target.transform(target.base(view))
+
+
+def miss_now(world: World, target: Target, origins: IntArray) -> FloatArray:
+    """Return by how much the newest value differs from what the base says of the hour before, (n_origins, 1)."""
+    view = View(world, origins[:, None], np.zeros((1, 1), dtype=np.int64))
+    return target.transform(view.latest(target.name)) - target.transform(target.base(view))

@@ -9,6 +9,12 @@ from pathlib import Path
 from .errors import BadInputError
 
 
+def require_free(folder: Path, marker: str) -> None:
+    """Raise a BadInputError if there is something at `folder` that is not a folder with a file named `marker`."""
+    if folder.exists() and not (folder / marker).is_file():
+        raise BadInputError(f"{folder} exists and holds no {marker}; name another folder")
+
+
 @contextmanager
 def whole_folder(folder: Path, marker: str) -> Iterator[Path]:
     """Give a folder to write into, which takes the place of `folder` when the block ends without an error.
@@ -22,9 +28,8 @@ def whole_folder(folder: Path, marker: str) -> Iterator[Path]:
     Raises:
         BadInputError: There is something at `folder` that is not of our kind.
     """
+    require_free(folder, marker)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    if folder.exists() and not (folder / marker).is_file():
-        raise BadInputError(f"{folder} exists and holds no {marker}; name another folder")
     aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
     old = folder.with_name(f".{folder.name}.old")
     try:

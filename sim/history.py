@@ -5,6 +5,7 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
@@ -65,11 +66,25 @@ class History:
             raise BadInputError(
                 f"History.publication is {self.publication!r}; it must be 'after_interval' or 'day_ahead'"
             )
-        if self.price_interval_s <= 0 or self.price_interval_s % int(CONTROL_STEP_S):
-            raise BadInputError(f"History.price_interval_s is {self.price_interval_s}; it must be a multiple of 300")
+        if (
+            not isinstance(self.price_interval_s, int)
+            or not 0 < self.price_interval_s <= 86400
+            or self.price_interval_s % int(CONTROL_STEP_S)
+        ):
+            raise BadInputError(
+                f"History.price_interval_s is {self.price_interval_s!r}; it must be a multiple of 300, a day at most"
+            )
+        try:
+            ZoneInfo(self.timezone)
+        except (TypeError, ValueError, OSError, KeyError) as error:
+            raise BadInputError(
+                f"History.timezone is {self.timezone!r}; it must be a name like America/Chicago"
+            ) from error
         check_frame(self.frame)
         if self.ahead is not None:
             name = self.ahead_column
+            if self.ahead.ndim != 1 or not len(self.ahead):
+                raise BadInputError(f"History.ahead has shape {self.ahead.shape}; it must be a list of prices, or null")
             if name not in self.frame:
                 raise BadInputError(f"History.ahead holds prices ahead; the history lacks the column {name!r}")
             check_range(name, self.ahead, lambda row: f"history.json, 'ahead' entry {row}")

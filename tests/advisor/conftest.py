@@ -23,7 +23,7 @@ from hashgym.envs.core import EnvConfig, draw_seeds
 from hashgym.envs.sb3 import HashrateTuningVecEnv
 from hashgym.envs.scenario import Scenario
 from hashgym.experiments import evaluation
-from hashgym.forecast.model import FitConfig, fit
+from hashgym.forecast.fitting import FitConfig, fit
 from hashgym.sim.history import STEP, History
 from tests.conftest import SMALL
 

@@ -190,6 +190,7 @@ def test_stale_telemetry_brings_no_advice(workshop: Workshop, dear: int) -> None
         fleet(workshop, dear - 3), workshop.scenario.history, when(workshop, dear), "given"
     )
     assert "of 280 machines none can be used" in reasons(report)
+    assert "No advice can be given." in wording.as_text(report)
     assert len(report.rejected_rows) == 280
     assert "stale: 900 s old" in report.rejected_rows[0].reason
 

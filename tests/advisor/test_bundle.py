@@ -15,6 +15,7 @@ import pytest
 from hashgym.advisor import packing
 from hashgym.advisor.advise import Advisor
 from hashgym.advisor.bundle import Bundle
+from hashgym.advisor.situation import scenario_of
 from hashgym.agents.graph import graph_of, to_onnx
 from hashgym.agents.learners import PpoConfig, SacConfig
 from hashgym.envs.core import Batch, EnvConfig, draw_seeds
@@ -124,6 +125,23 @@ def _set(key: str, value: Any) -> Callable[[dict[str, Any]], None]:
     ("change", "message"),
     [
         (_set("schema_version", 2), "schema version is 2; this version of HashGym reads 1"),
+        (_set("schema_version", True), "schema version is True"),
+        (_set("envelope", None), "'envelope' is None; it must be a dictionary"),
+        (_set("env", 5), "'env' is 5; it must be a dictionary"),
+        (_set("actions", [5]), r"'actions\[0\]' is 5; it must be a dictionary"),
+        (
+            lambda m: m["envelope"].__setitem__("max_rise_pu_per_step", 1e9),
+            "'envelope.max_rise_pu_per_step' is 1000000000.0; it must be above 0",
+        ),
+        (
+            lambda m: m["envelope"].__setitem__("max_rise_pu_per_step", float("nan")),
+            "'envelope.max_rise_pu_per_step' is nan",
+        ),
+        (
+            lambda m: m["observations"][2].__setitem__("trained_low", "x"),
+            r"'observations\[2\].trained_low' is 'x'; it must be a finite number",
+        ),
+        (lambda m: m["env"].__setitem__("step_s", 60), "'env.step_s' is 60; it must be 300"),
         (_set("model_sha256", "0" * 64), "model_sha256 is not that of policy.onnx"),
         (lambda m: m.pop("envelope"), "key 'envelope' is missing"),
         (lambda m: m["observations"].pop(), "the manifest has 30 observations"),
@@ -148,10 +166,19 @@ def test_decide_refuses_wrong_shapes_and_names_what_is_not_a_number(workshop: Wo
     bundle = Bundle(workshop.bundle)
     with pytest.raises(BadInputError, match=r"observation has shape \(3,\)"):
         bundle.decide([1.0, 2.0, 3.0])
+    with pytest.raises(BadInputError, match="not an array of numbers"):
+        bundle.decide([["a", "b"]])
     row = np.zeros((2, len(bundle.names)), np.float32)
     row[1, 4] = np.nan
     with pytest.raises(BadInputError, match="row 1, 'outdoor_temp_c': nan is not a number"):
         bundle.decide(row)
+
+
+def test_a_scenario_that_is_none_is_refused_by_the_advisor(workshop: Workshop, tmp_path: Path) -> None:
+    folder = rewritten(workshop.bundle, tmp_path / "b", lambda m: m["scenario"].__setitem__("tariff", 5))
+    advisor = Advisor.of(Bundle(folder))
+    with pytest.raises(BundleError, match="'scenario' of the manifest is not one"):
+        scenario_of(advisor.bundle, workshop.scenario.history)
 
 
 def test_the_manifest_tells_what_the_policy_needs(workshop: Workshop) -> None:

@@ -51,13 +51,16 @@ def test_sound_rows_pass_unchanged() -> None:
         ("time_utc", "2024-06-05T12:10:00Z", "600 s in the future of 2024-06-05T12:00:00Z"),
         ("time_utc", "2024-06-05T11:49:00Z", "stale: 660 s old, 600 s at most"),
         ("time_utc", "yesterday", "missing or not readable"),
+        ("time_utc", "now", "missing or not readable"),
+        ("time_utc", "2024-06-05", "missing or not readable"),
         ("hashrate_ths", 0.0, "a fault, not a set-point"),
+        ("hashrate_ths", 1e-9, "a fault, not a set-point"),
         ("hashrate_ths", np.nan, "missing or not a number"),
         ("hashrate_ths", "fast", "missing or not a number"),
         ("hashrate_ths", 900.0, "is above 2 times the rated"),
         ("hashrate_ths", np.inf, "missing or not a number"),
         ("chip_temp_c", 200.0, "200 °C is not in -40…130"),
-        ("power_w", 3.0, "3 W while hashing"),
+        ("power_w", 3.0, "3 W while hashing, the profile draws"),
         ("power_w", -1.0, "-1 W is not in 0…20000"),
         ("model", "Antminer S99", "'Antminer S99' is not in the catalogue; there are s19j_pro"),
         ("model", "s21", "in a zone of Antminer S19j Pro: the policy was not made for it"),
@@ -87,7 +90,7 @@ def test_a_machine_that_has_just_begun_may_have_hashed_nothing_yet() -> None:
 
 def test_a_tripped_zone_keeps_its_set_point() -> None:
     frame = rows()
-    frame["status"], frame["hashrate_ths"], frame["status_s"] = "tripped", 0.0, 300.0
+    frame["status"], frame["hashrate_ths"], frame["power_w"], frame["status_s"] = "tripped", 0.0, 95.0, 300.0
     accepted, rejected = check(frame)
     assert rejected == []
     found = fleet.assess(accepted, site(), 20.0, 1e6).zones[0]
@@ -106,6 +109,28 @@ def test_a_duplicated_machine_is_not_used_at_all() -> None:
     assert {entry.row for entry in rejected} == {2, 4}
     assert "reported more than once" in rejected[0].reason
     assert "z0-0001" not in set(accepted["machine_id"])
+
+
+def test_an_older_good_reading_does_not_stand_for_a_newer_bad_one() -> None:
+    old = rows(time_utc=dict.fromkeys(range(10), "2024-06-05T11:55:00Z"))
+    accepted, rejected = check(pd.concat([rows(hashrate_ths={2: 0.0}), old], ignore_index=True))
+    assert [(entry.row, entry.machine_id) for entry in rejected] == [(3, "z0-0002")]
+    assert "z0-0002" not in set(accepted["machine_id"])
+
+
+def test_more_machines_than_the_zone_has_is_another_fleet() -> None:
+    more = rows()
+    more["machine_id"] = "new" + more["machine_id"]
+    accepted, _ = check(pd.concat([rows(), more], ignore_index=True))
+    assert "has 10 machines, 20 report" in fleet.assess(accepted, site(), 20.0, 1e6).silent[0]
+
+
+def test_tripped_and_absent_machines_are_told_of() -> None:
+    changes = {"status": {0: "tripped"}, "hashrate_ths": {0: 0.0}, "power_w": {0: 95.0}, "chip_temp_c": {1: np.nan}}
+    accepted, _ = check(rows(**changes))
+    notes = " ".join(fleet.assess(accepted, site(), 20.0, 1e6).notes)
+    assert "1 machines are tripped (z0-0000)" in notes
+    assert "9 of 10 machines have sound telemetry" in notes
 
 
 def test_of_several_readings_the_newest_counts() -> None:
@@ -136,6 +161,18 @@ def test_a_file_that_is_none_is_refused(tmp_path: Path) -> None:
     (tmp_path / "t.parquet").write_bytes(b"PAR1 no")
     with pytest.raises(BadInputError, match="not a readable CSV or Parquet table"):
         telemetry.read(tmp_path / "t.parquet")
+    for text, message in (
+        ("a,b\n1,2,3\n", "line 2: 3 fields, the header has 2"),
+        ('a,b\n1,"2\n3,4"\n', "line 3: a line break inside a field"),
+        ("zone,zone\n1,2\n", "column 'zone' stands twice"),
+        ("", "column 'time_utc' is missing"),
+    ):
+        (tmp_path / "t.csv").write_text(text)
+        with pytest.raises(BadInputError, match=message):
+            telemetry.read(tmp_path / "t.csv")
+    rows().assign(time_utc=range(10)).to_parquet(tmp_path / "n.parquet")
+    with pytest.raises(BadInputError, match="column 'time_utc' has type int64; it must hold time stamps"):
+        telemetry.read(tmp_path / "n.parquet")
     rows().drop(columns="power_w").to_csv(tmp_path / "t.csv", index=False)
     with pytest.raises(BadInputError, match="t.csv: column 'power_w' is missing; telemetry has time_utc"):
         telemetry.read(tmp_path / "t.csv")
@@ -151,7 +188,7 @@ def test_no_row_is_lost_and_nothing_is_filled_in(changes: list[tuple[int, str, A
     for row, column, value in changes:
         frame.loc[row, column] = value
     accepted, rejected = check(frame)
-    assert len(accepted) + len({entry.row for entry in rejected}) >= len(frame) - len(changes)
+    assert len(accepted) + len({entry.row for entry in rejected}) == len(frame)
     assert set(accepted.index).isdisjoint({entry.row - 1 for entry in rejected})
     numbers = [name for name, column in COLUMNS.items() if column.is_number]
     assert np.isfinite(accepted[numbers].to_numpy(float)).all()

@@ -74,6 +74,9 @@ def test_a_run_is_exported_and_served_from_the_registry(
     [
         (("run=nowhere",), "nowhere has no config.json"),
         (("run=nowhere", "+colour=red"), "unknown key 'colour'"),
+        ((), "name the training run: hashgym export run=FOLDER"),
+        (("run=nowhere", "forecast.n_trees=0"), "forecast.n_trees is 0; it must be a whole number above 0"),
+        (("run=nowhere", "forecast.vintage_days=-1"), "forecast.vintage_days is -1"),
     ],
 )
 def test_an_export_that_cannot_be_is_told(
@@ -109,12 +112,24 @@ def test_the_table_of_a_history_stands_for_its_folder(files: dict[str, str], cap
         ("bundle", "nowhere", "nowhere: not a policy bundle"),
         ("telemetry", "nowhere.csv", "nowhere.csv: not readable"),
         ("history", "nowhere", "no history.json"),
-        ("at", "yesterdays", "'yesterdays' is not a time"),
+        *(
+            ("at", value, "is not a time; write it like")
+            for value in ("NaT", "now", "2025", "9999-12-31T00:00", "07/08/2025 10:00")
+        ),
+        ("json", "{telemetry}", "which is read; name another file"),
+        ("json", "{bundle}/manifest.json", "which is read; name another file"),
+        ("json", ".", "is a folder; name a file"),
+        ("json", "/proc/x.json", "no file can be made there"),
     ],
 )
 def test_what_is_not_there_is_named(files: dict[str, str], name: str, value: str, message: str, capsys: Any) -> None:
-    given = {**files, "at": "2024-06-20T22:00", name: value}
-    assert main(["advise", *arguments(given, "bundle", "telemetry", "history", "at")]) == 2
+    given = {**files, "at": "2024-06-20T22:00", name: value.format(**files)}
+    assert (
+        main(
+            ["advise", *arguments(given, "bundle", "telemetry", "history", "at", *(["json"] if name == "json" else []))]
+        )
+        == 2
+    )
     err = capsys.readouterr().err
     assert message in err
     assert "Traceback" not in err
@@ -133,6 +148,10 @@ def test_a_back_test_compares_what_was_said_with_what_came(files: dict[str, str]
     assert dynamic["advised"] > 0
     assert dynamic["when_advised"]["paid"]["mean"] > 0.5
     assert "abstained" in capsys.readouterr().out
+    for start, end, message in (("2024-06-20", "2024-06-21", "is too short; give 2 days"), ("foo", "2024-06-21", "'foo' is not a day"),
+                                ("2024-05-01", "2024-05-05", "lies in the months that the bundle was trained on")):  # fmt: skip
+        assert main(["backtest", *arguments(files, "bundle", "history"), "--start", start, "--end", end]) == 2
+        assert message in capsys.readouterr().err
     assert main(["backtest", *arguments(files, "bundle", "history"), "--start", "2024-06-20", "--end", "2024-06-23", "--every-h", "0.01"]) == 2  # fmt: skip
 
 
@@ -143,6 +162,6 @@ def test_a_forecast_is_judged(files: dict[str, str], tmp_path: Path, capsys: Any
         "price_usd_per_mwh", "hashprice_usd_per_ph_day", "outdoor_temp_c",
     }  # fmt: skip
     assert (
-        main(["forecast", *arguments(files, "bundle", "history"), "--start", "2024-04-20", "--end", "2024-05-01"]) == 2
+        main(["forecast", *arguments(files, "bundle", "history"), "--start", "2024-05-21", "--end", "2024-06-10"]) == 2
     )
-    assert "only 0 past forecasts lie between the first model" in capsys.readouterr().err
+    assert "only 10 past forecasts lie between the first model" in capsys.readouterr().err

@@ -21,7 +21,7 @@ from hashgym.experiments import bench, evaluation, settings, training
 from hashgym.experiments.cli import main
 from hashgym.experiments.files import write_json, write_text
 from hashgym.experiments.table import policy_table
-from hashgym.forecast.model import FitConfig
+from hashgym.forecast.fitting import FitConfig
 from hashgym.sim.errors import BadInputError, CheckpointError
 
 CONF = Path(__file__).resolve().parents[2] / "conf"

@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 
 from hashgym.advisor.outlook import read_forecaster, world_of
 from hashgym.forecast.features import LEADS_H, REGISTRY, matrix
-from hashgym.forecast.model import FitConfig, Forecaster, actual, fit
+from hashgym.forecast.fitting import FitConfig, fit
+from hashgym.forecast.model import Forecaster
 from hashgym.forecast.paths import interval, joint_paths, past_origins
 from hashgym.forecast.scores import naive, rows
 from hashgym.forecast.series import Published, World
-from hashgym.forecast.targets import TARGETS
+from hashgym.forecast.targets import TARGETS, actual
 from hashgym.sim.errors import BadInputError
 from hashgym.sim.history import STEP, History
 from hashgym.sim.synthesis import synthesize
