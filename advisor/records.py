@@ -6,6 +6,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from ..forecast.paths import interval
 from .situation import Situation
 from .telemetry import Rejected
 from .whatif import Plan
@@ -28,7 +29,7 @@ class Effect:
     @classmethod
     def of(cls, gains: FloatArray) -> "Effect":
         """Take it from the paired differences, (n_paths,)."""
-        low, high = np.quantile(gains, [(1.0 - INTERVAL) / 2.0, (1.0 + INTERVAL) / 2.0])
+        low, high = interval(gains, INTERVAL)
         return cls(float(gains.mean()), float(low), float(high))
 
     def as_dict(self) -> dict[str, float]:

@@ -128,6 +128,10 @@ def _moved(world: World, name: str, past: IntArray, origin: int, together: Float
 
 
 def interval(paths: FloatArray, share: float) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Return the central interval over paths that holds a share of them, each (…,) without the first axis."""
-    low, high = np.quantile(paths, [(1.0 - share) / 2.0, (1.0 + share) / 2.0], axis=0)
+    """Return the central interval over paths that holds what comes with a probability, each (…,) without the first axis.
+
+    The k-th of n paths stands at the level k / (n + 1): then one more draw falls inside with the stated probability,
+    which it does not quite between the plain quantiles of few paths.
+    """
+    low, high = np.quantile(paths, [(1.0 - share) / 2.0, (1.0 + share) / 2.0], axis=0, method="weibull")
     return low, high
