@@ -126,19 +126,13 @@ def _stamps(values: pd.Series) -> pd.Series:
     """Return times in UTC, NaT where one is no full time stamp; raises BadInputError if the column is of no such type."""
     if isinstance(values.dtype, pd.CategoricalDtype):
         values = values.astype(object)
-    if not (
-        pd.api.types.is_datetime64_any_dtype(values)
-        or pd.api.types.is_object_dtype(values)
-        or values.empty
-        or pd.api.types.is_string_dtype(values)
-    ):
+    is_stamp = pd.api.types.is_datetime64_any_dtype(values)
+    if not (is_stamp or pd.api.types.is_object_dtype(values) or pd.api.types.is_string_dtype(values) or values.empty):
         raise BadInputError(f"column 'time_utc' has type {values.dtype}; it must hold time stamps or ISO 8601 text")
-    if not pd.api.types.is_datetime64_any_dtype(values):
-        is_full = values.astype(str).str.match(r"^\s*\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}").astype(bool)
-        values = values.astype(str).where(is_full, None)
-    stamps = pd.to_datetime(
-        values, utc=True, errors="coerce", format=None if pd.api.types.is_datetime64_any_dtype(values) else "ISO8601"
-    )
+    if not is_stamp:
+        text = values.astype(str)
+        values = text.where(text.str.match(r"^\s*\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}").astype(bool), None)
+    stamps = pd.to_datetime(values, utc=True, errors="coerce", format=None if is_stamp else "ISO8601")
     near = stamps.where((stamps >= _FIRST) & (stamps < _LAST))
     return near.astype("datetime64[ns, UTC]")
 
@@ -194,6 +188,12 @@ def check(
     ahead = age_s < -FUTURE_TOLERANCE_S
     last = frame["time_utc"].where(~ahead).groupby(frame["machine_id"]).transform("max")
     is_last = (frame["time_utc"] == last) | frame["time_utc"].isna() | ahead
+    untimed = frame["time_utc"].isna().groupby(frame["machine_id"]).transform("any")
+    reject(
+        is_last & untimed,
+        "time_utc",
+        "another reading of this machine has no readable time; which is newer is not known",
+    )
     twins = (
         frame[~ahead & is_last]
         .duplicated(["machine_id", "time_utc"], keep=False)

@@ -60,7 +60,32 @@ class Workshop:
 
 @pytest.fixture(scope="session")
 def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
-    scenario = scenarios.from_mapping(MAPPING, _with_a_dear_night())
+    return opened(MAPPING, _with_a_dear_night(), tmp_path_factory.mktemp("workshop"))
+
+
+@pytest.fixture(scope="session")
+def day_ahead_workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
+    """A site whose energy settles at day-ahead prices."""
+    history = _with_a_dear_night()
+    frame = history.frame.drop(columns="price_usd_per_mwh")
+    frame = frame.rename(columns={"day_ahead_price_usd_per_mwh": "price_usd_per_mwh"})
+    market = replace(history, frame=frame, publication="day_ahead", price_interval_s=3600)
+    return opened(MAPPING, market, tmp_path_factory.mktemp("day_ahead"))
+
+
+@pytest.fixture(scope="session")
+def two_zone_workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
+    zones = [
+        {"machine": "s19j_pro", "firmware": "slow_tuner", "n_units": 200},
+        {"machine": "s21", "firmware": "fast_curtail", "n_units": 80},
+    ]
+    mapping = {**MAPPING, "name": "two", "site": {"altitude_m": 0.0, "zones": zones}}
+    return opened(mapping, _with_a_dear_night(), tmp_path_factory.mktemp("two"))
+
+
+def opened(mapping: dict[str, Any], history: History, folder: Path) -> Workshop:
+    """Clone a rule into a policy on a history, and export it with a forecaster."""
+    scenario = scenarios.from_mapping(mapping, history)
     config = EnvConfig(scenario=scenario, split="train", n_threads=1)
     env = HashrateTuningVecEnv(64, draw_seeds(0, 0, 64), scenario=scenario, n_threads=1)
     model = PpoConfig(n_envs=64, n_steps=16, batch_size=256).build(env, env.batch.table, 0)
@@ -69,16 +94,14 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
     cloning.clone(model, env, lambda: np.where(rule.act(env.batch) == 0, 0, stay), 48)
     forecaster = fit(world_of(scenario.history), pd.Timestamp("2024-05-20", tz="UTC"), FIT)
     metrics = {
-        "split": "test",
-        "episodes": 1,
-        "episode_days": 1,
-        "values": {"score": {"mean": 0.5, "lo": 0.4, "hi": 0.6}},
-    }
+        "split": "test", "episodes": 1, "episode_days": 1, "values": {"score": {"mean": 0.5, "lo": 0.4, "hi": 0.6}},
+    }  # fmt: skip
     extra = {FORECAST: forecaster.dump().encode()}
-    origin = Origin(name="ppo", scenario=MAPPING, metrics=metrics, tags={"git.revision": "none"}, extra=extra)
-    folder = tmp_path_factory.mktemp("workshop") / "bundle"
-    pack(folder, model, config, origin, 0)
-    return Workshop(scenario, config, model, folder, rewritten(folder, folder.parent / "seasoned", _season))
+    origin = Origin(name="ppo", scenario=mapping, metrics=metrics, tags={"git.revision": "none"}, extra=extra)
+    pack(folder / "bundle", model, config, origin, 0)
+    return Workshop(
+        scenario, config, model, folder / "bundle", rewritten(folder / "bundle", folder / "seasoned", _season)
+    )
 
 
 def _with_a_dear_night() -> History:

@@ -104,6 +104,31 @@ def test_advice_does_not_see_the_future(workshop: Workshop, dear: int) -> None:
     assert told(before) == told(after)
 
 
+def test_a_day_ahead_market_is_known_ahead_and_live_as_well(day_ahead_workshop: Workshop, dear: int) -> None:
+    workshop = day_ahead_workshop
+    whole = advise(workshop, dear)
+    assert whole.situation is not None
+    ahead = 288 - 22 * 12 + 5 * 12  # until midnight in Texas, the day after being out since half past one
+    price = workshop.scenario.history.frame["price_usd_per_mwh"].to_numpy()[dear : dear + ahead]
+    assert (whole.situation.paths.values["price_usd_per_mwh"][:, :ahead] == price).all()
+    live = advise(workshop, dear, history=until(workshop.scenario.history, dear))
+    told = [[{**entry, "evidence": None} for entry in report.as_dict()["advice"]] for report in (whole, live)]
+    assert told[0] == told[1] != []
+
+
+def test_each_zone_of_several_is_advised(two_zone_workshop: Workshop) -> None:
+    workshop = two_zone_workshop
+    report = advise(workshop, workshop.step("2024-06-20T22:00"))
+    kinds = [(entry.kind, entry.target) for entry in report.advice] + [(e.kind, e.target) for e in report.abstentions]
+    assert sorted(kinds) == [("dynamic_hashrate", "zone 0"), ("dynamic_hashrate", "zone 1"), ("power_limit", "site")]
+    for entry in report.advice:
+        keep, change = (plan.setpoint_mhz for plan in entry.tried.plans)
+        if entry.kind == "dynamic_hashrate":
+            zone = int(entry.target.removeprefix("zone "))
+            assert np.flatnonzero(keep != change).tolist() == [zone]
+            assert all(f"of zone {zone}" in step for step in entry.steps if "machines" in step)
+
+
 @pytest.mark.parametrize("ends", [0, -1])
 def test_a_history_that_ends_now_gives_the_same_advice(workshop: Workshop, dear: int, ends: int) -> None:
     """Live there are no rows beyond now, and prices that are out for tomorrow."""

@@ -118,6 +118,13 @@ def test_an_older_good_reading_does_not_stand_for_a_newer_bad_one() -> None:
     assert "z0-0002" not in set(accepted["machine_id"])
 
 
+def test_a_reading_without_a_time_leaves_its_machine_out() -> None:
+    again = rows(1, time_utc={0: "soon"})
+    accepted, rejected = check(pd.concat([rows(), again], ignore_index=True))
+    assert {entry.row for entry in rejected} == {1, 11}
+    assert len(accepted) == 9
+
+
 def test_more_machines_than_the_zone_has_is_another_fleet() -> None:
     more = rows()
     more["machine_id"] = "new" + more["machine_id"]
