@@ -12,7 +12,7 @@ import xgboost
 
 from .features import LEADS_H, WARM_UP_H, check_names, matrix
 from .series import FloatArray, IntArray, World
-from .targets import TARGETS, base, miss_now
+from .targets import TARGETS, base, known_hours, miss_now
 
 SCHEMA_VERSION: Final = 1
 QUANTILES: Final = (0.1, 0.5, 0.9)
@@ -60,7 +60,10 @@ class Forecaster:
         return np.asarray(target.inverse(self.transformed(world, name, origins)))
 
     def transformed(self, world: World, name: str, origins: IntArray) -> FloatArray:
-        """Return the quantiles before the target's inverse transform, (n_origins, LEADS_H, 3)."""
+        """Return the quantiles before the target's inverse transform, (n_origins, LEADS_H, 3).
+
+        Hours that are wholly published ahead, as in a day-ahead market, are what they are, at every quantile.
+        """
         if name not in self.vintages:
             raise ValueError(f"no forecast of {name!r}; there are {', '.join(self.vintages)}")
         target, entries = TARGETS[name], self.vintages[name]
@@ -79,7 +82,8 @@ class Forecaster:
             trees = np.sort(flat, axis=1).reshape(-1, LEADS_H, len(QUANTILES))
             center = base(world, target, origins[chosen]) + entry.carry * miss_now(world, target, origins[chosen])
             result[chosen] = center[:, :, None] + entry.scale[:, None] * trees
-        return result
+        known = known_hours(world, name, origins)
+        return np.where(np.isnan(known), result.transpose(2, 0, 1), target.transform(known)).transpose(1, 2, 0)
 
     def dump(self) -> str:
         """Return the models as JSON text."""

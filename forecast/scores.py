@@ -78,8 +78,7 @@ def rows(forecaster: Forecaster, world: World, origins: IntArray, n_paths: int, 
         add(MODEL, "pinball", _pinball(quantiles, came))
         if name == "hashprice_usd_per_ph_day":  # the others may be 0
             add(MODEL, "mape_pct", 100.0 * errors[MODEL] / came)
-        inside = (came >= quantiles[:, :, 0]) & (came <= quantiles[:, :, -1])
-        add(MODEL, "coverage_80_pct", 100.0 * inside)
+        add(MODEL, "coverage_80_pct", 100.0 * _inside(came, quantiles[:, :, 0], quantiles[:, :, -1]))
         add("paths", "coverage_80_pct", 100.0 * covered[name])
     return result
 
@@ -102,8 +101,14 @@ def _covered_by_paths(forecaster: Forecaster, world: World, origins: IntArray, n
         for name, entries in covered.items():
             low, high = interval(paths.hourly(name), 0.8)
             came = actual(world, name, np.array([origin]))[0]
-            entries.append(((came >= low) & (came <= high)).astype(np.float64))
+            entries.append(_inside(came, low, high))
     return {name: np.array(entries) for name, entries in covered.items()}
+
+
+def _inside(came: FloatArray, low: FloatArray, high: FloatArray) -> FloatArray:
+    """Return 1 where a value lies in its interval; what is known ahead lies in one of no width, up to rounding."""
+    slack = 1e-9 * np.abs(came)
+    return ((came >= low - slack) & (came <= high + slack)).astype(np.float64)
 
 
 def _pinball(quantiles: FloatArray, came: FloatArray) -> FloatArray:

@@ -94,3 +94,10 @@ def miss_now(world: World, target: Target, origins: IntArray) -> FloatArray:
     """Return by how much the newest value differs from what the base says of the hour before, (n_origins, 1)."""
     view = View(world, origins[:, None], np.zeros((1, 1), dtype=np.int64))
     return target.transform(view.latest(target.name)) - target.transform(target.base(view))
+
+
+def known_hours(world: World, name: str, origins: IntArray) -> FloatArray:
+    """Return the mean of each hour ahead that is wholly published at its origin, else NaN, (n_origins, LEADS_H)."""
+    view = View(world, origins[:, None], np.arange(1, LEADS_H + 1)[None, :])
+    ends = view.origin + view.lead * view.hour
+    return np.where(world.series[name].known_until[view.origin] >= ends, view.at_lead(name), np.nan)

@@ -146,6 +146,25 @@ def test_a_history_without_a_day_ahead_market_is_forecast_too(history: History) 
     assert np.isfinite(found.quantiles(bare, "price_usd_per_mwh", np.array([step(history, "2024-05-01")]))).all()
 
 
+def test_what_is_published_ahead_is_not_forecast(history: History) -> None:
+    frame = history.frame.drop(columns="price_usd_per_mwh").rename(
+        columns={"day_ahead_price_usd_per_mwh": "price_usd_per_mwh"}
+    )
+    market = world_of(replace(history, frame=frame, publication="day_ahead", price_interval_s=3600))
+    found = fit(market, UNTIL, CONFIG)
+    origins = np.array([step(history, "2024-06-10T20:00")])  # 15 o'clock in Texas: tomorrow's prices are out
+    quantiles = found.quantiles(market, "price_usd_per_mwh", origins)
+    came = actual(market, "price_usd_per_mwh", origins)
+    assert quantiles == pytest.approx(np.repeat(came[:, :, None], 3, axis=2))
+    origins = np.array([step(history, "2024-06-10T14:00")])  # 9 o'clock: they are out until midnight
+    quantiles = found.quantiles(market, "price_usd_per_mwh", origins)
+    assert (quantiles[0, :15, 0] == quantiles[0, :15, 2]).all()
+    assert (quantiles[0, 15:, 0] < quantiles[0, 15:, 2]).all()
+    table = rows(found, market, np.arange(step(history, "2024-06-01"), step(history, "2024-06-26"), 289), 40, "abc")
+    value = {(r["target"], r["hours"], r["model"], r["metric"]): r["value"] for r in table}
+    assert value["price_usd_per_mwh", "1", "paths", "coverage_80_pct"] == 100.0
+
+
 def test_quantiles_do_not_cross_and_beat_the_naive(history: History, world: World, forecaster: Forecaster) -> None:
     origins = np.arange(step(history, "2024-05-01"), step(history, "2024-06-28"), 41)
     quantiles = forecaster.quantiles(world, "price_usd_per_mwh", origins)
