@@ -15,7 +15,7 @@ from ..sim.errors import BadInputError
 from ..sim.exogenous import WARM_UP_STEPS
 from ..sim.history import STEP, History, price_ahead
 from ..sim.params import SiteParams
-from ..sim.publication import day_ahead_until
+from ..sim.publication import ahead_until
 from . import fleet as fleets
 from . import kinds, telemetry
 from .bundle import FORECAST, Bundle
@@ -129,8 +129,7 @@ class Advisor:
         name = history.ahead_column
         if name not in history.frame:
             raise _Silence(f"the forecast needs the column {name!r}, which the history lacks")
-        near = replace(history, frame=history.frame.iloc[step - 1 : step + 1], ahead=None)
-        out, held = int(day_ahead_until(near)[-1]) + step - 1, len(price_ahead(history))
+        out, held = ahead_until(history, step), len(price_ahead(history))
         if held < out:
             ends, needed = (utc(history.start + STEP * count) for count in (held, out))
             raise _Silence(

@@ -26,7 +26,8 @@ class Decision:
     """What a policy decides for n sites.
 
     setpoint_mhz: frequency set-point of each zone's machines, 0 to sleep, (n, n_zones). [MHz] action: the same as an
-    action of the environment, (n, n_zones). scores: how near the other choices were, see the manifest.
+    action of the environment, (n, n_zones). scores: logits of each choice of a discrete action, (n, n_zones, most
+    choices), or a Box action before it is clipped or squashed, (n, n_zones).
     """
 
     setpoint_mhz: Float32Array

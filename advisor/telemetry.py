@@ -144,7 +144,7 @@ _LAST: Final = pd.Timestamp("2200-01-01", tz="UTC")
 def check(
     telemetry: Telemetry, site: SiteParams, now: pd.Timestamp, max_age_s: float
 ) -> tuple[pd.DataFrame, list[Rejected]]:
-    """Return the newest sound row of each machine, and what was set aside.
+    """Return the newest row of each machine where it is sound, and what was set aside.
 
     Args:
         telemetry: What was read.

@@ -43,14 +43,18 @@ def settled_until(history: History) -> IntArray:
     return np.arange(len(local)) - offset
 
 
+def ahead_until(history: History, step: int) -> int:
+    """Return the step before which day-ahead prices are out at one step, as `day_ahead_until` does for all."""
+    return (
+        int(day_ahead_until(replace(history, frame=history.frame.iloc[step - 1 : step + 1], ahead=None))[-1]) + step - 1
+    )
+
+
 def until(history: History, step: int) -> History:
     """Return what of a history is there at a step: rows up to it, and the prices that are published ahead."""
     frame = history.frame.iloc[: step + 1]
     if history.ahead_column not in frame:
         return replace(history, frame=frame, ahead=None)
-    out = min(
-        int(day_ahead_until(replace(history, frame=frame.iloc[-2:], ahead=None))[-1]) + step - 1,
-        len(price_ahead(history)),
-    )
+    out = min(ahead_until(history, step), len(price_ahead(history)))
     ahead = price_ahead(history)[step + 1 : out]
     return replace(history, frame=frame, ahead=ahead if len(ahead) else None)
