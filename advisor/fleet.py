@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 
 from ..sim.params import SiteParams, ZoneParams
-from ..sim.site import board_heat
 from ..sim.state import ASLEEP, HASHING, STARTING, TRIPPED, ZONE_STATE
 from ..sim.telemetry import STATUS
+from ..sim.zone import board_heat
 
 AGREEING: Final = 0.9
 """Share of a zone's machines that must be in the same status and at the same profile: the policy steers zones as a whole."""
@@ -55,8 +55,14 @@ def assess(rows: pd.DataFrame, site: SiteParams, outdoor_temp_c: float, longest_
         same = part[part["status"] == status]
         params[number] = replace(zone, n_units=len(same))
         zones[number] = _state(same, zone, STATUS[status], freq_mhz, longest_s)[0]
-        zones[number]["pad_on"] = float(outdoor_temp_c >= zone.container.pad_on_temp_c)
+        zones[number]["pad_on"] = _pads_on(zone, outdoor_temp_c)
     return Fleet(replace(site, zones=tuple(params)), site, zones, silent, tuple(notes))
+
+
+def _pads_on(zone: ZoneParams, outdoor_temp_c: float) -> float:
+    """Return 1 if the thermostat has the pads on at an outdoor temperature, in doubt the upper one; 0 without pads."""
+    pads = getattr(zone.plant, "pad_effectiveness", 0.0) > 0.0
+    return float(pads and outdoor_temp_c >= getattr(zone.plant, "pad_on_temp_c", np.inf))
 
 
 def _notes(part: pd.DataFrame, number: int, zone: ZoneParams) -> list[str]:
@@ -100,7 +106,7 @@ def _state(same: pd.DataFrame, zone: ZoneParams, mode: float, freq_mhz: float, l
     hot_c = float(same["chip_temp_c"].mean())
     state["mode"], state["mode_s"] = mode, min(float(same["status_s"].median()), longest_s)
     if mode == STARTING:
-        state["timer_s"] = max(0.0, zone.firmware.boot_s - float(same["status_s"].median()))
+        state["timer_s"] = max(0.0, zone.firmware.boot_s + zone.firmware.stagger_s - float(same["status_s"].median()))
     if mode == TRIPPED:
         state["timer_s"] = max(0.0, zone.firmware.trip_hold_s - float(same["status_s"].median()))
     # A tripped machine keeps its set-point and starts by itself when it has cooled.
@@ -108,11 +114,13 @@ def _state(same: pd.DataFrame, zone: ZoneParams, mode: float, freq_mhz: float, l
     state["target_mhz"] = nearest_mhz if mode != ASLEEP and freq_mhz > 0.0 else 0.0
     state["freq_mhz"] = nearest_mhz if mode == HASHING else 0.0
     state["cap_mhz"] = zone.max_mhz
+    state["tuned_low_mhz"], state["tuned_high_mhz"] = zone.tuned_mhz
     state["hot_temp_c"] = state["chip_temp_c"] = state["sink_temp_c"] = hot_c
     if mode == HASHING:
-        heat_w, _ = board_heat(state[0], record[0], nearest_mhz, 0.0)
+        heat_w, _ = board_heat(state[0], record[0], nearest_mhz, 1.0)
         state["chip_temp_c"] = hot_c - zone.machine.hot_k_per_w * heat_w
         state["sink_temp_c"] = hot_c - zone.chip_k_per_w * heat_w
     for name in ("inlet_temp_c", "fan_pu", "power_w", "hashrate_ths"):
         state[name] = float(same[name].mean())
+    state["exhaust_temp_c"] = state["inlet_temp_c"]
     return state

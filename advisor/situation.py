@@ -56,7 +56,14 @@ class Situation:
         """
         scenario = scenario_of(bundle, history, fleet.site)
         paths = joint_paths(forecaster, published, step, n_paths)
-        world = futures.build(history, step, scenario.tariff, bundle.manifest["env"]["forecast"], dict(paths.values))
+        world = futures.build(
+            history,
+            step,
+            scenario.tariff,
+            bundle.manifest["env"]["forecast"],
+            dict(paths.values),
+            scenario.site.altitude_m,
+        )
         now = history.start + STEP * step
         return cls(bundle, scenario, fleet.whole, fleet.zones, step, now, fleet.notes, published, paths, world)
 
@@ -146,7 +153,9 @@ class Situation:
     def with_paths(self, name: str, values: np.ndarray) -> Exogenous:
         """Return the world with other paths of one series, (n_paths, n_steps)."""
         paths = {key: values if key == name else self.paths.values[key] for key in _PATHS}
-        return futures.build(self.scenario.history, self.step, self.scenario.tariff, self.forecast, paths)
+        return futures.build(
+            self.scenario.history, self.step, self.scenario.tariff, self.forecast, paths, self.scenario.site.altitude_m
+        )
 
     def usual(self, name: str) -> float:
         """Return the mean of the last week of a series, as far as it is published."""

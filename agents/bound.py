@@ -16,6 +16,7 @@ from ..sim import wear
 from ..sim.constants import CONTROL_STEP_S, SECONDS_PER_HOUR, STEP_MWH_PER_W, usd_per_th
 from ..sim.cooling import fan_power_w
 from ..sim.params import SiteParams
+from ..sim.plants import ContainerParams
 from ..sim.state import Exogenous
 from . import planning
 
@@ -67,7 +68,7 @@ class Bound:
 
 @dataclass(frozen=True, slots=True)
 class _Extremes:
-    """The least and the most that one machine of a zone, and what serves it, can draw. [W]"""
+    """The least and the most that one machine of a zone, and what serves it, can draw [W]; the least stress of voltage."""
 
     freq_mhz: FloatArray
     switching_w: FloatArray
@@ -77,6 +78,7 @@ class _Extremes:
     boot_low_w: float
     board_high_w: float
     all_high_w: float
+    stress: FloatArray
 
     @classmethod
     def of(cls, site: SiteParams) -> "_Extremes":
@@ -98,20 +100,27 @@ class _Extremes:
         slope = m.slope_v_per_mhz
         curvature = m.a_w_per_mhz_v2 * (4.0 * rail[-1] * slope + 2.0 * freq[-1] * slope**2)
         curvature += 2.0 * m.leak_w_per_v2 * slope**2 * hottest
+        stress = np.exp(wear.VOLTAGE_EXPONENT * (rail / m.ref_v - 1.0))
+        stress_curvature = (wear.VOLTAGE_EXPONENT * slope / m.ref_v) ** 2 * stress[-1]
         board_high_w = float(switching[-1] + leak[-1] * hottest)
         fans_low_w = fan_power_w(firmware.fan_min_pu, float(record["fan_rated_w"]))
-        supply_low_w = fan_power_w(
-            min(1.0, firmware.fan_min_pu / zone.container.supply_flow_frac), float(record["supply_fan_rated_w"])
-        )
+        banks = [
+            (float(record[f"{bank}_flow_frac"]), float(record[f"{bank}_fan_rated_w"])) for bank in ("intake", "exhaust")
+        ]
+        supply_low_w = sum(fan_power_w(min(1.0, firmware.fan_min_pu / share), rated_w) for share, rated_w in banks)
         high_w = physics.wall_power_w(board_high_w, m.psu_efficiency, m.control_w, float(record["fan_rated_w"]))
-        plant_high_w = float(record["supply_fan_rated_w"]) + zone.container.pad_pump_w_per_unit
+        plant_high_w = sum(rated_w for _, rated_w in banks) + float(record["pad_pump_w_per_unit"])
+        boot_low_w = firmware.boot_power_frac * switching[0] / m.psu_efficiency + m.control_w
+        if firmware.stagger_s > 0.0:  # the last machines to start still stand while the first ones boot
+            boot_low_w = min(boot_low_w, m.control_w)
         return cls(
             freq_mhz=freq,
             switching_w=switching - curvature * _GRID_MHZ**2 / 8.0,
             leak_at_ref_w=leak * (1.0 - 0.5 * (m.leak_per_k * _MOST_COOLING_K) ** 2),
             side_low_w=m.control_w + fans_low_w + supply_low_w + site.misc_w_per_unit,
             off_low_w=firmware.sleep_w + site.misc_w_per_unit,
-            boot_low_w=firmware.boot_power_frac * switching[0] / m.psu_efficiency + m.control_w + site.misc_w_per_unit,
+            boot_low_w=boot_low_w + site.misc_w_per_unit,
+            stress=stress - stress_curvature * _GRID_MHZ**2 / 8.0,
             board_high_w=board_high_w,
             all_high_w=high_w + plant_high_w + site.misc_w_per_unit,
         )
@@ -127,11 +136,14 @@ def certify(site: SiteParams, exogenous: Exogenous, steps: range, series: int = 
         series: Which series of it.
 
     Raises:
-        ValueError: The site has more than one zone, or its heatsinks are too slow for the proof's transient.
+        ValueError: The site has more than one zone, another plant than a container, or its heatsinks are too slow for the proof's transient.
     """
     if len(site.zones) != 1:
         raise ValueError(f"the bound is certified for one zone; the site has {len(site.zones)}")
-    zone, extremes = site.zones[0], _Extremes.of(site)
+    zone = site.zones[0]
+    if not isinstance(zone.plant, ContainerParams):
+        raise ValueError(f"the bound is certified for a ContainerParams; the zone has a {type(zone.plant).__name__}")
+    extremes = _Extremes.of(site)
     m, firmware = zone.machine, zone.firmware
     values = exogenous.values[series, steps.start : steps.stop]
     price, hashprice = values[:, 2], values[:, 3]
@@ -148,8 +160,9 @@ def certify(site: SiteParams, exogenous: Exogenous, steps: range, series: int = 
     def hashing(chip_c: FloatArray) -> FloatArray:
         leak_w = np.exp(m.leak_per_k * (chip_c - m.leak_ref_temp_c))[:, None] * extremes.leak_at_ref_w[None, :]
         low_w = (extremes.switching_w[None, :] + leak_w) / m.psu_efficiency + extremes.side_low_w
-        ageing_h = np.array([wear.ageing_factor(t) for t in chip_c]) * CONTROL_STEP_S / SECONDS_PER_HOUR
-        return (revenue + usd(low_w)).max(axis=1) - zone.n_units * ageing_h * site.ageing_usd_per_h
+        ageing_h = np.array([wear.ageing_factor(t, 1.0) for t in chip_c]) * CONTROL_STEP_S / SECONDS_PER_HOUR
+        ageing_usd = zone.n_units * site.ageing_usd_per_h * ageing_h[:, None] * extremes.stress[None, :]
+        return (revenue + usd(low_w) - ageing_usd).max(axis=1)
 
     young = hashing(cold)
     off = usd(np.full((1, 1), extremes.off_low_w))[:, 0]
@@ -169,7 +182,8 @@ def certify(site: SiteParams, exogenous: Exogenous, steps: range, series: int = 
 def _coldest_chip_c(site: SiteParams, extremes: _Extremes, values: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return the coldest mean chip that is reachable in each step: ever, and after some steps of hashing. [°C]"""
     zone, record = site.zones[0], site.zone_record[0]
-    m, firmware, container = zone.machine, zone.firmware, zone.container
+    m, firmware, container = zone.machine, zone.firmware, zone.plant
+    assert isinstance(container, ContainerParams)
     dry, wet = values[:, 0], values[:, 1]
     padded = dry - container.pad_effectiveness * (dry - wet)
     low = np.where(dry > container.pad_off_temp_c, padded, dry)
@@ -186,7 +200,7 @@ def _coldest_chip_c(site: SiteParams, extremes: _Extremes, values: FloatArray) -
 
     # The fan loop uses the inlet temperature of the last sub-step; how far the inlet can have dropped since is taken off:
     # the change of the supply air, and all of the recirculation, by shortage of supply and by leak, ending at once.
-    shortage = max(0.0, 1.0 / container.supply_flow_frac - 1.0)
+    shortage = max(0.0, 1.0 / min(float(record["intake_flow_frac"]), float(record["exhaust_flow_frac"])) - 1.0)
     leak = container.leak_frac / (1.0 - container.leak_frac) / firmware.fan_min_pu
     recirculation_k = extremes.all_high_w / float(record["air_w_per_k"]) * (shortage + leak)
     drop_k = _worst_of_last(-np.maximum(0.0, np.concatenate([[0.0], high[:-1] - low[1:]])) - recirculation_k)

@@ -16,7 +16,8 @@ from ..sim.cooling import fan_power_w
 from ..sim.errors import BadInputError
 from ..sim.history import STEP
 from ..sim.params import SiteParams, ZoneParams
-from ..sim.state import SITE_FLOW, ZONE_FLOW, Exogenous, State
+from ..sim.plants import LoopParams
+from ..sim.state import SITE_FLOW, ZONE_FLOW, Events, Exogenous, State
 from ..sim.unit import PROFILE_FAN_PU
 from . import kernels, tables
 from .scenario import Scenario, load
@@ -86,6 +87,7 @@ class Batch:
         known = tuple(entry.name for entry in self.table[: len(self.exogenous.channels)])
         if known != self.exogenous.channels:
             raise BadInputError(f"known channels are {self.exogenous.channels}; the observation table has {known}")
+        self.events = Events.none(self.n_zones)
         self.profiles, self.menus = profile_table(self.site)
         self.reward_scale_usd = self.site.rated_hashrate_ths * usd_per_th(REWARD_HASHPRICE) * CONTROL_STEP_S
         self._env = self._env_params(is_drawn=world is None)
@@ -195,8 +197,9 @@ class Batch:
         threads.split(
             kernels.transition_range, self.n_envs, self.n_envs * self.n_zones, self.n_threads, self._action, self._env,
             self.low, self.high, self.profiles, self.menus, self.exogenous.values, self.exogenous.known,
-            self.site.zone_record, self.site.site_record, self.state.zone, self.state.site, self.zone_flow, self.site_flow, self.setpoint_mhz,
-            self.costs, self.reward, self.truncated, self.myopic, self.obs,
+            self.events.site, self.events.zone, self.site.link_record, self.site.zone_record, self.site.site_record,
+            self.state.zone, self.state.site, self.zone_flow, self.site_flow, self.setpoint_mhz, self.costs, self.reward,
+            self.truncated, self.myopic, self.obs,
         )  # fmt: skip
 
     def observe(self) -> None:
@@ -257,5 +260,14 @@ def profile_table(site: SiteParams) -> tuple[np.ndarray, np.ndarray]:
 
 def meter_w_per_unit(zone: ZoneParams, site: SiteParams, power_w: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Return the power at the meter of one machine and its share of supply fans, network and losses. [W]"""
-    supply_w = fan_power_w(min(1.0, PROFILE_FAN_PU / zone.container.supply_flow_frac), zone.supply_fan_rated_w)
-    return (power_w + supply_w + site.misc_w_per_unit) * (1.0 + site.transformer_loss_frac)
+    plant_w = steady_plant_w(zone, site.zone_record[site.zones.index(zone)])
+    return (power_w + plant_w + site.misc_w_per_unit) * (1.0 + site.transformer_loss_frac)
+
+
+def steady_plant_w(zone: ZoneParams, record: np.void) -> float:
+    """Return the power of a zone's plant per machine in mild weather, without pads or chiller. [W]"""
+    if isinstance(zone.plant, LoopParams):
+        return float(record["pump_w_per_unit"] + fan_power_w(PROFILE_FAN_PU, record["cooler_fan_w_per_unit"]))
+    banks = ("intake", "exhaust")
+    speeds = [min(1.0, PROFILE_FAN_PU / record[f"{bank}_flow_frac"]) for bank in banks]
+    return float(sum(fan_power_w(pu, record[f"{bank}_fan_rated_w"]) for bank, pu in zip(banks, speeds, strict=True)))

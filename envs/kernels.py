@@ -205,8 +205,8 @@ def observe_range(
 @kernel
 def transition_range(
     lo: int, hi: int, action: np.ndarray, env_params: np.ndarray, low: np.ndarray, high: np.ndarray,
-    profiles: np.ndarray, menus: np.ndarray, exogenous: np.ndarray, known: np.ndarray, zone_params: np.ndarray,
-    site_params: np.ndarray, zone_state: np.ndarray, site_state: np.ndarray, zone_flow: np.ndarray,
+    profiles: np.ndarray, menus: np.ndarray, exogenous: np.ndarray, known: np.ndarray, site_events: np.ndarray,
+    zone_events: np.ndarray, links: np.ndarray, zone_params: np.ndarray, site_params: np.ndarray, zone_state: np.ndarray, site_state: np.ndarray, zone_flow: np.ndarray,
     site_flow: np.ndarray, setpoint_mhz: np.ndarray, costs: np.ndarray, reward: np.ndarray, truncated: np.ndarray,
     myopic: np.ndarray, obs: np.ndarray,
 ) -> None:  # fmt: skip
@@ -221,8 +221,9 @@ def transition_range(
             for z in range(zone_state.shape[1]):
                 setpoint_mhz[i, z] = decode(z, action[i, z], zone_state[i, z], profiles, menus, myopic[i, z], env)
         step_range(
-            first, last, setpoint_mhz, exogenous, zone_params, site_params, zone_state, site_state, zone_flow, site_flow
-        )
+            first, last, setpoint_mhz, exogenous, site_events, zone_events, links, zone_params, site_params, zone_state,
+            site_state, zone_flow, site_flow,
+        )  # fmt: skip
         for i in range(first, last):
             count_costs(i, zone_flow, zone_params, site_flow[i]["energy_kwh"], site_params[0], env, costs)
             reward[i] = (reward[i] + site_flow[i]["profit_usd"]) * env["reward_per_usd"]

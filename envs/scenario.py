@@ -17,7 +17,8 @@ from ..sim import exogenous, models
 from ..sim.constants import CONTROL_STEP_S, SECONDS_PER_DAY
 from ..sim.errors import BadInputError
 from ..sim.history import History, month_range
-from ..sim.params import ContainerParams, SiteParams, ZoneParams
+from ..sim.params import Link, SiteParams, ZoneParams
+from ..sim.plants import PLANTS, PlantParams
 from ..sim.power import RealTimeTariff, Tariff, TimeOfUseTariff
 from ..sim.state import Exogenous
 from ..sim.synthesis import synthesize
@@ -48,7 +49,9 @@ class Scenario:
     def exogenous(self, forecast: str) -> Exogenous:
         """Return the exogenous world of the whole history; built once, it is shared by all batches of the scenario."""
         if forecast not in self._exogenous:
-            self._exogenous[forecast] = exogenous.build(self.history, self.tariff, forecast)
+            self._exogenous[forecast] = exogenous.build(
+                self.history, self.tariff, forecast, altitude_m=self.site.altitude_m
+            )
         return self._exogenous[forecast]
 
 
@@ -146,16 +149,29 @@ def _tariff(mapping: Mapping[str, Any]) -> Tariff:
 def _site(mapping: Mapping[str, Any]) -> SiteParams:
     _check("site.", mapping, {entry.name for entry in dataclasses.fields(SiteParams)})
     zones = tuple(_zone(entry) for entry in mapping.get("zones", ()))
-    return SiteParams(**{**{k: v for k, v in mapping.items() if k != "zones"}, "zones": zones})
+    for entry in mapping.get("links", ()):
+        _check("site.links.", entry, {"zone", "source", "share"})
+    links = tuple(Link(**entry) for entry in mapping.get("links", ()))
+    return SiteParams(**{**mapping, "zones": zones, "links": links})
 
 
 def _zone(mapping: Mapping[str, Any]) -> ZoneParams:
-    _check("site.zones.", mapping, {"machine", "firmware", "container", "n_units"})
-    container = mapping.get("container", {})
-    _check("site.zones.container.", container, {entry.name for entry in dataclasses.fields(ContainerParams)})
+    _check("site.zones.", mapping, {"machine", "firmware", "plant", "n_units", "n_places"})
+    places = mapping.get("n_places")
     return ZoneParams(
         machine=models.machine(str(mapping.get("machine"))),
         firmware=models.firmware(str(mapping.get("firmware"))),
-        container=ContainerParams(**container),
+        plant=_plant(mapping.get("plant", {})),
         n_units=int(mapping.get("n_units", 280)),
+        n_places=None if places is None else int(places),
     )
+
+
+def _plant(mapping: Mapping[str, Any]) -> PlantParams:
+    kind = mapping.get("kind", "container")
+    if kind not in PLANTS:
+        raise BadInputError(f"scenario.site.zones.plant.kind is {kind!r}; it must be one of {', '.join(PLANTS)}")
+    cls = PLANTS[kind]
+    values = {name: value for name, value in mapping.items() if name != "kind"}
+    _check("site.zones.plant.", values, {entry.name for entry in dataclasses.fields(cls)})
+    return cls(**values)

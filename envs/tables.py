@@ -149,5 +149,6 @@ steady state in the same step; the subtracted baseline depends on no action, so 
 INFO_KEYS: Final = (
     "profit_usd", "revenue_usd", "energy_usd", "water_usd", "wear_usd", "energy_kwh", "it_energy_kwh",
     "cooling_energy_kwh", "hash_th", "water_l", "starts", "trips", "max_chip_temp_c", "pue",
+    "wue_l_per_kwh", "call_excess_kwh",
 )  # fmt: skip
 """Site flows of a step as they stand in `info`, in the order of sim's SITE_FLOW."""

@@ -19,6 +19,12 @@ AIR_HEAT_CAPACITY_J_PER_KG_K: Final = 1006.0
 AIR_DENSITY_KG_PER_M3: Final = 1.2
 """Density of air at 20 °C and sea level. Source: ideal gas law, 101,325 Pa, 287.05 J/(kg K)."""
 
+VOLUMETRIC_HEAT_J_PER_M3_K: Final = AIR_HEAT_CAPACITY_J_PER_KG_K * AIR_DENSITY_KG_PER_M3
+"""Heat capacity of a cubic metre of air of standard density: air flows are stated as of that density."""
+
+SEA_LEVEL_PA: Final = 101325.0
+"""Standard pressure at sea level. Source: ICAO standard atmosphere, Doc 7488."""
+
 WATER_LATENT_HEAT_J_PER_KG: Final = 2.43e6
 """Heat of vaporisation of water near 30 °C. Source: Incropera et al., 7th ed., table A.6."""
 

@@ -1,4 +1,4 @@
-"""A ventilated container: machine fans, supply fans, evaporative wall, recirculation and damper."""
+"""Air around machines: fans, evaporative wall, tower, recirculation and damper."""
 
 import math
 from typing import Final
@@ -58,6 +58,16 @@ def pad_water_kg_per_s(air_w_per_k: float, outdoor_temp_c: float, supply_c: floa
     if outdoor_temp_c == supply_c:
         return 0.0
     return air_w_per_k * (outdoor_temp_c - supply_c) / WATER_LATENT_HEAT_J_PER_KG * (1.0 + bleed_frac)
+
+
+@kernel
+def evaporated_kg_per_s(heat_w: float, bleed_frac: float) -> float:
+    """Return the water that a cooling tower takes to reject heat by evaporation alone, with its bleed-off. [kg/s]
+
+    Source:
+        ASHRAE Handbook HVAC Systems and Equipment 2020, ch. 40: about 1 % of the circulating water per 7 K, all latent.
+    """
+    return heat_w / WATER_LATENT_HEAT_J_PER_KG * (1.0 + bleed_frac)
 
 
 @kernel

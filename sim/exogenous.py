@@ -39,7 +39,11 @@ FORECAST_CHANNELS: Final = tuple(
 
 
 def build(
-    history: History, tariff: Tariff, forecast: str = "none", columns: Mapping[str, FloatArray] | None = None
+    history: History,
+    tariff: Tariff,
+    forecast: str = "none",
+    columns: Mapping[str, FloatArray] | None = None,
+    altitude_m: float = 0.0,
 ) -> Exogenous:
     """Return the exogenous array of one series, or of many futures on the clock of one history.
 
@@ -50,13 +54,14 @@ def build(
             yet out those of a day before).
         columns: What replaces the history's own: price_usd_per_mwh (of the market), hashprice_usd_per_ph_day,
             outdoor_temp_c and wet_bulb_temp_c, each (n_series, n_steps).
+        altitude_m: Height of the site, for the wet bulb. [m]
 
     Raises:
         BadInputError: The forecast is unknown or needs a column that the history lacks.
     """
     if forecast not in FORECASTS:
         raise BadInputError(f"forecast is {forecast!r}; it must be one of {', '.join(FORECASTS)}")
-    world = _columns(history) if columns is None else columns
+    world = _columns(history, altitude_m) if columns is None else columns
     local = pd.DatetimeIndex(history.frame.index).tz_convert(history.timezone)
     settlement = tariff.settlement_usd_per_mwh(world["price_usd_per_mwh"], local)
     is_known_ahead = tariff.is_known_ahead(history)
@@ -83,14 +88,14 @@ def build(
     )
 
 
-def _columns(history: History) -> dict[str, FloatArray]:
+def _columns(history: History, altitude_m: float) -> dict[str, FloatArray]:
     """Return what a history holds of weather, market and hashprice, each (1, n_steps)."""
     frame = history.frame
     outdoor_temp_c = frame["outdoor_temp_c"].to_numpy(np.float64)
     humidity_pct = frame["relative_humidity_pct"].to_numpy(np.float64)
     return {
         "outdoor_temp_c": outdoor_temp_c[None],
-        "wet_bulb_temp_c": wet_bulb_temp_c(outdoor_temp_c, humidity_pct)[None],
+        "wet_bulb_temp_c": wet_bulb_temp_c(outdoor_temp_c, humidity_pct, altitude_m)[None],
         "price_usd_per_mwh": frame["price_usd_per_mwh"].to_numpy(np.float64)[None],
         "hashprice_usd_per_ph_day": hashprice(history)[None],
     }

@@ -1,4 +1,4 @@
-"""What a machine's firmware does by itself: start-up, sleep, profile change, throttle, trip, fans."""
+"""What a machine's firmware does by itself: start-up, sleep, profile change, tuning, throttle, trip, fans."""
 
 import numpy as np
 
@@ -15,6 +15,7 @@ def enter(zone: np.void, mode: float, timer_s: float) -> None:
     zone["mode_s"] = 0.0
     zone["timer_s"] = timer_s
     zone["pause_s"] = 0.0
+    zone["tuning"] = 0.0
     if mode != HASHING:
         zone["freq_mhz"] = 0.0
 
@@ -43,12 +44,19 @@ def setpoint_power_w(freq_mhz: float, p: np.void) -> float:
 
 
 @kernel
+def is_tuned(zone: np.void, freq_mhz: float) -> bool:
+    """Tell whether the firmware has tuned a frequency before; it keeps what it learned."""
+    return bool(zone["tuned_low_mhz"] <= freq_mhz <= zone["tuned_high_mhz"])
+
+
+@kernel
 def obey(zone: np.void, p: np.void, setpoint_mhz: float, flow: np.void) -> None:
     """Apply a frequency set-point at the start of a control step; 0 means sleep.
 
     Sleep is immediate. A start needs heatsinks above the machine's lowest start temperature and takes the firmware's
-    boot time. A change of profile costs a restart and a ramp. After a trip the machines wait for the hold time and for
-    their chips to cool, then start.
+    boot time, the machines one after the other. A change of profile costs a restart and a ramp; one to a preset that
+    is not tuned yet costs the tuning. After a trip the machines wait for the hold time and for their chips to cool,
+    then start.
     """
     throttle(zone, p)
     mode = zone["mode"]
@@ -60,35 +68,71 @@ def obey(zone: np.void, p: np.void, setpoint_mhz: float, flow: np.void) -> None:
         if zone["timer_s"] <= 0.0 and (cool or command == 0.0):
             mode = ASLEEP
             enter(zone, ASLEEP, 0.0)
+    tune_s = 0.0 if command == 0.0 or is_tuned(zone, command) else p["tune_s"]
     if mode == ASLEEP and command > 0.0 and zone["sink_temp_c"] >= p["start_min_temp_c"]:
-        enter(zone, STARTING, p["boot_s"])
-        flow["starts"] = p["n_units"]
+        enter(zone, STARTING, p["boot_s"] + p["stagger_s"] + tune_s)
+        flow["starts"] = p["n_units"] * zone["online_frac"]
     elif (mode == STARTING or mode == HASHING) and command == 0.0:  # noqa: SIM109 (numba is slow at tuples)
         enter(zone, ASLEEP, 0.0)
     elif mode == HASHING and command != zone["target_mhz"]:
         if command > zone["target_mhz"]:
             rise_w = setpoint_power_w(command, p) - setpoint_power_w(zone["target_mhz"], p)
             flow["rise_pu"] = rise_w / p["rated_power_w"]
-        zone["pause_s"] = p["restart_s"]
+        if tune_s > 0.0:
+            enter(zone, STARTING, p["restart_s"] + p["stagger_s"] + tune_s)
+            zone["tuning"] = 1.0
+        else:
+            zone["pause_s"] = p["restart_s"]
     zone["target_mhz"] = command
 
 
 @kernel
+def started_s(time_s: float, stagger_s: float) -> float:
+    """Return the integral up to a time of the share that has started, when starts are spread evenly over a span. [s]"""
+    if time_s <= 0.0:
+        return 0.0
+    if time_s >= stagger_s:
+        return time_s - 0.5 * stagger_s
+    return 0.5 * time_s * time_s / stagger_s
+
+
+@kernel
+def learn(zone: np.void, p: np.void) -> None:
+    """End a tuning: the firmware knows the preset, or falls back to the highest it knows if the silicon is too poor."""
+    ceiling_mhz = p["min_mhz"] + p["ceiling_pu"] * (p["max_mhz"] - p["min_mhz"])
+    if zone["target_mhz"] > ceiling_mhz:
+        zone["target_mhz"] = zone["tuned_high_mhz"]
+    zone["tuned_low_mhz"] = min(zone["tuned_low_mhz"], zone["target_mhz"])
+    zone["tuned_high_mhz"] = max(zone["tuned_high_mhz"], zone["target_mhz"])
+
+
+@kernel
 def run_clock(zone: np.void, p: np.void, dt_s: float) -> tuple[float, float, float]:
-    """Advance boot, pause and ramp over a sub-step.
+    """Advance boot, tuning, pause and ramp over a sub-step.
 
     Returns:
-        Mean frequency of powered boards [MHz], share of the span spent booting, share spent hashing.
+        Mean frequency of powered boards [MHz], their power over that of all machines hashing, share spent hashing.
     """
+    since_s = zone["mode_s"]
     zone["mode_s"] += dt_s
     mode = zone["mode"]
     if mode == STARTING:
-        boot_s = min(zone["timer_s"], dt_s)
-        zone["timer_s"] -= boot_s
+        stagger_s = p["stagger_s"]
+        hashing_s = stagger_s - zone["timer_s"]
+        hashing = (started_s(hashing_s + dt_s, stagger_s) - started_s(hashing_s, stagger_s)) / dt_s
+        if zone["tuning"] > 0.0 or since_s >= p["boot_s"] + stagger_s:
+            zone["tuning"], powered = 1.0, 1.0
+        else:
+            started = (started_s(since_s + dt_s, stagger_s) - started_s(since_s, stagger_s)) / dt_s
+            powered = hashing + (started - hashing) * p["boot_power_frac"]
+        target_mhz = zone["target_mhz"]
+        zone["timer_s"] -= min(zone["timer_s"], dt_s)
         if zone["timer_s"] <= 0.0:
+            if not is_tuned(zone, target_mhz):
+                learn(zone, p)
             enter(zone, HASHING, 0.0)
             zone["freq_mhz"] = zone["target_mhz"]
-        return zone["target_mhz"], boot_s / dt_s, (dt_s - boot_s) / dt_s
+        return target_mhz, powered, hashing
     if mode == HASHING:
         pause_s = min(zone["pause_s"], dt_s)
         zone["pause_s"] -= pause_s
@@ -96,14 +140,14 @@ def run_clock(zone: np.void, p: np.void, dt_s: float) -> tuple[float, float, flo
         reach_mhz = p["slew_mhz_per_s"] * (dt_s - pause_s)
         change_mhz = min(max(zone["target_mhz"] - before_mhz, -reach_mhz), reach_mhz)
         zone["freq_mhz"] = before_mhz + change_mhz
-        return before_mhz + 0.5 * change_mhz, 0.0, (dt_s - pause_s) / dt_s
+        return before_mhz + 0.5 * change_mhz, 1.0, (dt_s - pause_s) / dt_s
     zone["timer_s"] = max(0.0, zone["timer_s"] - dt_s)
     return 0.0, 0.0, 0.0
 
 
 @kernel
-def sink_conductance_pu(zone: np.void, p: np.void, heat_w: float) -> float:
-    """Return the conductance from heatsink to air, of the rated one, that the machine fans bring about.
+def sink_conductance_pu(zone: np.void, p: np.void, heat_w: float, sink_w_per_k: float) -> float:
+    """Return the conductance from heatsink to air, of the clean rated one, that the machine fans bring about.
 
     Asleep the fans stand and a draught remains; after a trip they run at full speed; else they hold the fan target.
     The fan loop settles within a sub-step; it is computed from the inlet temperature of the last sub-step.
@@ -112,7 +156,7 @@ def sink_conductance_pu(zone: np.void, p: np.void, heat_w: float) -> float:
         return p["asleep_sink_pu"]
     if zone["mode"] == TRIPPED:
         return 1.0
-    held = holding_sink_pu(heat_w, p["fan_target_temp_c"], zone["inlet_temp_c"], p["chip_k_per_w"], p["sink_w_per_k"])
+    held = holding_sink_pu(heat_w, p["fan_target_temp_c"], zone["inlet_temp_c"], p["chip_k_per_w"], sink_w_per_k)
     return min(1.0, max(p["fan_min_sink_pu"], held))
 
 
@@ -122,4 +166,4 @@ def trip_if_hot(zone: np.void, p: np.void, flow: np.void) -> None:
     running = zone["mode"] == HASHING or zone["mode"] == STARTING
     if running and zone["hot_temp_c"] >= p["trip_temp_c"]:
         enter(zone, TRIPPED, p["trip_hold_s"])
-        flow["trips"] += p["n_units"]
+        flow["trips"] += p["n_units"] * zone["online_frac"]

@@ -17,7 +17,14 @@ from .state import Exogenous
 FloatArray = npt.NDArray[np.float64]
 
 
-def build(history: History, origin: int, tariff: Tariff, forecast: str, paths: dict[str, FloatArray]) -> Exogenous:
+def build(
+    history: History,
+    origin: int,
+    tariff: Tariff,
+    forecast: str,
+    paths: dict[str, FloatArray],
+    altitude_m: float = 0.0,
+) -> Exogenous:
     """Return the world from step `origin` of a history on, one series for each path.
 
     Nothing of the history is read that is not known at the origin. What an operator will know inside a future follows
@@ -31,6 +38,7 @@ def build(history: History, origin: int, tariff: Tariff, forecast: str, paths: d
         forecast: Forecast channels, as `exogenous.build` has them.
         paths: price_usd_per_mwh (of the market), hashprice_usd_per_ph_day and outdoor_temp_c, each (n_paths, n_steps),
             for the steps from `origin` on; a day at most.
+        altitude_m: Height of the site, for the wet bulb. [m]
 
     Raises:
         ValueError: The origin has too little history before it, or the paths are longer than a day.
@@ -47,7 +55,9 @@ def build(history: History, origin: int, tariff: Tariff, forecast: str, paths: d
     before = exogenous.hashprice(replace(history, frame=past, ahead=None))
     columns = {
         "outdoor_temp_c": outdoor_temp_c,
-        "wet_bulb_temp_c": wet_bulb_temp_c(outdoor_temp_c, np.broadcast_to(humidity_pct, outdoor_temp_c.shape)),
+        "wet_bulb_temp_c": wet_bulb_temp_c(
+            outdoor_temp_c, np.broadcast_to(humidity_pct, outdoor_temp_c.shape), altitude_m
+        ),
         "price_usd_per_mwh": _joined(past["price_usd_per_mwh"], paths["price_usd_per_mwh"]),
         "hashprice_usd_per_ph_day": _joined(before, paths["hashprice_usd_per_ph_day"]),
     }

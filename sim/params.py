@@ -1,66 +1,45 @@
-"""Validated parameters of a site: containers, zones and what lies between them and the money."""
+"""Validated parameters of a site: its zones, how their air mixes, and what lies between them and the money."""
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
+from typing import Final
 
 import numpy as np
 
-from .constants import AIR_DENSITY_KG_PER_M3
+from .constants import AIR_DENSITY_KG_PER_M3, SEA_LEVEL_PA
 from .cooling import air_capacity_w_per_k
+from .errors import BadInputError
+from .plants import LOOP, ContainerParams, LoopParams, PlantParams, RoomParams
+from .psychrometrics import pressure_pa
 from .thermal import CONVECTION_EXPONENT
 from .unit import FirmwareParams, MachineParams, require, require_fraction, require_positive
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ContainerParams:
-    """A ventilated container around the machines of one zone."""
-
-    supply_flow_frac: float = 0.9
-    """Supply flow at full speed as a share of what all machine fans draw at full speed. assumed: a filled container."""
-    supply_fan_w_per_m3_per_s: float = 300.0
-    """Power per flow at full speed. [W/(m³/s)] Source: 150 Pa at 50 % total efficiency (31,000 CFM class, systech-design.com)."""
-    pad_effectiveness: float = 0.8
-    """Source: ASHRAE HVAC Systems and Equipment 2020, ch. 41: 0.7-0.9 for rigid media."""
-    pad_on_temp_c: float = 28.0
-    pad_off_temp_c: float = 25.0
-    """Outdoor temperatures at which the pads go on and off. [°C] assumed: inlet advised ≤31 °C behind a water curtain (buybtc123.com)."""
-    pad_pump_w_per_unit: float = 4.0
-    """Pad pump power per machine. [W] assumed: 1.1 kW for a container of 280."""
-    bleed_frac: float = 0.25
-    """Bleed-off per evaporated water. assumed: five cycles of concentration."""
-    leak_frac: float = 0.02
-    """Share of exhaust that finds its way back. assumed."""
-    inlet_min_c: float = 5.0
-    """Lowest inlet temperature that the damper holds. [°C] Source: nominal range 5-45 °C of Bitmain air chassis."""
-    asleep_flow_frac: float = 0.05
-    """Draught through a stopped machine as a share of its full flow. assumed: natural convection."""
-
-    def __post_init__(self) -> None:
-        """Check ranges; raises BadInputError."""
-        require_positive(self, "supply_flow_frac", "asleep_flow_frac")
-        require_fraction(self, "pad_effectiveness", "asleep_flow_frac", "leak_frac")
-        require(
-            self.pad_off_temp_c < self.pad_on_temp_c,
-            "ContainerParams", "pad_off_temp_c", self.pad_off_temp_c, "below pad_on_temp_c",
-        )  # fmt: skip
-        for name in ("supply_fan_w_per_m3_per_s", "pad_pump_w_per_unit", "bleed_frac"):
-            require(getattr(self, name) >= 0.0, "ContainerParams", name, getattr(self, name), "0 or more")
-        require(self.leak_frac < 1.0, "ContainerParams", "leak_frac", self.leak_frac, "below 1")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ZoneParams:
-    """A zone: machines of one model under one firmware in one container."""
+    """A zone: machines of one model under one firmware around one cooling plant."""
 
     machine: MachineParams
     firmware: FirmwareParams
-    container: ContainerParams = field(default_factory=ContainerParams)
+    plant: PlantParams = field(default_factory=ContainerParams)
     n_units: int = 280
     """Machines in the zone. Source: a 40-foot air container holds 280 to 300 machines of 3 kW (1 MW class)."""
+    n_places: int | None = None
+    """Machines that the plant is made for; None: as many as there are. Fans and chillers are sized by it."""
 
     def __post_init__(self) -> None:
         """Check ranges; raises BadInputError."""
         require(self.n_units >= 1, "ZoneParams", "n_units", self.n_units, "1 or more")
+        places = self.n_units if self.n_places is None else self.n_places
+        require(places >= self.n_units, "ZoneParams", "n_places", self.n_places, f"n_units, {self.n_units}, or more")
+        fits = self.machine.cooling == self.plant.cooling
+        owner = type(self.plant).__name__
+        require(fits, "ZoneParams", "plant", owner, f"one for machines that are cooled by {self.machine.cooling}")
+
+    @property
+    def places_per_unit(self) -> float:
+        """Places of the plant over machines in it."""
+        return (self.n_units if self.n_places is None else self.n_places) / self.n_units
 
     @property
     def step_mhz(self) -> float:
@@ -83,8 +62,14 @@ class ZoneParams:
         return self.machine.profiles_mhz[-1]
 
     @property
+    def tuned_mhz(self) -> tuple[float, float]:
+        """Lowest and highest frequency that the firmware has tuned before. [MHz]"""
+        span = self.max_mhz - self.min_mhz
+        return self.min_mhz + self.firmware.tuned_low_pu * span, self.min_mhz + self.firmware.tuned_high_pu * span
+
+    @property
     def chip_k_per_w(self) -> float:
-        """Resistance from the heatsink to the hottest chip. [K/W]"""
+        """Resistance from the heatsink, or the coolant, to the hottest chip. [K/W]"""
         return 1.0 / self.machine.chip_w_per_k + self.machine.hot_k_per_w
 
     @property
@@ -97,16 +82,17 @@ class ZoneParams:
         """Conductance from heatsink to air at the lowest fan speed, of the rated one."""
         return self.firmware.fan_min_pu**CONVECTION_EXPONENT
 
-    @property
-    def asleep_sink_pu(self) -> float:
-        """Conductance from heatsink to air of a stopped machine, of the rated one."""
-        return self.container.asleep_flow_frac**CONVECTION_EXPONENT
 
-    @property
-    def supply_fan_rated_w(self) -> float:
-        """Power of the supply fans per machine at full speed. [W]"""
-        flow = self.container.supply_flow_frac * self.machine.air_flow_m3_per_s
-        return flow * self.container.supply_fan_w_per_m3_per_s
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """Exhaust of one zone that reaches another's inlet."""
+
+    zone: int
+    """Zone whose inlet it reaches."""
+    source: int
+    """Zone whose exhaust it is."""
+    share: float
+    """Share of the source's exhaust that does."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,6 +100,8 @@ class SiteParams:
     """A site: its zones and what lies between them and the money."""
 
     zones: tuple[ZoneParams, ...]
+    links: tuple[Link, ...] = ()
+    """How the zones' air mixes; none: every zone breathes outdoor air."""
     altitude_m: float = 900.0
     """Height above the sea. [m] Source: Odessa, Texas, 2,900 ft."""
     transformer_loss_frac: float = 0.015
@@ -127,9 +115,10 @@ class SiteParams:
     water_usd_per_m3: float = 2.0
     """assumed: municipal industrial water in Texas, about 7.5 USD per 1,000 gallons."""
     ageing_usd_per_h: float = 0.00114
-    """Price of an hour of ageing of a machine. [USD] 5 % failures a year (cointelegraph.com on S17/T17) times 200 USD a repair (assumed)."""
+    """Price of an hour of ageing of a machine. [USD] Source: 5 % failures a year (cointelegraph.com on S17/T17) times 200 USD
+    a repair (assumed)."""
     site_cap_w: float = np.inf
-    """Largest power at the meter. [W]"""
+    """Largest power at the meter. [W] None by default."""
 
     def __post_init__(self) -> None:
         """Check ranges; raises BadInputError."""
@@ -139,11 +128,48 @@ class SiteParams:
         for name in ("misc_w_per_unit", "water_usd_per_m3", "ageing_usd_per_h"):
             require(getattr(self, name) >= 0.0, "SiteParams", name, getattr(self, name), "0 or more")
         require(-500.0 <= self.altitude_m <= 5000.0, "SiteParams", "altitude_m", self.altitude_m, "in [-500, 5000]")
+        self._check_links()
+
+    def _check_links(self) -> None:
+        numbers, given = range(len(self.zones)), [0.0] * len(self.zones)
+        for index, link in enumerate(self.links):
+            owner = f"SiteParams.links[{index}]"
+            for name in ("zone", "source"):
+                number = getattr(link, name)
+                require(number in numbers, owner, name, number, f"a zone's number, 0 to {numbers[-1]}")
+                air = self.zones[number].plant.kind != LOOP
+                require(air, owner, name, number, "a zone that is cooled by air")
+            require(link.zone != link.source, owner, "source", link.source, "another zone; its own is leak_frac")
+            require(0.0 <= link.share <= 1.0, owner, "share", link.share, "between 0 and 1")
+            given[link.source] += link.share
+        for number, share in enumerate(given):
+            require(share <= 1.0, "SiteParams", "links", share, f"1 at most in all from zone {number}")
+
+    def moved(self, n_units: int, source: int, target: int) -> "SiteParams":
+        """Return the site after a move of machines between zones; their plants stay.
+
+        Args:
+            n_units: How many machines.
+            source: Zone that they leave; it keeps one machine or more.
+            target: Zone that they enter.
+
+        Raises:
+            BadInputError: The zones hold different models or firmware, or lack the machines or the places.
+        """
+        zones = [replace(z, n_places=z.n_units if z.n_places is None else z.n_places) for z in self.zones]
+        giver, taker = zones[source], zones[target]
+        if (giver.machine, giver.firmware) != (taker.machine, taker.firmware):
+            raise BadInputError(
+                f"zones {source} and {target} hold different machines or firmware; a zone holds one kind"
+            )
+        zones[source] = replace(giver, n_units=giver.n_units - n_units)
+        zones[target] = replace(taker, n_units=taker.n_units + n_units)
+        return replace(self, zones=tuple(zones))
 
     @property
-    def air_kg_per_m3(self) -> float:
-        """Density of the air at the site's altitude. [kg/m³] Source: ICAO standard atmosphere, ρ/ρ0 = (1 - 2.25577e-5 h)^4.2559."""
-        return float(AIR_DENSITY_KG_PER_M3 * (1.0 - 2.25577e-5 * self.altitude_m) ** 4.2559)
+    def air_pu(self) -> float:
+        """Density of the air at the site's altitude over that at sea level."""
+        return pressure_pa(self.altitude_m) / SEA_LEVEL_PA
 
     @property
     def rated_power_w(self) -> float:
@@ -160,17 +186,13 @@ class SiteParams:
         """The parameters of each zone as the kernel reads them, (n_zones,) of ZONE_PARAMS."""
         record = np.zeros(len(self.zones), ZONE_PARAMS)
         for index, zone in enumerate(self.zones):
-            for part in (zone.machine, zone.firmware, zone.container, zone):
+            for part in (zone.machine, zone.firmware, zone.plant, zone):
                 for name in _numbers(type(part)):
                     record[name][index] = getattr(part, name)
-            flow = zone.machine.air_flow_m3_per_s
-            record["air_w_per_k"][index] = air_capacity_w_per_k(flow, self.air_kg_per_m3)
-            for name in (
-                "fan_rated_w",
-                "supply_fan_rated_w",
-            ):  # at a given speed a fan's power is that of the air it moves
-                record[name][index] *= self.air_kg_per_m3 / AIR_DENSITY_KG_PER_M3
-            record["sink_w_per_k"][index] *= (self.air_kg_per_m3 / AIR_DENSITY_KG_PER_M3) ** CONVECTION_EXPONENT
+            record["plant_kind"][index] = zone.plant.kind
+            derived = _loop_side(zone) if isinstance(zone.plant, LoopParams) else _air_side(zone, self.air_pu)
+            for name, value in derived.items():
+                record[name][index] = value
         record.flags.writeable = False
         return record
 
@@ -183,35 +205,87 @@ class SiteParams:
         record.flags.writeable = False
         return record
 
+    @cached_property
+    def link_record(self) -> np.ndarray:
+        """The links as the kernel reads them, (n_links,) of LINKS."""
+        record = np.zeros(len(self.links), LINKS)
+        for index, link in enumerate(self.links):
+            record[index] = (link.zone, link.source, link.share)
+        record.flags.writeable = False
+        return record
 
-_DERIVED: dict[type, tuple[str, ...]] = {
-    ZoneParams: (
-        "step_mhz",
-        "slew_mhz_per_s",
-        "min_mhz",
-        "max_mhz",
-        "chip_k_per_w",
-        "psu_loss_pu",
-        "fan_min_sink_pu",
-        "asleep_sink_pu",
-        "supply_fan_rated_w",
-    )
-}
+
+def _air_side(zone: ZoneParams, air_pu: float) -> dict[str, float]:
+    """Return what the kernel needs of fans and air at a density over that at sea level; fans move volume, not mass."""
+    machine, plant, places = zone.machine, zone.plant, zone.places_per_unit
+    assert not isinstance(plant, LoopParams)
+    flow = machine.air_flow_m3_per_s
+    banks = {
+        bank: getattr(plant, f"{bank}_flow_frac")
+        * places
+        * flow
+        * getattr(plant, f"{bank}_fan_w_per_m3_per_s")
+        * air_pu
+        for bank in ("intake", "exhaust")
+    }
+    chiller_w = plant.chiller_w_per_unit * places if isinstance(plant, RoomParams) else 0.0
+    return {
+        "air_w_per_k": air_capacity_w_per_k(flow, AIR_DENSITY_KG_PER_M3 * air_pu),
+        "fan_rated_w": machine.fan_rated_w * air_pu,
+        "sink_w_per_k": machine.sink_w_per_k * air_pu**CONVECTION_EXPONENT,
+        "intake_flow_frac": plant.intake_flow_frac * places,
+        "exhaust_flow_frac": plant.exhaust_flow_frac * places,
+        "intake_fan_rated_w": banks["intake"],
+        "exhaust_fan_rated_w": banks["exhaust"],
+        "chiller_w_per_unit": chiller_w,
+        "asleep_sink_pu": plant.asleep_flow_frac**CONVECTION_EXPONENT,
+    }
+
+
+def _loop_side(zone: ZoneParams) -> dict[str, float]:
+    """Return what the kernel needs of a liquid loop; its plant is shared by the machines that are there."""
+    machine, plant, places = zone.machine, zone.plant, zone.places_per_unit
+    assert isinstance(plant, LoopParams)
+    slower = plant.pump_share * plant.pump_idle_pu**-CONVECTION_EXPONENT
+    return {
+        "sink_j_per_k": machine.sink_j_per_k + plant.coolant_j_per_k * places,
+        "idle_chip_w_per_k": machine.chip_w_per_k / (1.0 - plant.pump_share + slower),
+        **{name: getattr(plant, name) * places for name in _SHARED_BY_LOOP},
+    }
+
+
+_SHARED_BY_LOOP: Final = (
+    "coolant_w_per_k",
+    "cooler_w_per_k",
+    "cooler_air_w_per_k",
+    "pump_w_per_unit",
+    "cooler_fan_w_per_unit",
+)
+
+_OF_ZONE: Final = ("step_mhz", "slew_mhz_per_s", "min_mhz", "max_mhz", "chip_k_per_w", "psu_loss_pu", "fan_min_sink_pu")
+
+_BY_PLANT: Final = (
+    "plant_kind", "air_w_per_k", "intake_fan_rated_w", "exhaust_fan_rated_w", "asleep_sink_pu", "idle_chip_w_per_k",
+)  # fmt: skip
 
 
 def _numbers(cls: type) -> tuple[str, ...]:
     own = tuple(entry.name for entry in fields(cls) if entry.type in ("float", "int", float, int))
-    return own + _DERIVED.get(cls, ())
+    return own + (_OF_ZONE if cls is ZoneParams else ())
 
 
 def _dtype(classes: tuple[type, ...], extra: tuple[str, ...]) -> np.dtype:
-    return np.dtype(
-        [(name, np.float64) for cls in classes for name in _numbers(cls)] + [(e, np.float64) for e in extra]
-    )
+    names = dict.fromkeys([name for cls in classes for name in _numbers(cls)] + list(extra))
+    return np.dtype([(name, np.float64) for name in names])
 
 
-ZONE_PARAMS = _dtype((MachineParams, FirmwareParams, ContainerParams, ZoneParams), ("air_w_per_k",))
-"""A zone's parameters as one record of float64."""
+ZONE_PARAMS: Final = _dtype(
+    (MachineParams, FirmwareParams, ContainerParams, RoomParams, LoopParams, ZoneParams), _BY_PLANT
+)
+"""A zone's parameters as one record of float64: those of plants of another kind are 0."""
 
-SITE_PARAMS = _dtype((SiteParams,), ())
+SITE_PARAMS: Final = _dtype((SiteParams,), ())
 """A site's parameters as one record of float64."""
+
+LINKS: Final = np.dtype([("zone", np.int64), ("source", np.int64), ("share", np.float64)])
+"""A link as the kernel reads it."""

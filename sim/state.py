@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from .errors import BadInputError
 from .params import SiteParams
+from .plants import LoopParams
 
 ASLEEP: Final = 0.0
 STARTING: Final = 1.0
@@ -35,12 +36,26 @@ ZONE_STATE: Final = _struct(
     "pad_on",
     "power_w",
     "hashrate_ths",
+    "exhaust_temp_c",
+    "exhaust_w_per_k",
+    "tuning",
+    "tuned_low_mhz",
+    "tuned_high_mhz",
+    "online_frac",
+    "fouling_frac",
+    "is_dark",
+    "age_h",
 )
 """State of a zone's mean machine.
 
-mode: ASLEEP, STARTING, HASHING or TRIPPED; mode_s: time in it; timer_s: rest of boot or of the hold after a trip;
-pause_s: rest of a restart at a profile change; freq_mhz: present, target_mhz: commanded, cap_mhz: allowed by the
-throttle; hot_temp_c: hottest chip; power_w and hashrate_ths: means of the last control step, per machine at its socket.
+mode: ASLEEP, STARTING, HASHING or TRIPPED; mode_s: time in it; timer_s: rest of boot, staggering and tuning, or of the
+hold after a trip; pause_s: rest of a restart at a profile change; freq_mhz: present, target_mhz: commanded, cap_mhz:
+allowed by the throttle; hot_temp_c: hottest chip; inlet_temp_c: inlet air, or the coolant's supply; fan_pu: speed of
+the machines' fans, or of the cooler's; pad_on: 1 with wet pads; power_w and hashrate_ths: means of the last control
+step, per machine at its socket; exhaust_temp_c, exhaust_w_per_k: of the fresh air that left in the last sub-step, per
+machine; tuning: 1 while the firmware tunes an unknown preset; tuned_low_mhz, tuned_high_mhz: presets that it knows;
+online_frac: share of machines that work; fouling_frac: share of the heatsinks' conductance that dust has taken;
+is_dark: 1 without grid power; age_h: effective age.
 """
 
 SITE_STATE: Final = np.dtype(
@@ -69,11 +84,25 @@ ZONE_FLOW: Final = _struct(
     "chip_temp_sum_c",
     "heat_rejected_kwh",
     "stored_kwh",
+    "received_kwh",
+    "mixed_frac",
+    "mixed_temp_c",
+    "supply_temp_c",
+    "exhaust_temp_c",
+    "approach_k",
+    "air_m3_per_s",
+    "fan_energy_kwh",
+    "chiller_heat_kwh",
 )
 """What a zone did in a control step: sums over its machines; temperatures are the zone's.
 
 starts and trips count machines; rise_pu: rise of the power set-point of hashing machines, of rated power; stored_kwh:
-growth of the heat held in chips and heatsinks; it_energy_kwh equals heat_rejected_kwh plus stored_kwh.
+growth of the heat held in chips, heatsinks and coolant; received_kwh: heat that came with other zones' exhaust or from
+the pump; it_energy_kwh plus received_kwh equals heat_rejected_kwh plus stored_kwh. mixed_frac, mixed_temp_c: share of other zones'
+exhaust in the supply and its temperature, of the last sub-step; supply_temp_c: air, or coolant, on its way to the machines; exhaust_temp_c: fresh air on its way
+out; approach_k: supply air over the wet bulb, or coolant over the air that cools it; air_m3_per_s: fresh air, or air
+through the cooler; fan_energy_kwh: of the machines' fans, part of it_energy_kwh; chiller_heat_kwh: heat that a chiller
+took. Means over the step, except max_chip_temp_c and what is counted.
 """
 
 SITE_FLOW: Final = _struct(
@@ -91,8 +120,20 @@ SITE_FLOW: Final = _struct(
     "trips",
     "max_chip_temp_c",
     "pue",
+    "wue_l_per_kwh",
+    "call_excess_kwh",
 )
-"""What the site did in a control step. profit = revenue (after pool fee) - energy - water - wear; energy at the meter."""
+"""What the site did in a control step. profit = revenue (after pool fee) - energy - water - wear; energy at the meter.
+
+pue, wue_l_per_kwh: 0 while the machines draw nothing; call_excess_kwh: energy beyond what a curtailment call allows.
+"""
+
+SITE_EVENTS: Final = ("grid_on", "pool_frac", "call_pu")
+"""What befalls a site in a step: 1 with grid power, share of the step with a pool, share of rated power that a
+curtailment call leaves (1 without a call)."""
+
+ZONE_EVENTS: Final = ("online_frac", "fouling_frac")
+"""What befalls a zone in a step: share of its machines that work, share of the heatsinks' conductance lost to dust."""
 
 SIM_CHANNELS: Final = ("outdoor_temp_c", "wet_bulb_temp_c", "price_usd_per_mwh", "hashprice_usd_per_ph_day")
 """Channels in force, in the order in which the kernel reads them."""
@@ -146,6 +187,40 @@ class Exogenous:
 
 
 @dataclass(frozen=True, slots=True)
+class Events:
+    """What happens to a site whatever the policy does, beside weather and markets; made by `events.simulate` or by hand.
+
+    A series or a step beyond the last one has the last one's values, so that one row stands for all time.
+    """
+
+    site: npt.NDArray[np.float64]  # (n_series, n_steps, len(SITE_EVENTS))
+    zone: npt.NDArray[np.float64]  # (n_series, n_steps, n_zones, len(ZONE_EVENTS))
+
+    def __post_init__(self) -> None:
+        """Check shapes and ranges; raises BadInputError."""
+        for name, array, n_axes, columns in (
+            ("site", self.site, 3, SITE_EVENTS),
+            ("zone", self.zone, 4, ZONE_EVENTS),
+        ):
+            if array.ndim != n_axes or array.shape[-1] != len(columns) or 0 in array.shape:
+                raise BadInputError(
+                    f"Events.{name} has shape {array.shape}; its last axis must be {', '.join(columns)}"
+                )
+            if not ((array >= 0.0) & (array <= 1.0)).all():
+                bad = np.argwhere(~((array >= 0.0) & (array <= 1.0)))[0]
+                raise BadInputError(
+                    f"Events.{name} is {array[tuple(bad)]} at step {bad[1]}, {columns[bad[-1]]!r}; it must be in [0, 1]"
+                )
+            array.flags.writeable = False
+
+    @classmethod
+    def none(cls, n_zones: int) -> "Events":
+        """Return a world in which nothing happens: power, pools and all machines, clean."""
+        zone = np.tile(np.array([1.0, 0.0]), (1, 1, n_zones, 1))
+        return cls(np.ones((1, 1, len(SITE_EVENTS))), zone)
+
+
+@dataclass(frozen=True, slots=True)
 class State:
     """Everything needed to go on: `copy` saves it, assigning into the arrays restores it."""
 
@@ -163,10 +238,15 @@ class State:
                 column[name] = part.max_mhz
             hot_c = part.firmware.fan_target_temp_c
             heat_w = part.machine.rated_power_w * part.machine.psu_efficiency
+            if isinstance(part.plant, LoopParams):
+                hot_c = part.plant.coolant_target_c + heat_w * part.chip_k_per_w
             column["hot_temp_c"] = hot_c
             column["chip_temp_c"] = hot_c - heat_w * part.machine.hot_k_per_w
             column["sink_temp_c"] = hot_c - heat_w * part.chip_k_per_w
             column["inlet_temp_c"] = inlet_temp_c
+            column["exhaust_temp_c"] = inlet_temp_c
+            column["tuned_low_mhz"], column["tuned_high_mhz"] = part.tuned_mhz
+            column["online_frac"] = 1.0
             column["power_w"] = part.machine.rated_power_w
             column["hashrate_ths"] = part.machine.rated_hashrate_ths
             column["fan_pu"] = part.firmware.fan_min_pu

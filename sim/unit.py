@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,9 @@ from .cooling import fan_power_w
 from .errors import BadInputError
 
 FloatArray = npt.NDArray[np.float64]
+
+COOLING: Final = ("air", "liquid")
+ALGORITHMS: Final = ("sha256", "scrypt")
 
 
 def require(ok: bool, owner: str, name: str, value: object, allowed: str) -> None:
@@ -38,6 +42,11 @@ class MachineParams:
     """One machine model. Sources of the values stand beside them in catalogue/machines.yaml."""
 
     name: str
+    algorithm: str
+    """"sha256" or "scrypt": what it can mine."""
+    cooling: str
+    """"air" or "liquid": which plants it fits."""
+    chips: float
     rated_power_w: float
     rated_hashrate_ths: float
     ths_per_mhz: float
@@ -53,15 +62,15 @@ class MachineParams:
     leak_per_k: float
     psu_efficiency: float
     control_w: float
-    fan_rated_w: float
-    air_flow_m3_per_s: float
-    """Air flow of one machine at full fan speed. [m³/s]"""
+    fan_rated_w: float = 0.0
+    air_flow_m3_per_s: float = 0.0
+    """Air flow of one machine at full fan speed, 0 without fans. [m³/s]"""
     chip_w_per_k: float
-    """Conductance from the mean chip to the heatsinks. [W/K]"""
+    """Conductance from the mean chip to the heatsinks, or to the coolant. [W/K]"""
     hot_k_per_w: float
     """Excess of the hottest chip over the mean, per watt of chip heat. [K/W]"""
-    sink_w_per_k: float
-    """Conductance from heatsink to air at full fan speed. [W/K]"""
+    sink_w_per_k: float = 0.0
+    """Conductance from heatsink to air at full fan speed, 0 without fans. [W/K]"""
     chip_j_per_k: float
     sink_j_per_k: float
     error_ref_frac: float
@@ -69,6 +78,10 @@ class MachineParams:
     error_per_k: float
     start_min_temp_c: float
     """Coldest heatsink at which the machine starts. [°C]"""
+    voltage_spread_frac: float
+    """Standard deviation of the rail voltage that units need for one frequency: silicon lottery."""
+    power_bias_frac: float
+    """Standard deviation of a unit's reported power around the metered one, constant in time."""
     profiles_mhz: tuple[float, ...]
     """Frequencies of the firmware's ladder, ascending. [MHz]"""
 
@@ -76,9 +89,20 @@ class MachineParams:
         """Check ranges; raises BadInputError."""
         require_positive(
             self, "rated_power_w", "rated_hashrate_ths", "ths_per_mhz", "ref_mhz", "ref_v", "floor_v",
-            "a_w_per_mhz_v2", "fan_rated_w", "air_flow_m3_per_s", "chip_w_per_k", "sink_w_per_k", "chip_j_per_k",
-            "sink_j_per_k",
+            "a_w_per_mhz_v2", "chip_w_per_k", "chip_j_per_k", "sink_j_per_k", "chips",
         )  # fmt: skip
+        require(self.cooling in COOLING, "MachineParams", "cooling", self.cooling, f"one of {', '.join(COOLING)}")
+        require(
+            self.algorithm in ALGORITHMS,
+            "MachineParams",
+            "algorithm",
+            self.algorithm,
+            f"one of {', '.join(ALGORITHMS)}",
+        )
+        if self.cooling == "air":
+            require_positive(self, "fan_rated_w", "air_flow_m3_per_s", "sink_w_per_k")
+        linear = self.b_w_per_mhz > -self.a_w_per_mhz_v2 * self.floor_v**2
+        require(linear, "MachineParams", "b_w_per_mhz", self.b_w_per_mhz, "such that power grows with frequency")
         require(0.5 < self.psu_efficiency <= 1.0, "MachineParams", "psu_efficiency", self.psu_efficiency, "in (0.5, 1]")
         ladder = self.profiles_mhz
         ascending = len(ladder) >= 2 and ladder[0] > 0.0 and all(low < high for low, high in pairwise(ladder))
@@ -96,6 +120,11 @@ class MachineParams:
         """Power of each profile at the reference temperature and fan speed of the published tables. [W], (n_profiles,)."""
         return np.array([self.power_w(f, PROFILE_CHIP_TEMP_C, PROFILE_FAN_PU) for f in self.profiles_mhz])
 
+    def profile_within_mhz(self, power_w: float) -> float:
+        """Return the fastest profile that keeps a power limit, as firmware does; the slowest if none does. [MHz]"""
+        within = np.flatnonzero(self.profile_power_w <= power_w)
+        return self.profiles_mhz[int(within[-1]) if len(within) else 0]
+
     @property
     def profile_hashrate_ths(self) -> FloatArray:
         """Hashrate of each profile at the reference temperature. [TH/s], (n_profiles,)."""
@@ -103,11 +132,11 @@ class MachineParams:
         return np.array(self.profiles_mhz) * self.ths_per_mhz * (1.0 - error)
 
 
-PROFILE_CHIP_TEMP_C = 65.0
+PROFILE_CHIP_TEMP_C: Final = 65.0
 """Mean chip temperature to which published profiles are taken to belong. [°C] Source: steady points of S19 XP and
 S21 Pro, 63-70 °C at full power (Braiins telemetry in 256foundation/asic-rs, braiins v25_05 and v26_04)."""
 
-PROFILE_FAN_PU = 0.6
+PROFILE_FAN_PU: Final = 0.6
 """Fan speed to which published profiles are taken to belong. assumed: mild weather."""
 
 
@@ -129,12 +158,23 @@ class FirmwareParams:
     trip_temp_c: float
     trip_restart_temp_c: float
     trip_hold_s: float
+    stagger_s: float
+    """Time over which the machines of a zone are started one after the other. [s]"""
+    tune_s: float
+    """Time to tune a preset that is not known yet, without hashing. [s]"""
+    tuned_low_pu: float
+    tuned_high_pu: float
+    """Part of the ladder that is tuned when a run begins, 0 its lowest and 1 its highest frequency."""
+    ceiling_pu: float
+    """Part of the ladder above which tuning fails for want of good silicon; 1: it never does."""
 
     def __post_init__(self) -> None:
         """Check ranges; raises BadInputError."""
-        require_fraction(self, "boot_power_frac")
+        require_fraction(self, "boot_power_frac", "tuned_low_pu", "tuned_high_pu", "ceiling_pu")
+        tuned = self.tuned_low_pu <= self.tuned_high_pu <= self.ceiling_pu
+        require(tuned, "FirmwareParams", "tuned_high_pu", self.tuned_high_pu, "from tuned_low_pu to ceiling_pu")
         require_positive(self, "ramp_s", "fan_min_pu", "sleep_w")
-        for name in ("boot_s", "restart_s", "start_wear_usd", "trip_hold_s"):
+        for name in ("boot_s", "restart_s", "start_wear_usd", "trip_hold_s", "stagger_s", "tune_s"):
             require(getattr(self, name) >= 0.0, "FirmwareParams", name, getattr(self, name), "0 or more")
         require(self.fan_min_pu < 1.0, "FirmwareParams", "fan_min_pu", self.fan_min_pu, "below 1")
         ordered = (

@@ -24,7 +24,7 @@ def changed(path: str, value: Any) -> dict[str, Any]:
         ("site", 3, "must be a dictionary"),
         ("site.zones", [{"machine": "s99", "firmware": "slow_tuner"}], "no machine 's99'"),
         ("site.zones", [{"machine": "s21", "firmware": "slow_tuner", "fans": 4}], "unknown key 'site.zones.fans'"),
-        ("site.zones", [{"machine": "s21", "firmware": "slow_tuner", "container": {"pad": 1}}], "zones.container.pad"),
+        ("site.zones", [{"machine": "s21", "firmware": "slow_tuner", "plant": {"pad": 1}}], "zones.plant.pad"),
         ("tariff.kind", "free", "tariff.kind is 'free'; it must be one of real_time, time_of_use"),
         ("tariff.adder", 1.0, "unknown key 'tariff.adder'"),
         ("history.region", "mars", "no region 'mars'"),

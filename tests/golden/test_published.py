@@ -2,15 +2,25 @@
 
 import numpy as np
 import pandas as pd
+import psychrolib
 import pytest
 
 from hashgym.sim.market import hashprice_usd_per_ph_day, retarget, subsidy_btc, subsidy_btc_at
-from hashgym.sim.psychrometrics import relative_humidity_pct, wet_bulb_temp_c
+from hashgym.sim.psychrometrics import humidity_after_pct, pressure_pa, relative_humidity_pct, wet_bulb_temp_c
 
 
-def test_wet_bulb_of_stulls_example() -> None:
-    # R. Stull, J. Appl. Meteorol. Climatol. 50, 2267 (2011): 20 °C and 50 % give 13.7 °C.
-    assert wet_bulb_temp_c(np.array([20.0]), np.array([50.0]))[0] == pytest.approx(13.7, abs=0.05)
+@pytest.mark.parametrize("altitude_m", [0.0, 900.0, 2000.0])
+def test_wet_bulb_and_pressure_are_those_of_psychrolib(altitude_m: float) -> None:
+    psychrolib.SetUnitSystem(psychrolib.SI)
+    pressure = psychrolib.GetStandardAtmPressure(altitude_m)
+    assert pressure_pa(altitude_m) == pytest.approx(pressure, rel=1e-6)
+    for dry in (-40.0, -15.0, -0.5, 5.0, 20.0, 35.0, 50.0):
+        for share in (0.05, 0.3, 0.7, 1.0):
+            theirs = psychrolib.GetTWetBulbFromRelHum(dry, share, pressure)
+            ours = wet_bulb_temp_c(np.array([dry]), np.array([100.0 * share]), altitude_m)[0]
+            assert ours == pytest.approx(theirs, abs=0.01)
+            ratio = np.array([psychrolib.GetHumRatioFromRelHum(dry, share, pressure)])
+            assert humidity_after_pct(np.array([dry]), ratio, altitude_m)[0] == pytest.approx(100.0 * share, rel=1e-3)
 
 
 def test_wet_bulb_is_never_above_dry_bulb() -> None:

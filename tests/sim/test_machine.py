@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from hashgym.experiments.fit_machines import usable
 from hashgym.sim import cooling, machine, models, wear
 from hashgym.sim.errors import BadInputError
 from hashgym.sim.fitting import fit
@@ -8,36 +9,88 @@ from hashgym.sim.fitting import fit
 pytestmark = pytest.mark.interpreted
 
 
-@pytest.mark.parametrize("key", models.machine_names())
-def test_fit_reproduces_the_published_watts(key: str) -> None:
-    published = models.published()
-    coefficients, error = fit(published["machines"][key], published["common"])
-    assert np.median(np.abs(error)) <= 0.03
-    assert np.max(np.abs(error)) <= 0.08
-    stored = models._read("fitted.yaml")[key]["coefficients"]
-    assert stored == pytest.approx(coefficients, rel=1e-6)
+FITTED = [(key, name) for key, curves in models.read("fitted.yaml").items() for name in curves if name != "scaled"]
+THIN = [key for key in models.machine_names() if models.curve_names(key) == ("scaled",)]
 
 
-@pytest.mark.parametrize("key", models.machine_names())
-def test_modelled_hashrate_is_within_four_percent_of_the_published(key: str) -> None:
-    params, points = models.machine(key), np.array(models.published()["machines"][key]["points"], dtype=np.float64)
-    assert points[:, 0] * params.ths_per_mhz == pytest.approx(points[:, 3], rel=0.04)
+def test_the_catalogue_has_the_models_that_sites_run() -> None:
+    asked = (
+        "s9 s17_pro s19 s19_pro s19j_pro s19k_pro s19_xp s21 s21_plus s21_pro s21_xp t21 m30s_pp m50s m60s s19_xp_hyd "
+        "s21_hyd s21_xp_hyd m66s l7 l9"
+    )
+    assert set(asked.split()) <= set(models.machine_names())
 
 
-def test_efficiency_has_its_optimum_inside_the_published_range() -> None:
+@pytest.mark.parametrize(("key", "name"), FITTED)
+def test_fit_reproduces_the_published_watts_also_where_it_did_not_see_them(key: str, name: str) -> None:
+    points = usable(key, models.catalogue()["machines"][key]["curves"][name])
+    found = fit(points, models.given(key))
+    assert len(points) >= found.n_parameters + 2
+    for error in (found.error, found.left_out_error):
+        assert np.median(np.abs(error)) <= 0.03
+        assert np.max(np.abs(error)) <= 0.08
+    stored = models.read("fitted.yaml")[key][name]["coefficients"]
+    assert stored == pytest.approx(found.coefficients, rel=1e-5, abs=1e-6)
+
+
+@pytest.mark.parametrize("key", THIN)
+def test_a_model_without_a_list_is_scaled_from_its_family_to_its_rated_point(key: str) -> None:
+    entry, params = models.read("fitted.yaml")[key]["scaled"], models.machine(key)
+    family = models.machine(entry["scaled_from"])
+    assert entry["scaled_from"] == models.catalogue()["machines"][key]["scaled_from"][0]
+    assert params.power_w(params.ref_mhz, 65.0, 0.6) == pytest.approx(params.rated_power_w, rel=1e-6)
+    assert params.ref_mhz * params.ths_per_mhz == pytest.approx(params.rated_hashrate_ths, rel=1e-6)
+    assert family.algorithm == "sha256"
+
+
+@pytest.mark.parametrize(("key", "name"), FITTED)
+def test_modelled_hashrate_is_near_the_published(key: str, name: str) -> None:
+    points = usable(key, models.catalogue()["machines"][key]["curves"][name])
+    modelled = points.freq_mhz * models.machine(f"{key}/{name}").ths_per_mhz
+    assert modelled == pytest.approx(points.hashrate_ths, rel=0.05)
+
+
+@pytest.mark.parametrize(("key", "name"), FITTED)
+def test_efficiency_has_its_optimum_where_the_list_has_it(key: str, name: str) -> None:
+    entry = models.read("fitted.yaml")[key][name]
+    gap = abs(entry["modelled_optimum_pct_of_rated"] - entry["listed_optimum_pct_of_rated"])
+    # The S19k Pro's list is flat: from 35 to 47 % of rated power its J/TH differ by 2 %.
+    assert gap <= (12.0 if key == "s19k_pro" else 10.0)
+
+
+def test_a_point_that_chips_cannot_compute_is_not_fitted() -> None:
+    curve = models.catalogue()["machines"]["s9"]["curves"]["vnish"]
+    assert len(usable("s9", curve)) == 7 < len(curve["points"])
+
+
+def test_a_curve_can_be_named_and_an_unknown_one_is_refused() -> None:
+    assert models.machine("s19j_pro/vnish").profile_power_w[-1] != models.machine("s19j_pro").profile_power_w[-1]
+    with pytest.raises(BadInputError, match="luxos, vnish"):
+        models.machine("s19j_pro/stock")
+
+
+def test_a_power_limit_finds_the_fastest_profile_within_it() -> None:
     params = models.machine("s19j_pro")
-    freq = np.arange(145.0, 646.0, 5.0)
-    joules = np.array([params.power_w(f, 65.0, 0.6) / (f * params.ths_per_mhz) for f in freq])
-    best = freq[np.argmin(joules)]
-    assert params.power_w(float(best), 65.0, 0.6) / params.rated_power_w == pytest.approx(0.55, abs=0.10)
+    assert params.profile_within_mhz(2000.0) == 370.0
+    assert params.profile_within_mhz(10.0) == params.profiles_mhz[0]
+    assert params.profile_within_mhz(1e9) == params.profiles_mhz[-1]
+
+
+def test_wall_power_follows_a_hot_day_where_the_leakage_is_large() -> None:
+    def swing(key: str) -> float:
+        params = models.machine(key)
+        return params.power_w(params.ref_mhz, 75.0, 0.8) / params.power_w(params.ref_mhz, 57.0, 0.5) - 1.0
+
+    assert 0.06 < swing("t21") < 0.09
+    assert swing("s17_pro") < 0.03
 
 
 @pytest.mark.parametrize("key", models.machine_names())
 def test_ladder_stays_within_half_and_whole_of_rated_power(key: str) -> None:
     params = models.machine(key)
     share = params.profile_power_w / params.rated_power_w
-    assert share[-1] < 1.03
-    assert share[0] > 0.42
+    assert share[-1] < 1.04
+    assert share[0] > 0.3
     assert np.all(np.diff(params.profile_power_w) > 0.0)
 
 
@@ -63,8 +116,8 @@ def test_no_flow_holds_a_target_below_the_air() -> None:
 
 
 def test_ageing_doubles_within_ten_to_thirteen_kelvin() -> None:
-    assert wear.ageing_factor(70.0) == 1.0
-    assert wear.ageing_factor(80.0) < 2.0 < wear.ageing_factor(83.0)
+    assert wear.ageing_factor(70.0, 1.0) == 1.0
+    assert wear.ageing_factor(80.0, 1.0) < 2.0 < wear.ageing_factor(83.0, 1.0)
 
 
 def test_unknown_keys_list_what_there_is() -> None:

@@ -1,0 +1,92 @@
+"""A chiller's coefficient of performance, and the air handler with an economizer that it serves."""
+
+import numpy as np
+
+from .constants import ZERO_CELSIUS_K
+from .jit import kernel
+
+
+@kernel
+def cop(
+    load_pu: float,
+    evaporator_temp_c: float,
+    condenser_temp_c: float,
+    entropy_per_k: float,
+    loss: float,
+    resistance_k: float,
+) -> float:
+    """Return the coefficient of performance of a vapour-compression chiller, cooling over electric power.
+
+    (T_e/T_c)(1 + 1/COP) - 1 = s T_e/q + l (T_c - T_e)/(T_c q) + r q/T_c (1 + 1/COP), solved for COP.
+
+    Args:
+        load_pu: Cooling q over rated cooling, above 0.
+        evaporator_temp_c: Leaving chilled water T_e. [°C]
+        condenser_temp_c: Entering condenser water T_c. [°C]
+        entropy_per_k: s, internal entropy production over rated cooling. [1/K]
+        loss: l, heat gains over rated cooling.
+        resistance_k: r, resistance of the heat exchangers times rated cooling. [K]
+
+    Source:
+        J. Gordon, K. Ng, Cool Thermodynamics, 2000, ch. 4 (universal chiller model, three parameters).
+    """
+    evaporator_k = evaporator_temp_c + ZERO_CELSIUS_K
+    # Below a lift of a few kelvin the model leaves the range in which chillers run; they hold their head pressure.
+    condenser_k = max(condenser_temp_c + ZERO_CELSIUS_K, evaporator_k + MIN_LIFT_K)
+    losses = (entropy_per_k * evaporator_k + loss * (condenser_k - evaporator_k) / condenser_k) / load_pu
+    per_unit = (1.0 + losses) / ((evaporator_k - resistance_k * load_pu) / condenser_k)
+    return 1.0 / (per_unit - 1.0)
+
+
+MIN_LIFT_K = 8.0
+"""Least lift from evaporator to condenser. [K] Source: coldest condenser water of the fitted chillers, 15 °C over 5.5 °C."""
+
+
+@kernel
+def outdoor_frac(outdoor_temp_c: float, return_temp_c: float, target_c: float, min_frac: float) -> float:
+    """Return the share of outdoor air that a differential dry-bulb economizer takes.
+
+    Below the target it mixes outdoor and return air to meet it; between target and return it takes outdoor air alone;
+    above the return air the least.
+
+    Source:
+        ASHRAE Guideline 36-2021, sec. 5.16 (economizer high limit, differential dry bulb).
+    """
+    if outdoor_temp_c >= return_temp_c:
+        return min_frac
+    if outdoor_temp_c >= target_c:
+        return 1.0
+    return min(1.0, max(min_frac, (return_temp_c - target_c) / (return_temp_c - outdoor_temp_c)))
+
+
+@kernel
+def room_supply(
+    p: np.void, air_w_per_k: float, outdoor_temp_c: float, wet_bulb_temp_c: float, return_temp_c: float
+) -> tuple[float, float, float]:
+    """Cool the supply air of a room: economizer first, chiller for the rest, as far as its rated cooling goes.
+
+    The air is taken as dry: machines give off no moisture, and outdoor air dries little at these supply temperatures.
+
+    Args:
+        p: The zone's parameters.
+        air_w_per_k: Heat capacity flow of the supply air, per machine. [W/K]
+        outdoor_temp_c: Outdoor dry bulb. [°C]
+        wet_bulb_temp_c: Outdoor wet bulb. [°C]
+        return_temp_c: Air that comes back from the machines. [°C]
+
+    Returns:
+        Supply temperature [°C], heat that the chiller takes [W], electric power of chiller, pumps and tower [W].
+    """
+    target_c = p["supply_target_c"]
+    share = outdoor_frac(outdoor_temp_c, return_temp_c, target_c, p["outdoor_min_frac"])
+    mixed_c = share * outdoor_temp_c + (1.0 - share) * return_temp_c
+    heat_w = min(max(air_w_per_k * (mixed_c - target_c), 0.0), p["chiller_w_per_unit"])
+    if heat_w <= 0.0:
+        return mixed_c, 0.0, 0.0
+    ambient_c = wet_bulb_temp_c if p["condenser_is_wet"] > 0.0 else outdoor_temp_c
+    performance = cop(
+        heat_w / p["chiller_w_per_unit"], p["chilled_water_c"], ambient_c + p["condenser_approach_k"],
+        p["chiller_entropy_per_k"], p["chiller_loss"], p["chiller_resistance_k"],
+    )  # fmt: skip
+    compressor_w = heat_w / performance
+    return mixed_c - heat_w / air_w_per_k, heat_w, compressor_w + p["chiller_side_frac"] * (heat_w + compressor_w)
