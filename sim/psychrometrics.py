@@ -110,6 +110,11 @@ def wet_bulb_temp_c(
     return np.minimum(out, flat[0]).reshape(dry.shape)
 
 
+def humidity_of_wet_bulb(dry_bulb_temp_c: float, wet_bulb_c: float, altitude_m: float = 0.0) -> float:
+    """Return the humidity ratio of air of a dry and a wet bulb, 0 at least. [kg/kg]"""
+    return max(0.0, float(_ratio_at_wet_bulb(dry_bulb_temp_c, wet_bulb_c, pressure_pa(altitude_m))))
+
+
 def humidity_after_pct(dry_bulb_temp_c: FloatArray, ratio: FloatArray, altitude_m: float = 0.0) -> FloatArray:
     """Return the relative humidity of air of a humidity ratio at a temperature, at most 100. [%], broadcast shape."""
     pressure = pressure_pa(altitude_m)

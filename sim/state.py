@@ -92,7 +92,9 @@ ZONE_FLOW: Final = _struct(
     "approach_k",
     "air_m3_per_s",
     "fan_energy_kwh",
+    "pump_energy_kwh",
     "chiller_heat_kwh",
+    "chiller_energy_kwh",
 )
 """What a zone did in a control step: sums over its machines; temperatures are the zone's.
 
@@ -101,7 +103,8 @@ growth of the heat held in chips, heatsinks and coolant; received_kwh: heat that
 the pump; it_energy_kwh plus received_kwh equals heat_rejected_kwh plus stored_kwh. mixed_frac, mixed_temp_c: share of other zones'
 exhaust in the supply and its temperature, of the last sub-step; supply_temp_c: air, or coolant, on its way to the machines; exhaust_temp_c: fresh air on its way
 out; approach_k: supply air over the wet bulb, or coolant over the air that cools it; air_m3_per_s: fresh air, or air
-through the cooler; fan_energy_kwh: of the machines' fans, part of it_energy_kwh; chiller_heat_kwh: heat that a chiller
+through the cooler; fan_energy_kwh: of the machines' fans, part of it_energy_kwh; pump_energy_kwh,
+chiller_energy_kwh: parts of cooling_energy_kwh, whose rest are the plant's fans; chiller_heat_kwh: heat that a chiller
 took. Means over the step, except max_chip_temp_c and what is counted.
 """
 

@@ -23,6 +23,16 @@ CYCLE_REFERENCE_K: Final = 50.0
 """Temperature swing to which CYCLE_HOURS belongs. [K] assumed: from a mild inlet to the fan target."""
 
 
+FAN_REFERENCE_PU: Final = 0.6
+"""Speed at which an hour ages a fan by an hour. assumed: mild weather."""
+
+FAN_REFERENCE_C: Final = 25.0
+"""Air temperature at which an hour ages a fan by an hour. assumed: mild weather."""
+
+FAN_HALVING_K: Final = 15.0
+"""Rise of temperature that halves a fan's life. Source: SKF, Rolling bearings, 2018, ch. B.6 (grease life)."""
+
+
 @kernel
 def ageing_factor(chip_temp_c: float, voltage_pu: float) -> float:
     """Return hours of ageing per hour, 1 at the reference temperature and rated voltage.
@@ -57,6 +67,20 @@ def cycle_ageing_h(swing_k: float) -> float:
 
 
 @kernel
+def fan_ageing_factor(fan_pu: float, inlet_temp_c: float) -> float:
+    """Return hours of ageing per hour of a fan, 1 at FAN_REFERENCE_PU and FAN_REFERENCE_C.
+
+    Args:
+        fan_pu: Speed over the highest.
+        inlet_temp_c: Air that it moves. [°C]
+
+    Source:
+        Life of ball bearings in revolutions; grease life halves every 15 K (SKF, Rolling bearings, 2018, ch. B.6).
+    """
+    return fan_pu / FAN_REFERENCE_PU * math.pow(2.0, (inlet_temp_c - FAN_REFERENCE_C) / FAN_HALVING_K)
+
+
+@kernel
 def weibull_hazard_per_h(age_h: float, shape: float, scale_h: float) -> float:
     """Return the hazard of a Weibull life, (β/η)(t/η)^(β-1). [1/h]
 
@@ -69,9 +93,3 @@ def weibull_hazard_per_h(age_h: float, shape: float, scale_h: float) -> float:
         W. Weibull, "A statistical distribution function of wide applicability", J. Appl. Mech. 18, 293 (1951).
     """
     return shape / scale_h * math.pow(age_h / scale_h, shape - 1.0)
-
-
-@kernel
-def weibull_life_h(uniform: float, shape: float, scale_h: float) -> float:
-    """Return the life at which a share `uniform` of units has failed, η (-ln(1 - u))^(1/β). [h]"""
-    return scale_h * math.pow(-math.log1p(-uniform), 1.0 / shape)

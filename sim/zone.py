@@ -85,13 +85,16 @@ def air_sub_step(
     chiller_w = 0.0
     if p["plant_kind"] == CONTAINER:
         supply_c = cooling.supply_temp_c(outdoor_temp_c, wet_bulb_temp_c, zone["pad_on"] * p["pad_effectiveness"])
-        plant_w += zone["pad_on"] * p["pad_pump_w_per_unit"]
+        pad_w = zone["pad_on"] * p["pad_pump_w_per_unit"]
+        flow["pump_energy_kwh"] += pad_w * SUB_STEP_S
+        plant_w += pad_w
     else:
         fresh_w_per_k = p["air_w_per_k"] * min(fresh_flow, flow_pu)
         supply_c, heat_taken_w, chiller_w = chiller.room_supply(
             p, fresh_w_per_k, outdoor_temp_c, wet_bulb_temp_c, zone["exhaust_temp_c"]
         )
         flow["chiller_heat_kwh"] += heat_taken_w * SUB_STEP_S
+        flow["chiller_energy_kwh"] += chiller_w * SUB_STEP_S
         plant_w += chiller_w
         if chiller_w > 0.0 and p["condenser_is_wet"] > 0.0:
             rejected_w = heat_taken_w + chiller_w
@@ -163,8 +166,9 @@ def loop_sub_step(
         flow["water_l"] += SUB_STEP_S * cooling.pad_water_kg_per_s(
             cooler_air_w_per_k, outdoor_temp_c, air_c, p["bleed_frac"]
         )
-    plant_w = pump_w + cooling.fan_power_w(fan_pu, p["cooler_fan_w_per_unit"])
-    flow["cooling_energy_kwh"] += (plant_w + zone["pad_on"] * p["pad_pump_w_per_unit"]) * SUB_STEP_S
+    pumps_w = pump_w + zone["pad_on"] * p["pad_pump_w_per_unit"]
+    flow["pump_energy_kwh"] += pumps_w * SUB_STEP_S
+    flow["cooling_energy_kwh"] += (pumps_w + cooling.fan_power_w(fan_pu, p["cooler_fan_w_per_unit"])) * SUB_STEP_S
     flow["approach_k"] += mean_sink_c - air_c
     flow["inlet_temp_c"] += mean_sink_c - half_rise_k
     flow["supply_temp_c"] += mean_sink_c - half_rise_k
@@ -211,7 +215,9 @@ def clear(flow: np.void) -> None:
     flow["approach_k"] = 0.0
     flow["air_m3_per_s"] = 0.0
     flow["fan_energy_kwh"] = 0.0
+    flow["pump_energy_kwh"] = 0.0
     flow["chiller_heat_kwh"] = 0.0
+    flow["chiller_energy_kwh"] = 0.0
 
 
 @kernel
@@ -266,7 +272,9 @@ def end_step(zone: np.void, p: np.void, flow: np.void) -> None:
     flow["stored_kwh"] *= to_kwh
     flow["received_kwh"] *= to_kwh
     flow["fan_energy_kwh"] *= to_kwh
+    flow["pump_energy_kwh"] *= to_kwh
     flow["chiller_heat_kwh"] *= to_kwh
+    flow["chiller_energy_kwh"] *= to_kwh
     flow["hash_th"] *= units
     flow["water_l"] *= units
     flow["ageing_h"] *= units

@@ -62,7 +62,7 @@ def test_sound_rows_pass_unchanged() -> None:
         ("chip_temp_c", 200.0, "200 °C is not in -40…130"),
         ("power_w", 3.0, "3 W while hashing, the profile draws"),
         ("power_w", -1.0, "-1 W is not in 0…20000"),
-        ("model", "Antminer S99", "'Antminer S99' is not in the catalogue; there are s19j_pro"),
+        ("model", "Antminer S99", "'Antminer S99' is not in the catalogue; there are s9"),
         ("model", "s21", "in a zone of Antminer S19j Pro: the policy was not made for it"),
         ("model", "", "missing or not readable"),
         ("zone", 1.0, "1 is no zone of this site; it has 0…0"),
