@@ -5,7 +5,7 @@ from typing import Final
 from .jit import kernel
 
 CONTROL_STEP_S: Final = 300.0
-"""Length of a control step. [s] Mining firmware checks temperatures every 300 s (VNish preset switcher)."""
+"""Length of a control step. [s] Source: mining firmware checks temperatures every 300 s (VNish preset switcher)."""
 
 SUB_STEP_S: Final = 60.0
 """Length of a sub-step of the heat balance. [s] assumed: half a heatsink's shortest time constant."""
@@ -37,15 +37,15 @@ BOLTZMANN_EV_PER_K: Final = 8.617333262e-5
 HASHES_PER_DIFFICULTY: Final = 4294967296.0
 """Expected hashes for a block at difficulty 1, 2^32. Source: Bitcoin Core, `GetBlockProof`, src/chain.cpp."""
 
-SECONDS_PER_DAY: Final = 86400.0
-SECONDS_PER_HOUR: Final = 3600.0
-JOULES_PER_KWH: Final = 3.6e6
-KWH_PER_MWH: Final = 1000.0
-TERAHASH: Final = 1e12
+SECONDS_PER_DAY: Final = 86400.0  # by definition
+SECONDS_PER_HOUR: Final = 3600.0  # by definition
+JOULES_PER_KWH: Final = 3.6e6  # by definition
+KWH_PER_MWH: Final = 1000.0  # by definition
+TERAHASH: Final = 1e12  # by definition
 STEP_MWH_PER_W: Final = CONTROL_STEP_S / SECONDS_PER_HOUR / KWH_PER_MWH / 1000.0
 """Energy of one watt over a control step. [MWh]"""
-PETAHASH_PER_TERAHASH: Final = 1e-3
-LITRES_PER_M3: Final = 1000.0
+PETAHASH_PER_TERAHASH: Final = 1e-3  # by definition
+LITRES_PER_M3: Final = 1000.0  # by definition
 
 
 @kernel

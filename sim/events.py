@@ -18,7 +18,7 @@ FloatArray = npt.NDArray[np.float64]
 Process = Generator[simpy.Event, Any, None]
 
 STEPS_PER_HOUR: Final = int(SECONDS_PER_HOUR / CONTROL_STEP_S)
-HOURS_PER_YEAR: Final = 8760.0
+HOURS_PER_YEAR: Final = 8760.0  # by definition of a common year
 
 _LENGTH_SPREAD: Final = 0.8
 """Log-standard deviation of the lengths of outages and calls. assumed: most are short, few are long."""

@@ -28,8 +28,10 @@ UNITS: Final[dict[str, dict[str, Callable[[Any], Any]]]] = {
 """Units that a mapping may declare for a column, and how to convert them. fees_usd_per_day becomes fee_share."""
 
 _BLOCKS_PER_DAY: Final = 144.0
+"""Source: Bitcoin's target of a block in ten minutes."""
+
 _KWH_PRICE_MEDIAN: Final = 2.0
-"""Electricity whose median is below this is taken to be in USD/kWh: no market has cleared at such a level in USD/MWh."""
+"""Electricity whose median is below this is taken to be in USD/kWh. assumed: no market has cleared at such a level in USD/MWh."""
 
 _SERIES_KEYS: Final = {
     "column", "files", "format", "records", "time", "value", "unit", "timezone", "delay_s", "max_age_h", "constant",

@@ -29,7 +29,7 @@ class Rule:
     heeds_warnings: bool = False
     """Swap parts that warn of their failure, in rounds, instead of waiting for it."""
     round_days: float = 7.0
-    """Time between rounds in which warned parts are swapped. [d]"""
+    """Time between rounds in which warned parts are swapped. [d] assumed: weekly."""
     clean_days: float | None = 90.0
     """Calendar interval of cleaning, every zone alike; None: by what dust has done. [d] assumed: quarterly, a common habit."""
     clean_at_fan_h: float = 400.0

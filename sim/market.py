@@ -9,11 +9,11 @@ from .constants import HASHES_PER_DIFFICULTY, SECONDS_PER_DAY, TERAHASH
 
 FloatArray = npt.NDArray[np.float64]
 
-INITIAL_SUBSIDY_BTC: Final = 50.0
+INITIAL_SUBSIDY_BTC: Final = 50.0  # source as below
 HALVING_INTERVAL_BLOCKS: Final = 210_000
 """Source: Bitcoin Core, `GetBlockSubsidy` and `CMainParams`."""
 
-TERAHASH_PER_PETAHASH: Final = 1000.0
+TERAHASH_PER_PETAHASH: Final = 1000.0  # by definition
 
 KNOWN_HALVINGS_UTC: Final = ("2012-11-28T15:24:38", "2016-07-09T16:46:13", "2020-05-11T19:23:43", "2024-04-20T00:09:27")
 """Header times of blocks 210,000, 420,000, 630,000 and 840,000. Source: the Bitcoin block chain."""

@@ -24,7 +24,7 @@ _MASK_16: Final = np.uint64(0xFFFF)
 _TWO_POW_MINUS_53: Final = 1.0 / 9007199254740992.0
 _TWO_POW_MINUS_16: Final = 1.0 / 65536.0
 _PER_SUM_OF_FOUR_STD: Final = 1.7320508075688772
-"""One over the standard deviation of the sum of four uniforms on [0, 1), sqrt(12/4)."""
+"""One over the standard deviation of the sum of four uniforms on [0, 1), exactly sqrt(12/4)."""
 
 STREAM_START: Final = np.uint64(1)
 STREAM_SERIES: Final = np.uint64(2)

@@ -7,7 +7,7 @@ from .unit import require, require_fraction, require_positive
 
 CONTAINER: Final = 0.0
 ROOM: Final = 1.0
-LOOP: Final = 2.0
+LOOP: Final = 2.0  # codes of the kinds, by definition
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

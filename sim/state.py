@@ -12,8 +12,8 @@ from .plants import LoopParams
 
 ASLEEP: Final = 0.0
 STARTING: Final = 1.0
-HASHING: Final = 2.0
-TRIPPED: Final = 3.0
+HASHING: Final = 2.0  # codes of the modes, by definition
+TRIPPED: Final = 3.0  # by definition
 
 
 def _struct(*names: str) -> np.dtype:

@@ -29,10 +29,10 @@ _DAY_AHEAD_KNOWS: Final = (0.2, 0.85, 1.0)
 0.81 between the two."""
 
 _DAY_AHEAD_OWN: Final = (0.15, 8.0)
-"""Variance and correlation time [h] of the day-ahead price's own part."""
+"""Variance and correlation time [h] of the day-ahead price's own part. Chosen to meet its quantiles."""
 
 _SPREAD: Final = 1.06
-"""Widening of the hours' spread, which median and 95 % quantile alone understate. Fitted by hand to the quantiles."""
+"""Widening of the hours' spread, which median and 95 % quantile alone understate. Chosen by hand to meet the quantiles."""
 
 _LARGEST_SHOCK: Final = 12.0
 """Largest hourly innovation in standard deviations. Source: extremes 2021-2026, -7.2 % and +6.3 % at 0.57 %."""

@@ -40,8 +40,8 @@ COLUMNS: Final[dict[str, Reported]] = {
 STATUS: Final = {"asleep": ASLEEP, "starting": STARTING, "hashing": HASHING, "tripped": TRIPPED}
 """Status by its name in telemetry."""
 
-_HASHRATE_SPREAD: Final = 0.015
-_POWER_SPREAD: Final = 0.02
+_HASHRATE_SPREAD: Final = 0.015  # assumed, as below
+_POWER_SPREAD: Final = 0.02  # assumed, as below
 _TEMP_SPREAD_K: Final = 1.5
 """Spread between machines of a zone. assumed: silicon bins and sensors of one model."""
 
