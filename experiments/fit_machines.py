@@ -10,6 +10,7 @@ import numpy as np
 import yaml
 
 import hashgym.sim
+from hashgym.experiments import machine_pages
 from hashgym.experiments.files import write_text
 from hashgym.sim import fitting, models
 
@@ -73,9 +74,11 @@ def _pct(share: float) -> float:
 
 
 def main() -> None:
-    """Fit every machine and write coefficients and errors."""
+    """Fit every machine and write coefficients, errors, the pages and their plots."""
     target = Path(next(iter(hashgym.sim.__path__))) / "catalogue" / "fitted.yaml"
     write_text(target, HEADER + yaml.safe_dump(fit_all(), sort_keys=False))
+    models.read.cache_clear()
+    machine_pages.write(Path(__file__).resolve().parent.parent / "docs")
 
 
 if __name__ == "__main__":

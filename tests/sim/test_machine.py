@@ -79,10 +79,10 @@ def test_a_power_limit_finds_the_fastest_profile_within_it() -> None:
 def test_wall_power_follows_a_hot_day_where_the_leakage_is_large() -> None:
     def swing(key: str) -> float:
         params = models.machine(key)
-        return params.power_w(params.ref_mhz, 75.0, 0.8) / params.power_w(params.ref_mhz, 57.0, 0.5) - 1.0
+        return params.power_w(params.ref_mhz, 63.0, 0.9) / params.power_w(params.ref_mhz, 45.0, 0.9) - 1.0
 
-    assert 0.06 < swing("t21") < 0.09
-    assert swing("s17_pro") < 0.03
+    assert 0.06 < swing("t21") < 0.085
+    assert swing("s17_pro") < 0.01
 
 
 @pytest.mark.parametrize("key", models.machine_names())
