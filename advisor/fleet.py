@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from ..sim.params import SiteParams, ZoneParams
-from ..sim.state import ASLEEP, HASHING, STARTING, TRIPPED, ZONE_STATE
+from ..sim.state import ASLEEP, HASHING, NEVER_FAILED_MHZ, STARTING, TRIPPED, ZONE_STATE
 from ..sim.telemetry import STATUS
 from ..sim.zone import board_heat
 
@@ -115,6 +115,7 @@ def _state(same: pd.DataFrame, zone: ZoneParams, mode: float, freq_mhz: float, l
     state["freq_mhz"] = nearest_mhz if mode == HASHING else 0.0
     state["cap_mhz"] = zone.max_mhz
     state["tuned_low_mhz"], state["tuned_high_mhz"] = zone.tuned_mhz
+    state["failed_mhz"] = NEVER_FAILED_MHZ
     state["hot_temp_c"] = state["chip_temp_c"] = state["sink_temp_c"] = hot_c
     if mode == HASHING:
         heat_w, _ = board_heat(state[0], record[0], nearest_mhz, 1.0)
@@ -122,5 +123,5 @@ def _state(same: pd.DataFrame, zone: ZoneParams, mode: float, freq_mhz: float, l
         state["sink_temp_c"] = hot_c - zone.chip_k_per_w * heat_w
     for name in ("inlet_temp_c", "fan_pu", "power_w", "hashrate_ths"):
         state[name] = float(same[name].mean())
-    state["exhaust_temp_c"] = state["inlet_temp_c"]
+    state["exhaust_temp_c"] = state["inlet_temp_c"] + state["power_w"] * zone.kelvin_per_w
     return state

@@ -118,7 +118,7 @@ class _Extremes:
             switching_w=switching - curvature * _GRID_MHZ**2 / 8.0,
             leak_at_ref_w=leak * (1.0 - 0.5 * (m.leak_per_k * _MOST_COOLING_K) ** 2),
             side_low_w=m.control_w + fans_low_w + supply_low_w + site.misc_w_per_unit,
-            off_low_w=firmware.sleep_w + site.misc_w_per_unit,
+            off_low_w=min(firmware.sleep_w, boot_low_w) + site.misc_w_per_unit,
             boot_low_w=boot_low_w + site.misc_w_per_unit,
             stress=stress - stress_curvature * _GRID_MHZ**2 / 8.0,
             board_high_w=board_high_w,

@@ -1,4 +1,4 @@
-"""Where the time of a step goes: nanoseconds per environment step of each part, by batch size and threads.
+"""Where the time of a step goes: nanoseconds of each part, by batch size and threads, and of each piece of physics.
 
 Run: python benchmarks/kernel.py
 """
@@ -6,10 +6,15 @@ Run: python benchmarks/kernel.py
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
+
+import numpy as np
 
 from hashgym.envs.core import Batch, EnvConfig
 from hashgym.envs.hashrate import HashrateTuningVectorEnv
-from hashgym.sim import site, threads
+from hashgym.experiments import bench_zones
+from hashgym.sim import firmware, site, threads, zone
+from hashgym.sim.jit import kernel
 
 ROUNDS = 7
 
@@ -36,9 +41,9 @@ def measure(n_envs: int, n_threads: int) -> dict[str, float]:
 
     def simulate() -> None:
         threads.split(
-            site.step_blocks, n_envs, n_envs, n_threads, batch.setpoint_mhz, batch.exogenous.values,
-            batch.site.zone_record, batch.site.site_record, batch.state.zone, batch.state.site, batch.zone_flow,
-            batch.site_flow,
+            site.step_blocks, n_envs, n_envs, n_threads, batch.setpoint_mhz, batch.exogenous.values, batch.events.site,
+            batch.events.zone, batch.site.link_record, batch.site.zone_record, batch.site.site_record, batch.state.zone,
+            batch.state.site, batch.zone_flow, batch.site_flow,
         )  # fmt: skip
         batch.state.site["step"] -= 1
 
@@ -47,8 +52,48 @@ def measure(n_envs: int, n_threads: int) -> dict[str, float]:
     return {"simulator": best_ns(simulate, calls, n_envs), "environment": kernel_ns, "vector": vector_ns}
 
 
+@kernel
+def each(part: int, zones: np.ndarray, params: np.ndarray, flows: np.ndarray, n_rounds: int) -> None:
+    """Call one piece of the physics on every zone of every site, again and again."""
+    for _ in range(n_rounds):
+        for i in range(zones.shape[0]):
+            for z in range(zones.shape[1]):
+                state, p, flow = zones[i, z], params[z], flows[i, z]
+                if part == 0:
+                    zone.begin_step(state, p, p["max_mhz"], 25.0, 1.0, 1.0, 0.1, flow)
+                elif part == 1:
+                    firmware.run_clock(state, p, 60.0)
+                elif part == 2:
+                    state["power_w"], state["pad_on"] = zone.board_heat(state, p, p["max_mhz"], 1.0)
+                elif part == 3:
+                    zone.sub_step(state, p, 25.0, 18.0, flow)
+                else:
+                    zone.end_step(state, p, flow)
+
+
+def profile() -> dict[str, float]:
+    """Return the time of each piece per zone and control step, of sites with every plant, on one thread. [ns]"""
+    load = bench_zones.Load(n_threads=1)
+    run, n_rounds, size = load.run, 20, load.run.state.zone.size
+    for _ in range(16):
+        run.step(load.setpoints[0])
+    names = ("begin_step", "run_clock", "board_heat", "sub_step", "end_step")
+    times = ("1", "5", "5", "5", "1")
+    result = {}
+    for part, (name, count) in enumerate(zip(names, times, strict=True)):
+        piece = partial(each, part, run.state.zone.copy(), run.params.zone_record, run.zone_flow.copy(), n_rounds)
+        spent = best_ns(piece, 1, size * n_rounds)
+        result[f"{count} x {name}"] = spent * int(count)
+    spans = [(lambda setpoint=setpoint: run.step(setpoint)) for setpoint in load.setpoints]
+    run.state.site["step"] = 0
+    result["whole step"] = best_ns(lambda: [span() for span in spans], 1, size * len(spans))
+    return result
+
+
 def main() -> None:
-    """Print the table."""
+    """Print the tables."""
+    for name, spent in profile().items():
+        sys.stdout.write(f"{name:16s} {spent:8.0f} ns per zone and control step, 64 x 64 zones, one thread\n")
     Batch(EnvConfig())
     sys.stdout.write(
         f"{'environments':>12s} {'threads':>8s} {'simulator':>10s} {'environment':>12s} {'vector':>8s}   ns per step\n"

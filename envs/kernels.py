@@ -11,6 +11,7 @@ import numpy as np
 from ..sim import noise
 from ..sim.constants import CONTROL_STEP_S, SECONDS_PER_HOUR, STEP_MWH_PER_W, usd_per_th
 from ..sim.jit import kernel
+from ..sim.plants import CONTAINER
 from ..sim.site import BLOCK, step_range
 from ..sim.state import ASLEEP, HASHING, STARTING, TRIPPED
 
@@ -242,6 +243,7 @@ def reset_one(
     env: np.void,
     fresh: np.ndarray,
     exogenous: np.ndarray,
+    zone_params: np.ndarray,
     zone_state: np.ndarray,
     site_state: np.ndarray,
 ) -> None:
@@ -258,7 +260,8 @@ def reset_one(
     inlet_c = exogenous[place["series"], place["step"], 0]
     for z in range(zone_state.shape[1]):
         zone_state[i, z] = fresh[z]
-        zone_state[i, z]["inlet_temp_c"] = max(5.0, inlet_c)
+        if zone_params[z]["plant_kind"] == CONTAINER:
+            zone_state[i, z]["inlet_temp_c"] = max(zone_params[z]["inlet_min_c"], inlet_c)
 
 
 @kernel
@@ -270,7 +273,7 @@ def reset_many(
     """Reset the environments of `index` and write their first observations."""
     for j in range(index.shape[0]):
         i = index[j]
-        reset_one(i, start[j], env_params[0], fresh, exogenous, zone_state, site_state)
+        reset_one(i, start[j], env_params[0], fresh, exogenous, zone_params, zone_state, site_state)
         observe_range(
             i, i + 1, low, high, profiles, menus, exogenous, known, zone_params, zone_state, site_state, myopic, obs
         )

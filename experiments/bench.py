@@ -23,6 +23,7 @@ from hashgym.advisor import packing
 from hashgym.agents.learners import PpoConfig
 from hashgym.envs.core import EnvConfig, draw_seeds
 from hashgym.envs.sb3 import HashrateTuningVecEnv
+from hashgym.experiments import bench_zones
 from hashgym.experiments.files import write_json
 
 log = logging.getLogger(__name__)
@@ -68,7 +69,7 @@ def measure() -> dict[str, Any]:
     figures = {
         "single_env_steps_per_s": single[0],
         "batched_env_steps_per_s": best,
-        "zone_steps_per_s": best * vectors[largest].single_action_space.shape[0],
+        "zone_steps_per_s": _median(bench_zones.Load().rate),
         "ppo_rollout_steps_per_s": rollout,
         "ppo_train_steps_per_s": train,
     }
@@ -216,6 +217,7 @@ def _text(result: dict[str, Any]) -> str:
         f"{'  ratio':38s} {ratios['single_over_pendulum']:12.2f}",
     ]
     lines += [f"{f'{int(n):,} environments':38s} {rate:12,.0f} steps/s" for n, rate in batches.items()]
+    lines.append(f"{'64 sites of 64 zones, all plants, events':38s} {result['zone_steps_per_s']:12,.0f} zone-steps/s")
     if peer:
         lines.append(f"{f'EnvPool Pendulum, {BATCHES[-1]:,} environments':38s} {peer:12,.0f} steps/s")
         lines.append(f"{'  ratio':38s} {ratios['batched_over_envpool_pendulum']:12.2f}")

@@ -141,8 +141,8 @@ def bitaxe(folder: Path) -> list[Sweep]:
             n=("power_w", "size"),
         )
         points = points[points["n"] >= 8].reset_index()
-        columns = ("frequency_mhz", "voltage_v", "power_w", "hashrate_th")
-        result.append(Sweep(str(name), *(points[column].to_numpy(np.float64) for column in columns)))
+        arrays = ("frequency_mhz", "voltage_v", "power_w", "hashrate_th")
+        result.append(Sweep(str(name), *(points[column].to_numpy(np.float64) for column in arrays)))
     return result
 
 

@@ -38,6 +38,9 @@ def cop(
     return 1.0 / (per_unit - 1.0)
 
 
+LEAST_LOAD_PU = 0.1
+"""Load below which a chiller runs on and off. assumed: the fitted ones ran above 19 %."""
+
 MIN_LIFT_K = 8.0
 """Least lift from evaporator to condenser. [K] Source: coldest condenser water of the fitted chillers, 15 °C over 5.5 °C."""
 
@@ -61,7 +64,13 @@ def outdoor_frac(outdoor_temp_c: float, return_temp_c: float, target_c: float, m
 
 @kernel
 def room_supply(
-    p: np.void, air_w_per_k: float, outdoor_temp_c: float, wet_bulb_temp_c: float, return_temp_c: float
+    p: np.void,
+    air_w_per_k: float,
+    plant_share: float,
+    fan_w: float,
+    outdoor_temp_c: float,
+    wet_bulb_temp_c: float,
+    return_temp_c: float,
 ) -> tuple[float, float, float]:
     """Cool the supply air of a room: economizer first, chiller for the rest, as far as its rated cooling goes.
 
@@ -69,7 +78,9 @@ def room_supply(
 
     Args:
         p: The zone's parameters.
-        air_w_per_k: Heat capacity flow of the supply air, per machine. [W/K]
+        air_w_per_k: Heat capacity flow through the coil, per machine. [W/K]
+        plant_share: Machines that the plant was made for, for each one that works.
+        fan_w: Power of the supply fans, which warms the air before the coil, per machine. [W]
         outdoor_temp_c: Outdoor dry bulb. [°C]
         wet_bulb_temp_c: Outdoor wet bulb. [°C]
         return_temp_c: Air that comes back from the machines. [°C]
@@ -78,14 +89,17 @@ def room_supply(
         Supply temperature [°C], heat that the chiller takes [W], electric power of chiller, pumps and tower [W].
     """
     target_c = p["supply_target_c"]
-    share = outdoor_frac(outdoor_temp_c, return_temp_c, target_c, p["outdoor_min_frac"])
-    mixed_c = share * outdoor_temp_c + (1.0 - share) * return_temp_c
-    heat_w = min(max(air_w_per_k * (mixed_c - target_c), 0.0), p["chiller_w_per_unit"])
+    share = outdoor_frac(outdoor_temp_c, return_temp_c, target_c - fan_w / air_w_per_k, p["outdoor_min_frac"])
+    mixed_c = share * outdoor_temp_c + (1.0 - share) * return_temp_c + fan_w / air_w_per_k
+    rated_w = p["chiller_w_per_unit"] * plant_share
+    heat_w = min(max(air_w_per_k * (mixed_c - target_c), 0.0), rated_w)
     if heat_w <= 0.0:
         return mixed_c, 0.0, 0.0
-    ambient_c = wet_bulb_temp_c if p["condenser_is_wet"] > 0.0 else outdoor_temp_c
+    condenser_c = outdoor_temp_c + p["dry_approach_k"]
+    if p["condenser_is_wet"] > 0.0:
+        condenser_c = wet_bulb_temp_c + p["condenser_approach_k"]
     performance = cop(
-        heat_w / p["chiller_w_per_unit"], p["chilled_water_c"], ambient_c + p["condenser_approach_k"],
+        max(heat_w / rated_w, LEAST_LOAD_PU), p["chilled_water_c"], condenser_c,
         p["chiller_entropy_per_k"], p["chiller_loss"], p["chiller_resistance_k"],
     )  # fmt: skip
     compressor_w = heat_w / performance

@@ -9,7 +9,8 @@ import numpy.typing as npt
 import simpy
 
 from .constants import CONTROL_STEP_S, SECONDS_PER_HOUR
-from .maintenance import Report
+from .crew import Report
+from .errors import BadInputError
 from .reliability import book
 from .state import SITE_EVENTS, Events
 from .unit import require, require_fraction, require_positive
@@ -61,6 +62,7 @@ def disturb(n_hours: int, disturbances: Disturbances, seed: int) -> FloatArray:
         (n_hours * 12, len(SITE_EVENTS)): a step without grid power is 0 in `grid_on`, also if power failed within it;
         `pool_frac` is the share of the step with a pool; `call_pu` what the call leaves, of whole steps.
     """
+    require(n_hours >= 1, "disturb", "n_hours", n_hours, "1 or more")
     env = simpy.Environment()
     kinds = (
         (disturbances.grid_outages_per_year, disturbances.grid_outage_h),
@@ -117,5 +119,10 @@ def traces(reports: list[Report], site: list[FloatArray]) -> Events:
         reports: Runs of `maintenance.simulate`, for machines that work and for dust.
         site: As many traces of `disturb`, of the same length.
     """
+    lengths = {len(r.online) * STEPS_PER_HOUR for r in reports} | {len(trace) for trace in site}
+    if len(reports) != len(site) or len(lengths) != 1:
+        raise BadInputError(
+            f"{len(reports)} maintenance runs and {len(site)} traces of {sorted(lengths)} steps; there must be as many, equally long"
+        )
     zone = [np.repeat(np.stack([r.online, r.fouling], axis=-1), STEPS_PER_HOUR, axis=0) for r in reports]
     return Events(np.stack(site), np.stack(zone))

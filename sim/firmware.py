@@ -50,6 +50,26 @@ def is_tuned(zone: np.void, freq_mhz: float) -> bool:
 
 
 @kernel
+def commanded_mhz(zone: np.void, p: np.void, setpoint_mhz: float) -> float:
+    """Return the frequency that the firmware makes of a set-point: within ladder and throttle, and not one that failed."""
+    if setpoint_mhz <= 0.0:
+        return 0.0
+    command = min(max(setpoint_mhz, p["min_mhz"]), min(p["max_mhz"], zone["cap_mhz"]))
+    return command if command < zone["failed_mhz"] else zone["tuned_high_mhz"]
+
+
+@kernel
+def change_start(zone: np.void, p: np.void, tune_s: float) -> None:
+    """Change the preset of a start: a boot goes on, a tuning that has begun ends with a restart."""
+    boot_left_s = max(0.0, p["boot_s"] + p["stagger_s"] - zone["mode_s"])
+    if zone["tuning"] > 0.0:
+        boot_left_s = p["restart_s"] + p["stagger_s"]
+        enter(zone, STARTING, 0.0)
+        zone["tuning"] = 1.0
+    zone["timer_s"] = boot_left_s + tune_s
+
+
+@kernel
 def obey(zone: np.void, p: np.void, setpoint_mhz: float, flow: np.void) -> None:
     """Apply a frequency set-point at the start of a control step; 0 means sleep.
 
@@ -60,9 +80,7 @@ def obey(zone: np.void, p: np.void, setpoint_mhz: float, flow: np.void) -> None:
     """
     throttle(zone, p)
     mode = zone["mode"]
-    command = 0.0
-    if setpoint_mhz > 0.0:
-        command = min(max(setpoint_mhz, p["min_mhz"]), min(p["max_mhz"], zone["cap_mhz"]))
+    command = commanded_mhz(zone, p, setpoint_mhz)
     if mode == TRIPPED:
         cool = zone["hot_temp_c"] <= p["trip_restart_temp_c"]
         if zone["timer_s"] <= 0.0 and (cool or command == 0.0):
@@ -74,6 +92,8 @@ def obey(zone: np.void, p: np.void, setpoint_mhz: float, flow: np.void) -> None:
         flow["starts"] = p["n_units"] * zone["online_frac"]
     elif (mode == STARTING or mode == HASHING) and command == 0.0:  # noqa: SIM109 (numba is slow at tuples)
         enter(zone, ASLEEP, 0.0)
+    elif mode == STARTING and command != zone["target_mhz"]:
+        change_start(zone, p, tune_s)
     elif mode == HASHING and command != zone["target_mhz"]:
         if command > zone["target_mhz"]:
             rise_w = setpoint_power_w(command, p) - setpoint_power_w(zone["target_mhz"], p)
@@ -101,6 +121,7 @@ def learn(zone: np.void, p: np.void) -> None:
     """End a tuning: the firmware knows the preset, or falls back to the highest it knows if the silicon is too poor."""
     ceiling_mhz = p["min_mhz"] + p["ceiling_pu"] * (p["max_mhz"] - p["min_mhz"])
     if zone["target_mhz"] > ceiling_mhz:
+        zone["failed_mhz"] = min(zone["failed_mhz"], zone["target_mhz"])
         zone["target_mhz"] = zone["tuned_high_mhz"]
     zone["tuned_low_mhz"] = min(zone["tuned_low_mhz"], zone["target_mhz"])
     zone["tuned_high_mhz"] = max(zone["tuned_high_mhz"], zone["target_mhz"])

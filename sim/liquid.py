@@ -6,7 +6,7 @@ from .jit import kernel
 
 
 @kernel
-def cooler_pu(p: np.void, heat_w: float, coolant_temp_c: float, air_temp_c: float) -> float:
+def cooler_pu(p: np.void, heat_w: float, coolant_temp_c: float, air_temp_c: float, cooler_w_per_k: float) -> float:
     """Return the conductance of the cooler, of the rated one, that its control asks for.
 
     It takes away the heat that arrives and, within the control's time, the deviation from the target; still air is the
@@ -17,9 +17,10 @@ def cooler_pu(p: np.void, heat_w: float, coolant_temp_c: float, air_temp_c: floa
         heat_w: Heat that the coolant receives, per machine. [W]
         coolant_temp_c: Mean coolant temperature. [°C]
         air_temp_c: Air that cools it, behind the pads. [°C]
+        cooler_w_per_k: Conductance of the cooler at full fans, as dusty as it is, per working machine. [W/K]
     """
     excess_k = coolant_temp_c - air_temp_c
     wanted_w = heat_w + p["sink_j_per_k"] * (coolant_temp_c - p["coolant_target_c"]) / p["control_time_s"]
     if excess_k <= 0.0 or wanted_w <= 0.0:
         return p["cooler_still_frac"]
-    return min(1.0, max(p["cooler_still_frac"], wanted_w / (excess_k * p["cooler_w_per_k"])))
+    return min(1.0, max(p["cooler_still_frac"], wanted_w / (excess_k * cooler_w_per_k)))

@@ -12,7 +12,7 @@ from .errors import BadInputError
 from .plants import LOOP, ContainerParams, LoopParams, PlantParams, RoomParams
 from .psychrometrics import pressure_pa
 from .thermal import CONVECTION_EXPONENT
-from .unit import FirmwareParams, MachineParams, require, require_fraction, require_positive
+from .unit import PROFILE_FAN_PU, FirmwareParams, MachineParams, require, require_fraction, require_positive
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +71,20 @@ class ZoneParams:
     def chip_k_per_w(self) -> float:
         """Resistance from the heatsink, or the coolant, to the hottest chip. [K/W]"""
         return 1.0 / self.machine.chip_w_per_k + self.machine.hot_k_per_w
+
+    @property
+    def kelvin_per_w(self) -> float:
+        """Rise of the air through a machine at mild fan speed per watt, 0 of a liquid-cooled one. [K/W]"""
+        flow_m3_per_s = PROFILE_FAN_PU * self.machine.air_flow_m3_per_s
+        return 1.0 / air_capacity_w_per_k(flow_m3_per_s, AIR_DENSITY_KG_PER_M3) if flow_m3_per_s > 0.0 else 0.0
+
+    @property
+    def run_temp_c(self) -> float:
+        """Temperature of the hottest chip while hashing, which a start swings to. [°C]"""
+        if isinstance(self.plant, LoopParams):
+            heat_w = self.machine.rated_power_w * self.machine.psu_efficiency
+            return self.plant.coolant_target_c + heat_w * self.chip_k_per_w
+        return self.firmware.fan_target_temp_c
 
     @property
     def psu_loss_pu(self) -> float:
@@ -156,6 +170,10 @@ class SiteParams:
         Raises:
             BadInputError: The zones hold different models or firmware, or lack the machines or the places.
         """
+        if n_units < 1 or source == target:
+            raise BadInputError(
+                f"cannot move {n_units} machines from zone {source} to {target}: one or more, to another zone"
+            )
         zones = [replace(z, n_places=z.n_units if z.n_places is None else z.n_places) for z in self.zones]
         giver, taker = zones[source], zones[target]
         if (giver.machine, giver.firmware) != (taker.machine, taker.firmware):
@@ -190,7 +208,9 @@ class SiteParams:
                 for name in _numbers(type(part)):
                     record[name][index] = getattr(part, name)
             record["plant_kind"][index] = zone.plant.kind
-            derived = _loop_side(zone) if isinstance(zone.plant, LoopParams) else _air_side(zone, self.air_pu)
+            derived = (
+                _loop_side(zone, self.air_pu) if isinstance(zone.plant, LoopParams) else _air_side(zone, self.air_pu)
+            )
             for name, value in derived.items():
                 record[name][index] = value
         record.flags.writeable = False
@@ -229,10 +249,13 @@ def _air_side(zone: ZoneParams, air_pu: float) -> dict[str, float]:
         for bank in ("intake", "exhaust")
     }
     chiller_w = plant.chiller_w_per_unit * places if isinstance(plant, RoomParams) else 0.0
+    air_w_per_k = air_capacity_w_per_k(flow, AIR_DENSITY_KG_PER_M3 * air_pu)
+    sink_w_per_k = machine.sink_w_per_k * air_pu**CONVECTION_EXPONENT
     return {
-        "air_w_per_k": air_capacity_w_per_k(flow, AIR_DENSITY_KG_PER_M3 * air_pu),
+        "air_w_per_k": air_w_per_k,
         "fan_rated_w": machine.fan_rated_w * air_pu,
-        "sink_w_per_k": machine.sink_w_per_k * air_pu**CONVECTION_EXPONENT,
+        "sink_w_per_k": sink_w_per_k,
+        "sink_per_air": sink_w_per_k / air_w_per_k,
         "intake_flow_frac": plant.intake_flow_frac * places,
         "exhaust_flow_frac": plant.exhaust_flow_frac * places,
         "intake_fan_rated_w": banks["intake"],
@@ -242,7 +265,7 @@ def _air_side(zone: ZoneParams, air_pu: float) -> dict[str, float]:
     }
 
 
-def _loop_side(zone: ZoneParams) -> dict[str, float]:
+def _loop_side(zone: ZoneParams, air_pu: float) -> dict[str, float]:
     """Return what the kernel needs of a liquid loop; its plant is shared by the machines that are there."""
     machine, plant, places = zone.machine, zone.plant, zone.places_per_unit
     assert isinstance(plant, LoopParams)
@@ -250,22 +273,28 @@ def _loop_side(zone: ZoneParams) -> dict[str, float]:
     return {
         "sink_j_per_k": machine.sink_j_per_k + plant.coolant_j_per_k * places,
         "idle_chip_w_per_k": machine.chip_w_per_k / (1.0 - plant.pump_share + slower),
-        **{name: getattr(plant, name) * places for name in _SHARED_BY_LOOP},
+        "coolant_w_per_k": plant.coolant_w_per_k * places,
+        "pump_w_per_unit": plant.pump_w_per_unit * places,
+        "cooler_w_per_k": plant.cooler_w_per_k * places * air_pu**CONVECTION_EXPONENT,
+        "cooler_air_w_per_k": plant.cooler_air_w_per_k * places * air_pu,
+        "cooler_fan_w_per_unit": plant.cooler_fan_w_per_unit * places * air_pu,
+        "sink_per_air": plant.cooler_w_per_k / plant.cooler_air_w_per_k * air_pu ** (CONVECTION_EXPONENT - 1.0),
     }
 
 
-_SHARED_BY_LOOP: Final = (
-    "coolant_w_per_k",
-    "cooler_w_per_k",
-    "cooler_air_w_per_k",
-    "pump_w_per_unit",
-    "cooler_fan_w_per_unit",
+_OF_ZONE: Final = (
+    "step_mhz",
+    "slew_mhz_per_s",
+    "min_mhz",
+    "max_mhz",
+    "chip_k_per_w",
+    "psu_loss_pu",
+    "fan_min_sink_pu",
+    "run_temp_c",
 )
 
-_OF_ZONE: Final = ("step_mhz", "slew_mhz_per_s", "min_mhz", "max_mhz", "chip_k_per_w", "psu_loss_pu", "fan_min_sink_pu")
-
 _BY_PLANT: Final = (
-    "plant_kind", "air_w_per_k", "intake_fan_rated_w", "exhaust_fan_rated_w", "asleep_sink_pu", "idle_chip_w_per_k",
+    "plant_kind", "air_w_per_k", "intake_fan_rated_w", "exhaust_fan_rated_w", "asleep_sink_pu", "idle_chip_w_per_k", "sink_per_air",
 )  # fmt: skip
 
 

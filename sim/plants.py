@@ -83,10 +83,12 @@ class RoomParams(AirParams):
     chilled_water_c: float = 7.0
     """Leaving chilled water. [°C] Source: AHRI 550/590 rating point, 44 °F; the fitted chillers ran at 5.5."""
     condenser_approach_k: float = 3.3
-    """Condenser water above the wet bulb (of a tower) or above the outdoor air (dry). [K] Source: medians of 2.7 and
-    4.0 K of the two towers in docs/validation.md."""
+    """Condenser water of a tower above the wet bulb. [K] Source: medians of 2.6 and 4.0 K of the two towers in
+    docs/validation.md."""
     condenser_is_wet: float = 1.0
     """1: cooling tower, which takes water; 0: dry condenser."""
+    dry_approach_k: float = 14.0
+    """Dry condenser above the outdoor air. [K] assumed: as air-cooled chillers have it; not validated."""
     chiller_entropy_per_k: float = 4.476156545225778e-05
     """Gordon-Ng s. [1/K] Source: fit to a real chiller, May 2018, judged on June: docs/validation.md."""
     chiller_loss: float = 0.13842016720945804
@@ -104,7 +106,13 @@ class RoomParams(AirParams):
         self.check_air()
         require_positive(self, "chiller_w_per_unit")
         require_fraction(self, "outdoor_min_frac", "condenser_is_wet")
-        for name in ("condenser_approach_k", "chiller_entropy_per_k", "chiller_loss", "chiller_resistance_k"):
+        for name in (
+            "condenser_approach_k",
+            "dry_approach_k",
+            "chiller_entropy_per_k",
+            "chiller_loss",
+            "chiller_resistance_k",
+        ):
             require(getattr(self, name) >= 0.0, "RoomParams", name, getattr(self, name), "0 or more")
         for name in ("chiller_side_frac", "bleed_frac"):
             require(getattr(self, name) >= 0.0, "RoomParams", name, getattr(self, name), "0 or more")
@@ -140,8 +148,8 @@ class LoopParams:
     """Heat capacity flow of the cooler's air at full speed, per machine. [W/K] assumed: a cooler of effectiveness 2/3."""
     cooler_fan_w_per_unit: float = 130.0
     """Power of the cooler's fans at full speed, per machine. [W] Source: as pump_w_per_unit, two thirds."""
-    cooler_still_frac: float = 0.03
-    """Conductance of the cooler with its fans standing. assumed: natural convection."""
+    cooler_still_frac: float = 0.01
+    """Conductance of the cooler with its fans standing. assumed: shutters and a bypass; the coolant holds glycol."""
     control_time_s: float = 300.0
     """Time in which the cooler's control takes out a deviation. [s] assumed."""
     pad_effectiveness: float = 0.8

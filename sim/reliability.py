@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 
 from . import models, wear
-from .errors import BadInputError
 from .params import SiteParams, ZoneParams
 from .site import Site
 from .state import Events, Exogenous
@@ -41,6 +40,8 @@ class Part:
     warned_frac: float
     swap_h: float
     bench_h: float
+    """Work on the bench, after which the part is a spare again; 0: it is thrown away and another one ordered. [h]"""
+    mend_usd: float
     spare_usd: float
     lead_days: float
     electronics: int
@@ -113,8 +114,7 @@ def ageing_at(table: FloatArray, temp_c: FloatArray, fouling: float) -> FloatArr
     return np.stack([np.interp(temp_c, TABLE_TEMPS_C, row[:, k]) for k in range(2)], axis=-1)
 
 
-def lives_h(part: Part, uniform: FloatArray) -> FloatArray:
-    """Return lives of new parts from uniform draws. [h of ageing], shape of `uniform`."""
-    if part.scale_h <= 0.0:
-        raise BadInputError(f"Part {part.name}: scale_h is {part.scale_h}; it must be above 0")
-    return part.scale_h * (-np.log1p(-uniform)) ** (1.0 / part.shape)
+def lives_h(part: Part, uniform: FloatArray, age_h: float = 0.0) -> FloatArray:
+    """Return the rest of the lives of parts of an age, from uniform draws. [h of ageing], shape of `uniform`."""
+    past = (age_h / part.scale_h) ** part.shape
+    return np.asarray(part.scale_h * (past - np.log1p(-uniform)) ** (1.0 / part.shape) - age_h)

@@ -29,7 +29,7 @@ _TEMP_NOISE_K: Final = 0.5
 """Standard deviation of a temperature reading. assumed: sensors report whole or half degrees."""
 
 _HASHRATE_NOISE: Final = 0.015
-"""Relative standard deviation of five minutes' hashrate. Source: Poisson arrival of 4,000 shares, 1/sqrt(n)."""
+"""Relative standard deviation of five minutes' hashrate as the machine counts it. assumed: some 4,000 nonces, 1/sqrt(n)."""
 
 _POWER_NOISE: Final = 0.005
 """Relative standard deviation of a power reading. assumed."""
@@ -56,12 +56,12 @@ class Reporter:
         self.power_bias = bias * np.clip(rng.standard_normal(n), -3.0, 3.0)
         self.temp_bias_k = np.clip(rng.standard_normal(n), -3.0, 3.0)
         self._stuck_c = np.full(n, np.nan)
-        self._accepted, self._rejected = np.zeros(n), np.zeros(n)
+        self._accepted, self._rejected, self._counted_until = np.zeros(n), np.zeros(n), 0
 
     def read(self, stamp: pd.Timestamp) -> pd.DataFrame:
         """Return one row for each unit that answers, after a step of the fleet.
 
-        Columns: time_utc, unit, zone, model, mode, tuning, uptime_s, freq_mhz, rail_v, hashrate_ths,
+        Columns: time_utc, unit, zone, model, algorithm, n_fans, mode, tuning, uptime_s, freq_mhz, rail_v, hashrate_ths,
         expected_hashrate_ths, board0_ths to board2_ths, power_w (reported), metered_w (true), chip_temp_c, board_temp_c, inlet_temp_c,
         outlet_temp_c, fan_rpm, fan_duty_pct, hw_errors_pct, accepted, rejected, and the label `fault`.
         """
@@ -83,16 +83,19 @@ class Reporter:
                 machine.error_frac(hot, ref, at, per_k)
                 for hot, ref, at, per_k in zip(
                     fleet.flow["max_chip_temp_c"],
-                    record["error_ref_frac"] + HARDWARE_ERRORS_FRAC * fleet.levels("hardware_errors"),
+                    record["error_ref_frac"],
                     record["error_ref_temp_c"],
                     record["error_per_k"],
                     strict=True,
                 )
             ]
         )
+        error = np.minimum(1.0, error + HARDWARE_ERRORS_FRAC * fleet.levels("hardware_errors"))
         is_seen = hashing & ~hidden
-        self._accepted += rng.poisson(_SHARES_PER_STEP, n) * is_seen
-        self._rejected += rng.poisson(_SHARES_PER_STEP * _REJECT_FRAC, n) * is_seen
+        shares = _SHARES_PER_STEP * (fleet.step_number - self._counted_until)
+        self._accepted += rng.poisson(shares, n) * is_seen
+        self._rejected += rng.poisson(shares * _REJECT_FRAC, n) * is_seen
+        self._counted_until = fleet.step_number
         expected_ths = state["target_mhz"] * record["ths_per_mhz"]
         left = 1.0 - fleet.levels("board_lost")
         rows = pd.DataFrame(
@@ -101,6 +104,8 @@ class Reporter:
                 "unit": np.arange(n),
                 "zone": fleet.zone_of,
                 "model": [fleet.site.zones[z].machine.name for z in fleet.zone_of],
+                "algorithm": [fleet.site.zones[z].machine.algorithm for z in fleet.zone_of],
+                "n_fans": record["n_fans"],
                 "mode": state["mode"],
                 "tuning": state["tuning"] > 0.0,
                 "uptime_s": state["mode_s"],
@@ -122,7 +127,11 @@ class Reporter:
                 "board_temp_c": chip_c - BOARD_BELOW_CHIP_K * hashing,
                 "inlet_temp_c": state["inlet_temp_c"] + _TEMP_NOISE_K * noise[3],
                 "outlet_temp_c": fleet.exhaust_temp_c + _TEMP_NOISE_K * noise[4],
-                "fan_rpm": MAX_RPM * state["fan_pu"] * (1.0 - 0.5 * fleet.levels("fan_slow")) * (1.0 + 0.01 * noise[5]),
+                "fan_rpm": (record["n_fans"] > 0.0)
+                * MAX_RPM
+                * state["fan_pu"]
+                * (1.0 - 0.5 * fleet.levels("fan_slow"))
+                * (1.0 + 0.01 * noise[5]),
                 "fan_duty_pct": 100.0 * state["fan_pu"],
                 "hw_errors_pct": 100.0 * error * hashing,
                 "accepted": self._accepted,
@@ -145,7 +154,7 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
             "status": rows["mode"].map(names),
             "status_s": rows["uptime_s"],
             "freq_mhz": rows["freq_mhz"],
-            "hashrate_ths": rows["hashrate_ths"].round(2),
+            "hashrate_ths": rows["hashrate_ths"].round(6),
             "power_w": rows["power_w"].round(0),
             "chip_temp_c": rows["chip_temp_c"].round(1),
             "inlet_temp_c": rows["inlet_temp_c"].round(1),
@@ -181,15 +190,15 @@ def pyasic(row: pd.Series) -> dict[str, Any]:
         "ip": f"10.{unit >> 16 & 255}.{unit >> 8 & 255}.{unit & 255}",
         "datetime": row["time_utc"],
         "uptime": int(row["uptime_s"]),
-        "device_info": {"model": row["model"], "algo": "SHA256"},
-        "hashrate": {"rate": round(hashes, 3), "unit": "TH/s"},
-        "expected_hashrate": {"rate": round(row["expected_hashrate_ths"], 3), "unit": "TH/s"},
+        "device_info": {"model": row["model"], "algo": row["algorithm"].upper()},
+        "hashrate": {"rate": round(hashes, 6), "unit": "TH/s"},
+        "expected_hashrate": {"rate": round(row["expected_hashrate_ths"], 6), "unit": "TH/s"},
         "hashboards": boards,
         "expected_hashboards": N_BOARDS,
         "temperature_avg": round(row["chip_temp_c"], 1),
         "env_temp": round(row["inlet_temp_c"], 1),
         "wattage": round(row["power_w"]),
-        "fans": [{"speed": round(row["fan_rpm"])} for _ in range(4)],
+        "fans": [{"speed": round(row["fan_rpm"])} for _ in range(int(row["n_fans"]))],
         "efficiency_fract": round(row["power_w"] / hashes, 2) if hashes > 0.0 else None,
         "errors": [],
         "is_mining": is_mining,
@@ -220,8 +229,10 @@ def vnish(row: pd.Series) -> dict[str, Any]:
                 {"id": 0, "status": "active", "accepted": int(row["accepted"]), "rejected": int(row["rejected"])}
             ],
             "cooling": {
-                "fan_num": 4,
-                "fans": [{"id": k, "rpm": round(row["fan_rpm"]), "max_rpm": MAX_RPM} for k in range(4)],
+                "fan_num": int(row["n_fans"]),
+                "fans": [
+                    {"id": k, "rpm": round(row["fan_rpm"]), "max_rpm": MAX_RPM} for k in range(int(row["n_fans"]))
+                ],
                 "fan_duty": round(row["fan_duty_pct"]),
             },
             "chains": [

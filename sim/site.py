@@ -193,6 +193,8 @@ class Site:
         """
         if np.shape(setpoint_mhz) != self.state.zone.shape:
             raise BadInputError(f"setpoint_mhz has shape {np.shape(setpoint_mhz)}; it must be {self.state.zone.shape}")
+        if np.isnan(setpoint_mhz).any():
+            raise BadInputError("setpoint_mhz holds what is not a number; 0 is sleep")
         if (self.state.site["step"] >= self.exogenous.n_steps).any():
             raise BadInputError(
                 f"the exogenous series ends after {self.exogenous.n_steps} steps; reset the state first"

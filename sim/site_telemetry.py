@@ -7,6 +7,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from .constants import CONTROL_STEP_S, SECONDS_PER_HOUR
+from .errors import BadInputError
 from .plants import LOOP, LoopParams, RoomParams
 from .psychrometrics import humidity_after_pct, humidity_of_wet_bulb
 from .site import Site
@@ -34,7 +35,7 @@ class SiteReporter:
         self.run, self.env, self.seed = run, env, seed
         self._drift: dict[str, float] = {}
         self._silent: dict[str, int] = {}
-        self._reads = 0
+        self._last_step, self._readings = -1, dict[str, float]()
 
     def read(self, stamp: pd.Timestamp) -> dict[str, float | str]:
         """Return the readings of every sensor after a step; a silent one reads NaN.
@@ -43,11 +44,15 @@ class SiteReporter:
         z_plant_fans_kw, z_pumps_kw, z_chiller_kw and its set-point z_target_c (supply air, coolant or hottest chip);
         site_meter_kw; outdoor_temp_c, outdoor_wet_bulb_temp_c, outdoor_humidity_pct.
         """
-        rng = np.random.default_rng([self.seed, self._reads])
-        self._reads += 1
+        step = int(self.run.state.site["step"][self.env])
+        if step != self._last_step:
+            rng = np.random.default_rng([self.seed, step])
+            since = max(1, step - self._last_step)
+            self._readings = {name: self._sense(rng, name, value, since) for name, value in self.true().items()}
+            self._last_step = step
         return {
             "time_utc": stamp.strftime("%Y-%m-%dT%H:%M:%SZ"),
-            **{name: self._sense(rng, name, value) for name, value in self.true().items()},
+            **self._readings,
             **{f"zone{z}_target_c": self._target_c(z) for z in range(len(self.run.params.zones))},
         }
 
@@ -55,6 +60,8 @@ class SiteReporter:
         """Return what perfect sensors would read."""
         run, i = self.run, self.env
         place = run.state.site[i]
+        if place["step"] < 1:
+            raise BadInputError("the site has done no step yet; its sensors have nothing to read")
         outdoor_c, wet_c = run.exogenous.values[place["series"], place["step"] - 1, :2]
         altitude_m = run.params.altitude_m
         per_kw = SECONDS_PER_HOUR / CONTROL_STEP_S
@@ -89,11 +96,11 @@ class SiteReporter:
             return zone.plant.coolant_target_c
         return zone.plant.supply_target_c if isinstance(zone.plant, RoomParams) else zone.firmware.fan_target_temp_c
 
-    def _sense(self, rng: np.random.Generator, name: str, value: float) -> float:
-        """Return a reading: the value with noise and drift in its unit, or NaN in a drop-out."""
+    def _sense(self, rng: np.random.Generator, name: str, value: float, since: int) -> float:
+        """Return a reading, `since` steps after the last one: the value with noise and drift, or NaN in a drop-out."""
         noise, step, draw, length = rng.standard_normal(), rng.standard_normal(), rng.random(), rng.exponential()
-        self._drift[name] = self._drift.get(name, 0.0) + _DRIFT_PER_STEP * step
-        self._silent[name] = self._silent.get(name, 0) - 1
+        self._drift[name] = self._drift.get(name, 0.0) + _DRIFT_PER_STEP * np.sqrt(since) * step
+        self._silent[name] = self._silent.get(name, 0) - since
         if self._silent[name] < 0 and draw < DROP_OUT_FRAC:
             self._silent[name] = 1 + int(_DROP_OUT_STEPS * length)
         if self._silent[name] > 0:

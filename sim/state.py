@@ -41,7 +41,9 @@ ZONE_STATE: Final = _struct(
     "tuning",
     "tuned_low_mhz",
     "tuned_high_mhz",
+    "failed_mhz",
     "online_frac",
+    "plant_share",
     "fouling_frac",
     "is_dark",
     "age_h",
@@ -53,8 +55,9 @@ hold after a trip; pause_s: rest of a restart at a profile change; freq_mhz: pre
 allowed by the throttle; hot_temp_c: hottest chip; inlet_temp_c: inlet air, or the coolant's supply; fan_pu: speed of
 the machines' fans, or of the cooler's; pad_on: 1 with wet pads; power_w and hashrate_ths: means of the last control
 step, per machine at its socket; exhaust_temp_c, exhaust_w_per_k: of the fresh air that left in the last sub-step, per
-machine; tuning: 1 while the firmware tunes an unknown preset; tuned_low_mhz, tuned_high_mhz: presets that it knows;
-online_frac: share of machines that work; fouling_frac: share of the heatsinks' conductance that dust has taken;
+machine; tuning: 1 while the firmware tunes an unknown preset; tuned_low_mhz, tuned_high_mhz: presets that it knows,
+failed_mhz: the lowest that it could not tune;
+online_frac: share of machines that work, plant_share: machines of the plant for each of them; fouling_frac: share of the heatsinks' conductance that dust has taken;
 is_dark: 1 without grid power; age_h: effective age.
 """
 
@@ -82,6 +85,8 @@ ZONE_FLOW: Final = _struct(
     "inlet_temp_c",
     "max_chip_temp_c",
     "chip_temp_sum_c",
+    "freq_sum_mhz",
+    "powered_sum",
     "heat_rejected_kwh",
     "stored_kwh",
     "received_kwh",
@@ -105,7 +110,8 @@ exhaust in the supply and its temperature, of the last sub-step; supply_temp_c: 
 out; approach_k: supply air over the wet bulb, or coolant over the air that cools it; air_m3_per_s: fresh air, or air
 through the cooler; fan_energy_kwh: of the machines' fans, part of it_energy_kwh; pump_energy_kwh,
 chiller_energy_kwh: parts of cooling_energy_kwh, whose rest are the plant's fans; chiller_heat_kwh: heat that a chiller
-took. Means over the step, except max_chip_temp_c and what is counted.
+took. Means over the step, except max_chip_temp_c and what is counted; chip_temp_sum_c, freq_sum_mhz and powered_sum
+are sums over the sub-steps.
 """
 
 SITE_FLOW: Final = _struct(
@@ -137,6 +143,11 @@ curtailment call leaves (1 without a call)."""
 
 ZONE_EVENTS: Final = ("online_frac", "fouling_frac")
 """What befalls a zone in a step: share of its machines that work, share of the heatsinks' conductance lost to dust."""
+
+NEVER_FAILED_MHZ: Final = 1e9  # by definition beyond any frequency
+
+MOST_FOULING: Final = 0.6
+"""Largest share of conductance that dust may take. assumed: beyond it a machine trips within seconds of a start."""
 
 SIM_CHANNELS: Final = ("outdoor_temp_c", "wet_bulb_temp_c", "price_usd_per_mwh", "hashprice_usd_per_ph_day")
 """Channels in force, in the order in which the kernel reads them."""
@@ -209,10 +220,13 @@ class Events:
                 raise BadInputError(
                     f"Events.{name} has shape {array.shape}; its last axis must be {', '.join(columns)}"
                 )
-            if not ((array >= 0.0) & (array <= 1.0)).all():
-                bad = np.argwhere(~((array >= 0.0) & (array <= 1.0)))[0]
+            most = np.array([MOST_FOULING if column == "fouling_frac" else 1.0 for column in columns])
+            wrong = np.argwhere(~((array >= 0.0) & (array <= most)))
+            if len(wrong):
+                bad = tuple(wrong[0])
+                allowed = f"in [0, {most[bad[-1]]:g}]"
                 raise BadInputError(
-                    f"Events.{name} is {array[tuple(bad)]} at step {bad[1]}, {columns[bad[-1]]!r}; it must be in [0, 1]"
+                    f"Events.{name} is {array[bad]} at step {bad[1]}, {columns[bad[-1]]!r}; it must be {allowed}"
                 )
             array.flags.writeable = False
 
@@ -237,8 +251,9 @@ class State:
         for index, part in enumerate(params.zones):
             column = zone[:, index]
             column["mode"] = HASHING
-            for name in ("freq_mhz", "target_mhz", "cap_mhz"):
-                column[name] = part.max_mhz
+            tuned_low_mhz, tuned_high_mhz = part.tuned_mhz
+            column["cap_mhz"], column["failed_mhz"] = part.max_mhz, NEVER_FAILED_MHZ
+            column["freq_mhz"] = column["target_mhz"] = min(part.max_mhz, tuned_high_mhz)
             hot_c = part.firmware.fan_target_temp_c
             heat_w = part.machine.rated_power_w * part.machine.psu_efficiency
             if isinstance(part.plant, LoopParams):
@@ -247,9 +262,9 @@ class State:
             column["chip_temp_c"] = hot_c - heat_w * part.machine.hot_k_per_w
             column["sink_temp_c"] = hot_c - heat_w * part.chip_k_per_w
             column["inlet_temp_c"] = inlet_temp_c
-            column["exhaust_temp_c"] = inlet_temp_c
-            column["tuned_low_mhz"], column["tuned_high_mhz"] = part.tuned_mhz
-            column["online_frac"] = 1.0
+            column["exhaust_temp_c"] = inlet_temp_c + part.machine.rated_power_w * part.kelvin_per_w
+            column["tuned_low_mhz"], column["tuned_high_mhz"] = tuned_low_mhz, tuned_high_mhz
+            column["online_frac"] = column["plant_share"] = 1.0
             column["power_w"] = part.machine.rated_power_w
             column["hashrate_ths"] = part.machine.rated_hashrate_ths
             column["fan_pu"] = part.firmware.fan_min_pu

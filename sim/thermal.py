@@ -14,15 +14,20 @@ above it the true device is in thermal runaway, which the firmware's trip ends w
 
 
 @kernel
-def flow_pu(sink_pu: float) -> float:
+def flow_pu(sink_pu: float, sink_per_air: float) -> float:
     """Return the air flow, of the rated flow, that gives a conductance from heatsink to air, of the rated one.
 
-    Inverts G = G_rated flow^0.8, so flow = sink^1.25; as roots and products, which cost a tenth of a power.
+    Inverts G = G_rated flow^0.8, so flow = sink^1.25; as roots and products, which cost a tenth of a power. Air leaves no
+    hotter than what heats it: the conductance is the heat capacity flow of the air at most.
+
+    Args:
+        sink_pu: Conductance over the rated one.
+        sink_per_air: Rated conductance over the rated heat capacity flow of the air.
 
     Source:
         Turbulent forced convection, Nu ∝ Re^0.8 (Dittus-Boelter; Incropera et al., 7th ed., eq. 8.60).
     """
-    return sink_pu * math.sqrt(math.sqrt(sink_pu))
+    return max(sink_pu * math.sqrt(math.sqrt(sink_pu)), sink_pu * sink_per_air)
 
 
 @kernel

@@ -47,6 +47,7 @@ class MachineParams:
     cooling: str
     """"air" or "liquid": which plants it fits."""
     chips: float
+    n_fans: float
     rated_power_w: float
     rated_hashrate_ths: float
     ths_per_mhz: float

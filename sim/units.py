@@ -36,6 +36,10 @@ class Fault:
         """Check the kind and the ranges; raises BadInputError."""
         if self.kind not in FAULTS:
             raise BadInputError(f"Fault.kind is {self.kind!r}; it must be one of {', '.join(FAULTS)}")
+        if self.unit != int(self.unit) or self.growth < 0:
+            raise BadInputError(
+                f"Fault has unit {self.unit} and growth {self.growth}; a unit is a number, growth 0 or more steps"
+            )
         if not 0.0 < self.severity <= 1.0:
             raise BadInputError(f"Fault.severity is {self.severity}; it must be above 0 and 1 at most")
 
@@ -69,15 +73,17 @@ HARDWARE_ERRORS_FRAC: Final = 0.2
 
 _TIMES: Final[dict[str, dict[str, float]]] = {
     "fan_slow": {"air_w_per_k": -0.5, "sink_w_per_k": -0.5},
-    "board_lost": dict.fromkeys(
-        ("a_w_per_mhz_v2", "b_w_per_mhz", "base_w", "leak_w_per_v2", "ths_per_mhz"), -1.0 / 3.0
-    ),
-    "weak_silicon": {"a_w_per_mhz_v2": 0.16, "leak_w_per_v2": 0.16},
+    "board_lost": {
+        **dict.fromkeys(("a_w_per_mhz_v2", "b_w_per_mhz", "base_w", "leak_w_per_v2", "ths_per_mhz"), -1.0 / 3.0),
+        **dict.fromkeys(("chip_w_per_k", "sink_w_per_k"), -1.0 / 3.0),
+        **dict.fromkeys(("hot_k_per_w", "chip_k_per_w"), 0.5),
+    },
+    "hardware_errors": {"ths_per_mhz": -HARDWARE_ERRORS_FRAC},
+    "weak_silicon": {"a_w_per_mhz_v2": 0.16, "b_w_per_mhz": 0.16, "leak_w_per_v2": 0.16},
 }
 """Relative change of a unit's parameters at full severity. assumed: half the fans, one of three boards, 8 % more volts."""
 
 _PLUS: Final[dict[str, dict[str, float]]] = {
-    "hardware_errors": {"error_ref_frac": HARDWARE_ERRORS_FRAC},
     "psu_inefficient": {"psu_loss_pu": 0.1},
 }
 """What a fault adds to a unit's parameters at full severity. assumed: a supply at 86 instead of 94 %."""
@@ -114,13 +120,14 @@ class UnitFleet:
         spread = self._sound["voltage_spread_frac"] * np.clip(rng.standard_normal(self.n_units), -3.0, 3.0)
         self.voltage_pu = 1.0 + spread
         # The voltage that a unit needs raises its switching power and leakage, not its limits.
-        for name in ("a_w_per_mhz_v2", "leak_w_per_v2"):
+        for name in ("a_w_per_mhz_v2", "b_w_per_mhz", "leak_w_per_v2"):
             self._sound[name] *= np.square(self.voltage_pu)
         self._sound["sink_w_per_k"] *= 1.0 + _SINK_SPREAD * np.clip(rng.standard_normal(self.n_units), -3.0, 3.0)
         self._sound["leak_frac"] = np.minimum(
             0.3, self._sound["leak_frac"] + rng.exponential(_LEAK_SPREAD, self.n_units)
         )
         self._sound["n_units"] = 1.0
+        self._last = self._sound
         start = State.hashing(1, site)
         self._state = State(np.ascontiguousarray(start.zone[:, self.zone_of]), start.site)
         self._flow = np.zeros((1, self.n_units), ZONE_FLOW)
@@ -165,32 +172,34 @@ class UnitFleet:
             )
         if self.step_number >= self.exogenous.n_steps:
             raise BadInputError(f"the exogenous series ends after {self.exogenous.n_steps} steps")
-        record = self._faulty()
+        if np.isnan(setpoints).any():
+            raise BadInputError(f"setpoint_mhz of unit {int(np.argmax(np.isnan(setpoints)))} is not a number")
+        self._last = self._faulty()
         step_blocks(
             0, 1, np.ascontiguousarray(setpoints[None]), self.exogenous.values, np.ones((1, 1, 3)), self._zone_events,
-            np.zeros(0, LINKS), record, self.site.site_record, self._state.zone, self._state.site, self._flow,
+            np.zeros(0, LINKS), self._last, self.site.site_record, self._state.zone, self._state.site, self._flow,
             self._site_flow,
         )  # fmt: skip
 
     def levels(self, kind: str) -> FloatArray:
-        """Return the severity of a kind of fault in each unit now, (n_units,)."""
+        """Return the severity of a kind of fault in each unit in the step just done, (n_units,)."""
         result = np.zeros(self.n_units)
         for fault in self.faults:
             if fault.kind == kind:
-                result[fault.unit] = max(result[fault.unit], fault.level(self.step_number))
+                result[fault.unit] = max(result[fault.unit], fault.level(self.step_number - 1))
         return result
 
     def labels(self) -> list[str]:
-        """Return the kind of each unit's worst fault now, empty for a sound one, (n_units,)."""
+        """Return the kind of each unit's worst fault in the step just done, empty for a sound one, (n_units,)."""
         worst = [("", 0.0)] * self.n_units
         for fault in self.faults:
-            level = fault.level(self.step_number)
+            level = fault.level(self.step_number - 1)
             if level > worst[fault.unit][1]:
                 worst[fault.unit] = fault.kind, level
         return [kind for kind, _ in worst]
 
     def _faulty(self) -> np.ndarray:
-        """Return the parameters with the faults of this step in them."""
+        """Return the parameters with the faults of the step to come in them."""
         record = self._sound.copy()
         self._zone_events[0, 0, :, 1] = 0.0
         for fault in self.faults:
@@ -208,7 +217,7 @@ class UnitFleet:
     @property
     def exhaust_temp_c(self) -> FloatArray:
         """Air behind each unit, the coolant's return behind a liquid-cooled one. [°C], (n_units,)"""
-        state, record = self.state, self._sound
+        state, record = self.state, self._last
         flow_w_per_k = np.where(
             record["plant_kind"] == LOOP,
             record["coolant_w_per_k"],

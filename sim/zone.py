@@ -65,40 +65,43 @@ def air_sub_step(
     control_w: float, flow: np.void,
 ) -> None:  # fmt: skip
     """Advance a zone in a container or a room by a sub-step."""
-    clean_w_per_k = p["sink_w_per_k"]
-    fouled_w_per_k = clean_w_per_k * (1.0 - zone["fouling_frac"])
+    asleep = zone["mode"] == ASLEEP
+    fouled_w_per_k = p["sink_w_per_k"] * (1.0 - zone["fouling_frac"])
     sink_pu = firmware.sink_conductance_pu(zone, p, heat_w, fouled_w_per_k)
-    flow_pu = thermal.flow_pu(sink_pu)
-    fan_pu = 0.0 if zone["mode"] == ASLEEP else flow_pu
-    intake_pu = min(1.0, fan_pu / p["intake_flow_frac"])
-    exhaust_pu = min(1.0, fan_pu / p["exhaust_flow_frac"])
+    flow_pu = thermal.flow_pu(sink_pu, p["sink_per_air"])
+    fan_pu = 0.0 if asleep else min(1.0, flow_pu)
+    # The plant is made for all machines: those that work share that of those that do not.
+    share = zone["plant_share"]
+    intake_frac, exhaust_frac = p["intake_flow_frac"] * share, p["exhaust_flow_frac"] * share
+    intake_pu = min(1.0, fan_pu / intake_frac)
+    exhaust_pu = min(1.0, fan_pu / exhaust_frac)
     fan_w = cooling.fan_power_w(fan_pu, p["fan_rated_w"])
-    plant_w = cooling.fan_power_w(intake_pu, p["intake_fan_rated_w"])
-    plant_w += cooling.fan_power_w(exhaust_pu, p["exhaust_fan_rated_w"])
+    intake_w = cooling.fan_power_w(intake_pu, p["intake_fan_rated_w"] * share)
+    plant_w = intake_w + cooling.fan_power_w(exhaust_pu, p["exhaust_fan_rated_w"] * share)
 
     # Asleep, the draught through the stopped machines needs no fan: its flow is not short of supply.
-    fresh_flow = max(min(intake_pu * p["intake_flow_frac"], exhaust_pu * p["exhaust_flow_frac"]), p["asleep_flow_frac"])
+    fresh_flow = flow_pu if asleep else min(intake_pu * intake_frac, exhaust_pu * exhaust_frac)
     air_w_per_k = p["air_w_per_k"] * flow_pu
     per_air = 1.0 / air_w_per_k
     sink_w_per_k = sink_pu * fouled_w_per_k
     sink_per_air = sink_w_per_k * per_air
-    chiller_w = 0.0
+    fresh_share = 1.0 - flow["mixed_frac"]
+    supply_c = outdoor_temp_c
     if p["plant_kind"] == CONTAINER:
         supply_c = cooling.supply_temp_c(outdoor_temp_c, wet_bulb_temp_c, zone["pad_on"] * p["pad_effectiveness"])
-        pad_w = zone["pad_on"] * p["pad_pump_w_per_unit"]
+        pad_w = zone["pad_on"] * p["pad_pump_w_per_unit"] * share
         flow["pump_energy_kwh"] += pad_w * SUB_STEP_S
         plant_w += pad_w
-    else:
-        fresh_w_per_k = p["air_w_per_k"] * min(fresh_flow, flow_pu)
-        supply_c, heat_taken_w, chiller_w = chiller.room_supply(
-            p, fresh_w_per_k, outdoor_temp_c, wet_bulb_temp_c, zone["exhaust_temp_c"]
+    elif not asleep:
+        coil_w_per_k = air_w_per_k * fresh_share * min(1.0 - p["leak_frac"], fresh_flow / flow_pu)
+        supply_c, taken_w, chiller_w = chiller.room_supply(
+            p, coil_w_per_k, share, intake_w, outdoor_temp_c, wet_bulb_temp_c, zone["exhaust_temp_c"]
         )
-        flow["chiller_heat_kwh"] += heat_taken_w * SUB_STEP_S
+        flow["chiller_heat_kwh"] += taken_w * SUB_STEP_S
         flow["chiller_energy_kwh"] += chiller_w * SUB_STEP_S
         plant_w += chiller_w
-        if chiller_w > 0.0 and p["condenser_is_wet"] > 0.0:
-            rejected_w = heat_taken_w + chiller_w
-            flow["water_l"] += SUB_STEP_S * cooling.evaporated_kg_per_s(rejected_w, p["bleed_frac"])
+        if p["condenser_is_wet"] > 0.0:
+            flow["water_l"] += SUB_STEP_S * cooling.evaporated_kg_per_s(taken_w + chiller_w, p["bleed_frac"])
     mixed_c = supply_c + flow["mixed_frac"] * (flow["mixed_temp_c"] - supply_c)
     direct_w = heat_w * p["psu_loss_pu"] + control_w + fan_w
     direct_k = direct_w * per_air
@@ -119,7 +122,7 @@ def air_sub_step(
     zone["exhaust_temp_c"], zone["exhaust_w_per_k"] = exhaust_c, leaving_w_per_k
     if zone["pad_on"] > 0.0:
         flow["water_l"] += SUB_STEP_S * cooling.pad_water_kg_per_s(
-            leaving_w_per_k, outdoor_temp_c, supply_c, p["bleed_frac"]
+            leaving_w_per_k * fresh_share, outdoor_temp_c, supply_c, p["bleed_frac"]
         )
         flow["approach_k"] += supply_c - wet_bulb_temp_c
     else:
@@ -141,23 +144,24 @@ def loop_sub_step(
     asleep = zone["mode"] == ASLEEP
     lit = 1.0 - zone["is_dark"]
     pump_pu = lit * (p["pump_idle_pu"] if asleep else 1.0)
-    pump_w = cooling.fan_power_w(pump_pu, p["pump_w_per_unit"])
+    share = zone["plant_share"]
+    pump_w = cooling.fan_power_w(pump_pu, p["pump_w_per_unit"] * share)
     direct_w = heat_w * p["psu_loss_pu"] + control_w
     air_c = cooling.supply_temp_c(outdoor_temp_c, wet_bulb_temp_c, zone["pad_on"] * p["pad_effectiveness"])
     cooler_pu = p["cooler_still_frac"]
+    cooler_w_per_k = p["cooler_w_per_k"] * share * (1.0 - zone["fouling_frac"])
     if lit > 0.0:
-        cooler_pu = liquid.cooler_pu(p, heat_w + direct_w + pump_w, zone["sink_temp_c"], air_c)
+        cooler_pu = liquid.cooler_pu(p, heat_w + direct_w + pump_w, zone["sink_temp_c"], air_c, cooler_w_per_k)
     still = cooler_pu <= p["cooler_still_frac"]
-    fan_pu = 0.0 if still else thermal.flow_pu(cooler_pu)
-    out_w_per_k = cooler_pu * p["cooler_w_per_k"]
+    fan_pu = 0.0 if still else thermal.flow_pu(cooler_pu, p["sink_per_air"])
+    out_w_per_k = cooler_pu * cooler_w_per_k
     chip_w_per_k = p["idle_chip_w_per_k"] if asleep else p["chip_w_per_k"]
-    chip_w_per_k *= 1.0 - zone["fouling_frac"]
 
     base_c = air_c + (direct_w + pump_w) / out_w_per_k
     mean_sink_c = advance(zone, p, heat_w, slope, direct_w, pump_w, base_c, chip_w_per_k, out_w_per_k, flow)
-    half_rise_k = 0.5 * (heat_w + direct_w) / p["coolant_w_per_k"]
+    half_rise_k = 0.5 * (heat_w + direct_w) / (p["coolant_w_per_k"] * share)
     zone["inlet_temp_c"], zone["fan_pu"] = mean_sink_c - half_rise_k, fan_pu
-    cooler_air_w_per_k = p["cooler_air_w_per_k"] * fan_pu
+    cooler_air_w_per_k = p["cooler_air_w_per_k"] * share * fan_pu
     # Standing fans move too little air to tell its temperature: the coolant's is an upper limit.
     rejected_w = out_w_per_k * (mean_sink_c - base_c) + direct_w + pump_w
     exhaust_c = mean_sink_c if still else air_c + rejected_w / cooler_air_w_per_k
@@ -166,9 +170,11 @@ def loop_sub_step(
         flow["water_l"] += SUB_STEP_S * cooling.pad_water_kg_per_s(
             cooler_air_w_per_k, outdoor_temp_c, air_c, p["bleed_frac"]
         )
-    pumps_w = pump_w + zone["pad_on"] * p["pad_pump_w_per_unit"]
+    pumps_w = pump_w + zone["pad_on"] * p["pad_pump_w_per_unit"] * share
     flow["pump_energy_kwh"] += pumps_w * SUB_STEP_S
-    flow["cooling_energy_kwh"] += (pumps_w + cooling.fan_power_w(fan_pu, p["cooler_fan_w_per_unit"])) * SUB_STEP_S
+    flow["cooling_energy_kwh"] += (
+        pumps_w + cooling.fan_power_w(fan_pu, p["cooler_fan_w_per_unit"] * share)
+    ) * SUB_STEP_S
     flow["approach_k"] += mean_sink_c - air_c
     flow["inlet_temp_c"] += mean_sink_c - half_rise_k
     flow["supply_temp_c"] += mean_sink_c - half_rise_k
@@ -182,6 +188,8 @@ def sub_step(zone: np.void, p: np.void, outdoor_temp_c: float, wet_bulb_temp_c: 
     idle = zone["mode"] == ASLEEP or zone["mode"] == TRIPPED
     freq_mhz, powered, hash_frac = firmware.run_clock(zone, p, SUB_STEP_S)
     heat_w, slope = board_heat(zone, p, freq_mhz, powered)
+    flow["freq_sum_mhz"] += freq_mhz * powered
+    flow["powered_sum"] += powered
     control_w = p["sleep_w"] * (1.0 - zone["is_dark"]) if idle else p["control_w"]
     if p["plant_kind"] == LOOP:
         loop_sub_step(zone, p, outdoor_temp_c, wet_bulb_temp_c, heat_w, slope, control_w, flow)
@@ -205,6 +213,8 @@ def clear(flow: np.void) -> None:
     flow["inlet_temp_c"] = 0.0
     flow["max_chip_temp_c"] = -273.15
     flow["chip_temp_sum_c"] = 0.0
+    flow["freq_sum_mhz"] = 0.0
+    flow["powered_sum"] = 0.0
     flow["heat_rejected_kwh"] = 0.0
     flow["stored_kwh"] = 0.0
     flow["received_kwh"] = 0.0
@@ -231,11 +241,14 @@ def begin_step(
     """
     clear(flow)
     zone["online_frac"], zone["fouling_frac"] = online_frac, fouling_frac
+    zone["plant_share"] = 1.0 / max(online_frac, 1.0 / p["n_units"])
     zone["is_dark"] = 1.0 if grid_on <= 0.0 else 0.0
+    if grid_on <= 0.0 and zone["mode"] == TRIPPED:
+        firmware.enter(zone, ASLEEP, 0.0)
     swing_from_c = zone["sink_temp_c"]
     firmware.obey(zone, p, setpoint_mhz if grid_on > 0.0 else 0.0, flow)
     if flow["starts"] > 0.0:
-        flow["ageing_h"] = wear.cycle_ageing_h(p["fan_target_temp_c"] - swing_from_c)
+        flow["ageing_h"] = wear.cycle_ageing_h(p["run_temp_c"] - swing_from_c)
     if outdoor_temp_c >= p["pad_on_temp_c"]:
         zone["pad_on"] = 1.0
     elif outdoor_temp_c <= p["pad_off_temp_c"]:
@@ -257,11 +270,11 @@ def end_step(zone: np.void, p: np.void, flow: np.void) -> None:
     flow["hash_th"] *= 1.0 - error
     zone["power_w"] = flow["it_energy_kwh"] / span_s
     zone["hashrate_ths"] = flow["hash_th"] / span_s
-    if zone["mode"] != ASLEEP:
-        freq_mhz = max(zone["freq_mhz"], p["min_mhz"])
+    if flow["powered_sum"] > 0.0:
+        freq_mhz = flow["freq_sum_mhz"] / flow["powered_sum"]
         rail_v = machine.rail_voltage_v(freq_mhz, p["ref_mhz"], p["ref_v"], p["slope_v_per_mhz"], p["floor_v"])
         factor = wear.ageing_factor(flow["chip_temp_sum_c"] * per_sub_step, rail_v / p["ref_v"])
-        flow["ageing_h"] += factor * span_s / SECONDS_PER_HOUR
+        flow["ageing_h"] += factor * flow["powered_sum"] * SUB_STEP_S / SECONDS_PER_HOUR
     zone["age_h"] += flow["ageing_h"]
     units = p["n_units"] * zone["online_frac"]
     to_kwh = units / JOULES_PER_KWH

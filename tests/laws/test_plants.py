@@ -90,6 +90,8 @@ def test_energy_closes_and_nothing_is_unphysical(data: Any) -> None:
         for array in (flow, run.zone_flow, run.state.zone):
             assert all(np.isfinite(array[name]).all() for name in array.dtype.names or ())
         assert -45.0 < run.state.zone["chip_temp_c"].min() <= run.state.zone["chip_temp_c"].max() < 130.0
+        exhaust_c, chip_c = run.state.zone["exhaust_temp_c"], run.state.zone["hot_temp_c"]
+        assert (exhaust_c < np.maximum(chip_c, run.zone_flow["supply_temp_c"]) + 15.0).all()
         assert flow["energy_kwh"][0] >= 0.0
         assert flow["water_l"][0] >= 0.0
         assert flow["hash_th"][0] >= 0.0

@@ -61,6 +61,7 @@ def test_efficiency_has_its_optimum_where_the_list_has_it(key: str, name: str) -
 def test_a_point_that_chips_cannot_compute_is_not_fitted() -> None:
     curve = models.catalogue()["machines"]["s9"]["curves"]["vnish"]
     assert len(usable("s9", curve)) == 7 < len(curve["points"])
+    assert models.curve_names("s9") == ("scaled",)
 
 
 def test_a_curve_can_be_named_and_an_unknown_one_is_refused() -> None:

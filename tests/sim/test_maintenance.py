@@ -4,12 +4,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import simpy
 
 from hashgym.sim import events, maintenance, models, reliability, wear
+from hashgym.sim.crew import PREDICTIVE, RUN_TO_FAILURE, Crew, Report, Rule
 from hashgym.sim.errors import BadInputError
-from hashgym.sim.maintenance import PREDICTIVE, RUN_TO_FAILURE, Crew, Rule, simulate
+from hashgym.sim.maintenance import simulate
 from hashgym.sim.params import SiteParams, ZoneParams
 from hashgym.sim.plants import LoopParams
+from hashgym.sim.shop import Process
 from hashgym.sim.site import Site
 from tests.conftest import weather
 
@@ -24,27 +27,96 @@ def fleet() -> SiteParams:
     return SiteParams(zones=(zone, zone))
 
 
-def failed_pct(site: SiteParams, *, bad_batch: bool) -> float:
-    runs = [simulate(site, TEMPS, seed=seed, bad_batch=bad_batch) for seed in range(5)]
+def failed_pct(site: SiteParams, *, bad_batch: bool, age_years: float) -> float:
+    runs = [simulate(site, TEMPS, seed=seed, bad_batch=bad_batch, age_years=age_years) for seed in range(6)]
     return float(np.mean([100.0 * run.machines_failed / run.machine_years for run in runs]))
 
 
-def test_a_year_reproduces_the_failures_of_the_field(fleet: SiteParams) -> None:
-    assert 4.0 < failed_pct(fleet, bad_batch=False) < 6.0
-    assert 20.0 < failed_pct(fleet, bad_batch=True) < 30.0
+def test_a_fleet_in_its_third_year_fails_as_the_field_does_and_ages(fleet: SiteParams) -> None:
+    assert 4.0 < failed_pct(fleet, bad_batch=False, age_years=2.0) < 6.0
+    assert 20.0 < failed_pct(fleet, bad_batch=True, age_years=2.0) < 32.0
+    assert failed_pct(fleet, bad_batch=False, age_years=0.0) < failed_pct(fleet, bad_batch=False, age_years=4.0)
+
+
+def world(site: SiteParams, rule: Rule, n_hours: int = YEAR, **crew: float) -> maintenance.World:
+    """Return a world that has not begun, with its parts in."""
+    made = maintenance.World(
+        simpy.Environment(), site, TEMPS[:n_hours], np.ones((n_hours, len(site.zones))), rule, Crew.default(**crew), 1
+    )
+    kinds = [reliability.parts(zone) for zone in site.zones]
+    made.store(kinds)
+    for number, several in enumerate(kinds):
+        made.install(number, several, 0.0)
+    return made
+
+
+def test_two_rules_under_one_seed_meet_the_same_lives(fleet: SiteParams) -> None:
+    lives = []
+    for rule in (RUN_TO_FAILURE, PREDICTIVE):
+        failing = [[entry for entry in heap if entry[1] > 0] for heap in world(fleet, rule).due]
+        lives.append([sorted((unit, place, age) for age, _, unit, place in heap) for heap in failing])
+    assert lives[0] == lives[1]
+
+
+def test_standstill_that_goes_on_at_the_end_is_booked(fleet: SiteParams) -> None:
+    made = world(fleet, RUN_TO_FAILURE, 100, detect_h=1e6)
+    made.env.process(made.mend(0, (3, 0)))
+    made.env.run(until=100)
+    assert made.report().unplanned_down_h == 100.0
+
+
+def test_a_machine_stands_until_its_last_failure_is_mended(fleet: SiteParams) -> None:
+    made = world(fleet, RUN_TO_FAILURE, 200, detect_h=0.001)
+    made.env.process(made.mend(0, (3, 0)))
+
+    def later() -> Process:
+        yield made.env.timeout(7.5)
+        made.env.process(made.mend(0, (3, 8)))
+
+    made.env.process(later())
+    made.env.run(until=200)
+    # The first repair is done at 7:48, the second one takes its hour in the shift that began at 7:00.
+    assert made.books.failures == 2
+    assert made.report().unplanned_down_h == pytest.approx(8.5, abs=0.1)
+    assert not made.broken_since[0]
+
+
+def test_a_round_leaves_parts_alone_that_failed_and_were_replaced_meanwhile(fleet: SiteParams) -> None:
+    made = world(fleet, PREDICTIVE, 400)
+    made.warned[0][3, 0] = made.fitted[0][3, 0]
+    made.env.process(made.mend(0, (3, 0)))
+    made.env.process(made.go_round(0))
+    made.env.run(until=400)
+    assert made.books.planned_swaps == 0
+    assert made.books.removed == {"fan": 1}
+
+
+def test_rounds_come_every_week_and_wait_for_spares(fleet: SiteParams) -> None:
+    made = world(fleet, replace(PREDICTIVE, spares_days=0.001), 400)
+    made.warned[0][3, 0] = made.fitted[0][3, 0]
+    made.env.process(made.go_round(0))
+    level = made.shop.stock["fan"].level
+    made.env.run(until=400)
+    assert (level, made.books.planned_swaps, len(made.warned[0])) == (1, 0, 1)
+    made = world(fleet, PREDICTIVE, 400)
+    made.warned[0][3, 0] = made.fitted[0][3, 0]
+    made.env.process(made.go_round(0))
+    made.env.run(until=400)
+    assert (made.books.planned_swaps, len(made.warned[0])) == (1, 0)
+    assert made.books.planned_down_h == pytest.approx(made.parts[0][0].swap_h)
 
 
 def test_the_books_add_up(fleet: SiteParams) -> None:
-    run = simulate(fleet, TEMPS, PREDICTIVE, seed=1, bad_batch=True)
+    run = simulate(fleet, TEMPS, PREDICTIVE, seed=1, bad_batch=True, age_years=2.0)
     assert run.machine_years == 400.0
     swaps = run.failures + run.planned_swaps
-    assert 0.9 * swaps <= sum(run.removed.values()) <= swaps
-    assert run.mtbf_h == pytest.approx(400.0 * YEAR / run.failures)
+    assert swaps - 5 <= sum(run.removed.values()) <= swaps
     assert 0.99 < run.availability < 1.0
-    down_h = float(((1.0 - run.online) * 200.0).sum())
-    assert down_h == pytest.approx(run.unplanned_down_h, rel=0.3)
-    assert run.cost_usd == run.wages_usd + run.spares_usd > 0.0
+    standing_h = float(((1.0 - run.online) * 200.0).sum())
+    assert standing_h == pytest.approx(run.unplanned_down_h + run.planned_down_h, rel=0.1)
     assert run.technician_h > run.cleaning_h > 0.0
+    assert run.wages_usd == pytest.approx(35.0 * run.technician_h)
+    assert run.slots["fan"] == 1600
 
 
 def test_heeding_warnings_saves_standstill(fleet: SiteParams) -> None:
@@ -74,9 +146,14 @@ def test_a_gentle_policy_and_a_larger_crew_help(fleet: SiteParams) -> None:
 
 
 def test_without_spares_failed_machines_wait() -> None:
-    zone = ZoneParams(machine=models.machine("s19j_pro"), firmware=models.firmware("slow_tuner"), n_units=200)
-    run = simulate(SiteParams(zones=(zone,)), TEMPS, replace(RUN_TO_FAILURE, spares_days=0.01), seed=0, bad_batch=True)
-    assert run.queue_h > 1000.0
+    zone = ZoneParams(machine=models.machine("s19j_pro"), firmware=models.firmware("slow_tuner"), n_units=600)
+    site = SiteParams(zones=(zone,))
+    few, many = (
+        simulate(site, TEMPS, replace(RUN_TO_FAILURE, spares_days=days), seed=0, bad_batch=True, age_years=2.0)
+        for days in (0.01, 60.0)
+    )
+    assert few.queue_h > 1.2 * many.queue_h
+    assert few.stock_usd < many.stock_usd
 
 
 def test_immersed_machines_have_no_fans() -> None:
@@ -85,12 +162,28 @@ def test_immersed_machines_have_no_fans() -> None:
     )
     assert "fan" not in {part.name for part in reliability.parts(zone)}
     run = simulate(SiteParams(zones=(zone,)), TEMPS, seed=0)
-    assert "fan" not in run.per_machine
+    assert "fan" not in run.slots
+    assert run.part_life_h() > 1e5
 
 
 def test_wrong_input_is_named(fleet: SiteParams) -> None:
     with pytest.raises(BadInputError, match=r"ageing has shape \(3,\); it must be \(8760, 2\)"):
         simulate(fleet, TEMPS, seed=0, ageing=np.ones(3))
+    with pytest.raises(BadInputError, match="numbers 0 or more"):
+        simulate(fleet, TEMPS, seed=0, ageing=np.full((YEAR, 2), np.nan))
+    with pytest.raises(BadInputError, match="outdoor_temp_c has shape"):
+        simulate(fleet, np.array([20.0, np.nan]), seed=0)
+    with pytest.raises(BadInputError, match="outdoor_temp_c has shape"):
+        simulate(fleet, np.array([]), seed=0)
+    with pytest.raises(BadInputError, match="age_years is -1"):
+        simulate(fleet, TEMPS, seed=0, age_years=-1.0)
+    with pytest.raises(BadInputError, match="n_hours is 0"):
+        events.disturb(0, events.Disturbances.default(), 0)
+    with pytest.raises(BadInputError, match="there must be as many"):
+        events.traces([Report(1.0, online=np.ones((2, 1)), fouling=np.zeros((2, 1)))], [np.ones((36, 3))])
+    for wrong in ({"diagnose_h": -5.0}, {"wage_usd_per_h": float("nan")}, {"n_general": 0.5}, {"detect_h": 0.0}):
+        with pytest.raises(BadInputError, match=next(iter(wrong))):
+            Crew.default(**wrong)
     with pytest.raises(BadInputError, match="shift_end_h"):
         Crew.default(shift_end_h=5.0)
     with pytest.raises(BadInputError, match="clean_days"):
@@ -129,9 +222,13 @@ def test_a_weibull_life_is_the_one_that_its_hazard_gives() -> None:
     failed = 1.0 - np.exp(-np.trapezoid(hazard, ages))
     part = reliability.Part(
         name="x", per_machine=1, shape=shape, scale_h=scale_h, ages_like_fan=0, warning_h=0.0, warned_frac=0.0,
-        swap_h=0.0, bench_h=0.0, spare_usd=0.0, lead_days=0.0, electronics=0,
+        swap_h=0.0, bench_h=0.0, mend_usd=0.0, spare_usd=0.0, lead_days=0.0, electronics=0,
     )  # fmt: skip
     assert reliability.lives_h(part, np.array([failed]))[0] == pytest.approx(900.0, rel=1e-3)
+    # Of those that live at 500 hours, the share that fails by 900 has the rest of its life in 400 hours.
+    alive = np.exp(-((500.0 / scale_h) ** shape)), np.exp(-((900.0 / scale_h) ** shape))
+    assert reliability.lives_h(part, np.array([1.0 - alive[1] / alive[0]]), 500.0)[0] == pytest.approx(400.0)
+    assert np.isfinite(reliability.lives_h(part, np.array([0.5]), 1e6)).all()
 
 
 def test_wear_follows_heat_voltage_cycles_and_speed() -> None:

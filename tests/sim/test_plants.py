@@ -11,7 +11,7 @@ from hashgym.sim.errors import BadInputError
 from hashgym.sim.params import Link, SiteParams, ZoneParams
 from hashgym.sim.plants import ContainerParams, LoopParams, RoomParams
 from hashgym.sim.site import Site
-from hashgym.sim.state import ASLEEP, HASHING, STARTING, Events
+from hashgym.sim.state import ASLEEP, HASHING, STARTING, TRIPPED, Events
 from tests.conftest import weather
 
 pytestmark = pytest.mark.interpreted
@@ -151,6 +151,8 @@ def test_moving_machines_out_of_a_hot_zone_cools_those_that_stay() -> None:
     assert flow(steady(moved, 36.0), "inlet_temp_c") < flow(steady(site, 36.0), "inlet_temp_c")
     with pytest.raises(BadInputError, match="n_places"):
         site.moved(50, 0, 1)
+    with pytest.raises(BadInputError, match="one or more, to another zone"):
+        site.moved(3, 0, 0)
     with pytest.raises(BadInputError, match="different machines"):
         SiteParams(zones=(zone(), zone("s21"))).moved(1, 0, 1)
 
@@ -209,10 +211,36 @@ def test_an_unknown_preset_is_tuned_for_long_without_hashing_and_known_from_then
     assert float(run.zone_flow["starts"][0, 0]) == 0.0
 
 
-def test_poor_silicon_falls_back_to_the_highest_known_preset() -> None:
-    run = Site(SiteParams(zones=(zone(firmware=tuner(ceiling_pu=0.5)),)), weather(60))
+def test_poor_silicon_falls_back_to_the_highest_known_preset_and_stays_there() -> None:
+    run = Site(SiteParams(zones=(zone(firmware=tuner(ceiling_pu=0.5)),)), weather(120))
     modes(run, 395.0, 3)
-    modes(run, 545.0, 11)
+    modes(run, 545.0, 12)
+    mode, ths, _ = modes(run, 545.0, 60)
+    assert set(mode) == {HASHING}
+    assert min(ths[1:]) > 70.0
+    assert float(run.state.zone["freq_mhz"][0, 0]) == 420.0
+
+
+def test_tuning_cannot_be_had_for_free_by_a_change_of_mind() -> None:
+    run = Site(SiteParams(zones=(zone(firmware=tuner()),)), weather(60))
+    modes(run, 0.0, 1)
+    modes(run, 395.0, 1)
+    mode, ths, _ = modes(run, 545.0, 10)
+    assert set(mode) == {STARTING}
+    assert max(ths) == 0.0
+
+
+def test_a_tuning_can_be_left_for_a_known_preset() -> None:
+    run = Site(SiteParams(zones=(zone(firmware=tuner()),)), weather(60))
+    modes(run, 395.0, 3)
+    modes(run, 545.0, 2)
+    mode, ths, _ = modes(run, 395.0, 2)
+    assert mode[-1] == HASHING
+    assert ths[-1] > 70.0
+
+
+def test_a_fleet_begins_at_a_preset_that_it_knows() -> None:
+    run = Site(SiteParams(zones=(zone(firmware=tuner()),)), weather(2))
     assert float(run.state.zone["freq_mhz"][0, 0]) == 420.0
 
 
@@ -237,14 +265,53 @@ def events(n_steps: int, **changes: tuple[slice, float]) -> Events:
     return Events(site, zones)
 
 
-def test_without_grid_power_nothing_draws_and_the_machines_start_again() -> None:
-    site = SiteParams(zones=(zone("s21_hyd", plant=LoopParams()),))
-    run = Site(site, weather(20), events=events(20, grid_on=(slice(2, 4), 0.0)))
-    flows = [run.step(np.array([[TOP]])).copy() for _ in range(8)]
+PLANTS = {"container": ContainerParams(), "room": RoomParams(), "loop": LoopParams()}
+
+
+@pytest.mark.parametrize("kind", PLANTS)
+@pytest.mark.parametrize("mode", [HASHING, TRIPPED])
+def test_without_grid_power_nothing_draws_and_the_machines_start_again(kind: str, mode: float) -> None:
+    machine = "s21_hyd" if kind == "loop" else "s19j_pro"
+    site = SiteParams(zones=(zone(machine, plant=PLANTS[kind]),))
+    run = Site(site, weather(20, 40.0), events=events(20, grid_on=(slice(2, 4), 0.0)))
+    flows = [run.step(np.array([[TOP]])).copy() for _ in range(2)]
+    run.state.zone["mode"], run.state.zone["timer_s"] = mode, 600.0 if mode == TRIPPED else 0.0
+    flows += [run.step(np.array([[TOP]])).copy() for _ in range(6)]
     assert [float(f["energy_kwh"][0]) for f in flows[2:4]] == [0.0, 0.0]
+    assert [float(f["water_l"][0]) for f in flows[2:4]] == [0.0, 0.0]
     assert float(flows[2]["pue"][0]) == 0.0
     assert float(flows[4]["starts"][0]) == 10.0
     assert float(run.state.zone["mode"][0, 0]) == HASHING
+
+
+def test_a_sleeping_room_does_not_run_its_chiller() -> None:
+    run = steady(SiteParams(zones=(zone(plant=RoomParams()),)), 38.0, setpoint=0.0)
+    assert flow(run, "chiller_heat_kwh") == flow(run, "cooling_energy_kwh") == 0.0
+
+
+def test_a_dry_condenser_costs_more_power_and_no_water() -> None:
+    wet, dry = (steady(SiteParams(zones=(zone(plant=RoomParams(condenser_is_wet=w)),)), 35.0) for w in (1.0, 0.0))
+    assert flow(dry, "chiller_energy_kwh") > 1.2 * flow(wet, "chiller_energy_kwh")
+    assert flow(wet, "water_l") > 0.0 == flow(dry, "water_l")
+
+
+def test_thin_air_and_dust_weaken_the_cooler_of_a_loop() -> None:
+    loop = LoopParams(pad_effectiveness=0.0)
+
+    def coolant(altitude_m: float, fouling: float) -> float:
+        site = SiteParams(zones=(zone("s21_hyd", plant=loop),), altitude_m=altitude_m)
+        happening = events(1, fouling_frac=(slice(None), fouling))
+        return float(steady(site, 38.0, events=happening).state.zone["sink_temp_c"][0, 0])
+
+    assert coolant(2500.0, 0.0) > coolant(0.0, 0.0) + 0.5
+    assert coolant(0.0, 0.3) > coolant(0.0, 0.0) + 0.5
+
+
+def test_machines_that_work_have_the_air_of_those_that_do_not() -> None:
+    site = SiteParams(zones=(zone(plant=ContainerParams(intake_flow_frac=0.5)),))
+    full = steady(site, 24.0)
+    half = steady(site, 24.0, events=events(1, online_frac=(slice(None), 0.5)))
+    assert flow(half, "inlet_temp_c") < flow(full, "inlet_temp_c") - 2.0
 
 
 def test_a_pool_outage_costs_revenue_and_no_energy() -> None:
@@ -275,5 +342,7 @@ def test_failed_machines_hash_no_more_and_dust_heats() -> None:
 def test_events_out_of_range_or_of_another_site_are_refused() -> None:
     with pytest.raises(BadInputError, match=r"Events.site is 2.0 at step 1, 'pool_frac'"):
         events(4, pool_frac=(slice(1, 2), 2.0))
+    with pytest.raises(BadInputError, match=r"'fouling_frac'; it must be in \[0, 0.6\]"):
+        events(4, fouling_frac=(slice(1, 2), 0.9))
     with pytest.raises(BadInputError, match="has 1 zones; the site has 2"):
         Site(SiteParams(zones=(zone(), zone())), weather(2), events=Events.none(1))

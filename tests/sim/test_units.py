@@ -24,7 +24,8 @@ TOP = np.array([1e6])
 
 def fleet(n_units: int = 60, faults: tuple[Fault, ...] = (), n_steps: int = 60, **options: Any) -> UnitFleet:
     zone = ZoneParams(machine=models.machine("s19j_pro"), firmware=models.firmware("slow_tuner"), n_units=n_units)
-    return UnitFleet(SiteParams(zones=(zone,)), weather(n_steps, 30.0), options.get("seed", 5), faults)
+    world = weather(n_steps, options.get("temp_c", 30.0))
+    return UnitFleet(SiteParams(zones=(zone,)), world, options.get("seed", 5), faults)
 
 
 def run(units: UnitFleet, n_steps: int = 36) -> pd.DataFrame:
@@ -94,9 +95,60 @@ def test_a_stuck_sensor_repeats_itself_and_a_silent_unit_says_nothing() -> None:
         units.step(TOP if k < 12 else np.array([0.0]))
         rows = reporter.read(NOW).set_index("unit")
         seen.append(rows["chip_temp_c"].get(3, np.nan))
-        assert (4 in rows.index) == (k < 4) or k < 4
-    late = [value for value in seen[6:] if not np.isnan(value)]
+        assert 4 not in rows.index or k < 5
+    late = [value for value in seen[5:] if not np.isnan(value)]
     assert len(set(late)) == 1
+
+
+def test_a_label_begins_with_its_effect() -> None:
+    sound, ill = fleet(n_units=3), fleet(n_units=3, faults=(Fault(kind="psu_inefficient", unit=1, first=10),))
+    for step in range(14):
+        sound.step(TOP)
+        ill.step(TOP)
+        differs = ill.state["power_w"][1] - sound.state["power_w"][1] > 50.0
+        assert differs == (ill.labels()[1] == "psu_inefficient") == (step >= 10)
+
+
+def test_faults_leave_their_marks_in_the_heat() -> None:
+    def unit(kind: str | None) -> pd.Series:
+        faults = (
+            () if kind is None else (Fault(kind=kind, unit=0, first=0, severity=0.7 if kind == "fan_slow" else 1.0),)
+        )
+        units = fleet(n_units=1, faults=faults, temp_c=34.0)
+        reporter = Reporter(units, 1)
+        for _ in range(36):
+            units.step(TOP)
+            rows = reporter.read(NOW)
+        return rows.iloc[0]
+
+    sound = unit(None)
+    assert unit("fan_slow")["outlet_temp_c"] > sound["outlet_temp_c"] + 2.0
+    assert abs(unit("board_lost")["fan_duty_pct"] - sound["fan_duty_pct"]) < 15.0
+    assert 18.0 < unit("hardware_errors")["hw_errors_pct"] < 24.0
+
+
+def test_reading_twice_counts_once() -> None:
+    units = fleet(n_units=5)
+    reporter = Reporter(units, 1)
+    units.step(TOP)
+    first, second = (reporter.read(NOW) for _ in range(2))
+    pd.testing.assert_frame_equal(first, second)
+
+
+def test_scrypt_and_liquid_machines_report_as_they_are() -> None:
+    firmware = models.firmware("slow_tuner")
+    scrypt = ZoneParams(machine=models.machine("l9"), firmware=firmware, n_units=5)
+    liquid = ZoneParams(machine=models.machine("s21_hyd"), firmware=firmware, n_units=5, plant=LoopParams())
+    units = UnitFleet(SiteParams(zones=(scrypt, liquid)), weather(20, 20.0), 5)
+    for _ in range(12):
+        units.step(np.array([1e6, 1e6]))
+    rows = Reporter(units, 1).read(NOW)
+    record = reports.pyasic(rows.iloc[0])
+    assert record["device_info"]["algo"] == "SCRYPT"
+    assert record["hashrate"]["rate"] == pytest.approx(0.016, rel=0.1)
+    assert reports.table(rows)["hashrate_ths"].iloc[0] == pytest.approx(0.016, rel=0.1)
+    assert reports.pyasic(rows.iloc[-1])["fans"] == []
+    assert rows["fan_rpm"].iloc[-1] == 0.0
 
 
 def test_faults_that_cannot_be_are_refused() -> None:
@@ -104,6 +156,10 @@ def test_faults_that_cannot_be_are_refused() -> None:
         Fault(kind="rust", unit=0, first=0)
     with pytest.raises(BadInputError, match="severity is 2.0"):
         Fault(kind="dust", unit=0, first=0, severity=2.0)
+    with pytest.raises(BadInputError, match="growth -3"):
+        Fault(kind="dust", unit=0, first=0, growth=-3)
+    with pytest.raises(BadInputError, match="setpoint_mhz of unit 0 is not a number"):
+        fleet().step(np.array([np.nan]))
     with pytest.raises(BadInputError, match="units 0 to 59"):
         fleet(faults=(Fault(kind="dust", unit=60, first=0),))
     with pytest.raises(BadInputError, match=r"shape \(2,\)"):
@@ -164,6 +220,8 @@ def test_the_sites_sensors_read_what_is_there_with_noise_drift_and_silence() -> 
 
 
 def test_a_site_reads_the_same_for_a_seed() -> None:
+    with pytest.raises(BadInputError, match="has done no step"):
+        SiteReporter(site(), 1).read(NOW)
     readings = []
     for seed in (1, 1, 2):
         watched = site()
