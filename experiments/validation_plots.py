@@ -73,8 +73,8 @@ two years old, Texas weather, {years:.0f} years, {n_seeds} pairs that meet the s
 
 LEFT: Final = """
 Parts do not live longer under this rule: it takes them out some days before their end and cleans less often than the
-calendar. A rule that cleans at 100 h brings the life of a part to {often_life} and the technicians' work to {often_work} of
-run-to-failure's. Lives grow with what lowers temperatures, that is with the policy that sets profiles and fans, which
+calendar. A rule that cleans at 100 h changes the life of a part by {often_life} and the technicians' work by {often_work}
+against run-to-failure. Lives grow with what lowers temperatures, that is with the policy that sets profiles and fans, which
 `simulate(ageing=…)` takes. How often parts warn, and how early, is assumed; nobody has published it.
 
 ## What could not be validated
