@@ -6,6 +6,7 @@ from typing import Final
 
 import numpy as np
 
+from . import plant_record
 from .constants import AIR_DENSITY_KG_PER_M3, SEA_LEVEL_PA
 from .cooling import air_capacity_w_per_k
 from .errors import BadInputError
@@ -209,7 +210,9 @@ class SiteParams:
                     record[name][index] = getattr(part, name)
             record["plant_kind"][index] = zone.plant.kind
             derived = (
-                _loop_side(zone, self.air_pu) if isinstance(zone.plant, LoopParams) else _air_side(zone, self.air_pu)
+                plant_record.of_loop(zone, self.air_pu)
+                if isinstance(zone.plant, LoopParams)
+                else plant_record.of_air(zone, self.air_pu)
             )
             for name, value in derived.items():
                 record[name][index] = value
@@ -233,53 +236,6 @@ class SiteParams:
             record[index] = (link.zone, link.source, link.share)
         record.flags.writeable = False
         return record
-
-
-def _air_side(zone: ZoneParams, air_pu: float) -> dict[str, float]:
-    """Return what the kernel needs of fans and air at a density over that at sea level; fans move volume, not mass."""
-    machine, plant, places = zone.machine, zone.plant, zone.places_per_unit
-    assert not isinstance(plant, LoopParams)
-    flow = machine.air_flow_m3_per_s
-    banks = {
-        bank: getattr(plant, f"{bank}_flow_frac")
-        * places
-        * flow
-        * getattr(plant, f"{bank}_fan_w_per_m3_per_s")
-        * air_pu
-        for bank in ("intake", "exhaust")
-    }
-    chiller_w = plant.chiller_w_per_unit * places if isinstance(plant, RoomParams) else 0.0
-    air_w_per_k = air_capacity_w_per_k(flow, AIR_DENSITY_KG_PER_M3 * air_pu)
-    sink_w_per_k = machine.sink_w_per_k * air_pu**CONVECTION_EXPONENT
-    return {
-        "air_w_per_k": air_w_per_k,
-        "fan_rated_w": machine.fan_rated_w * air_pu,
-        "sink_w_per_k": sink_w_per_k,
-        "sink_per_air": sink_w_per_k / air_w_per_k,
-        "intake_flow_frac": plant.intake_flow_frac * places,
-        "exhaust_flow_frac": plant.exhaust_flow_frac * places,
-        "intake_fan_rated_w": banks["intake"],
-        "exhaust_fan_rated_w": banks["exhaust"],
-        "chiller_w_per_unit": chiller_w,
-        "asleep_sink_pu": plant.asleep_flow_frac**CONVECTION_EXPONENT,
-    }
-
-
-def _loop_side(zone: ZoneParams, air_pu: float) -> dict[str, float]:
-    """Return what the kernel needs of a liquid loop; its plant is shared by the machines that are there."""
-    machine, plant, places = zone.machine, zone.plant, zone.places_per_unit
-    assert isinstance(plant, LoopParams)
-    slower = plant.pump_share * plant.pump_idle_pu**-CONVECTION_EXPONENT
-    return {
-        "sink_j_per_k": machine.sink_j_per_k + plant.coolant_j_per_k * places,
-        "idle_chip_w_per_k": machine.chip_w_per_k / (1.0 - plant.pump_share + slower),
-        "coolant_w_per_k": plant.coolant_w_per_k * places,
-        "pump_w_per_unit": plant.pump_w_per_unit * places,
-        "cooler_w_per_k": plant.cooler_w_per_k * places * air_pu**CONVECTION_EXPONENT,
-        "cooler_air_w_per_k": plant.cooler_air_w_per_k * places * air_pu,
-        "cooler_fan_w_per_unit": plant.cooler_fan_w_per_unit * places * air_pu,
-        "sink_per_air": plant.cooler_w_per_k / plant.cooler_air_w_per_k * air_pu ** (CONVECTION_EXPONENT - 1.0),
-    }
 
 
 _OF_ZONE: Final = (
