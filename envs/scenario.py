@@ -151,6 +151,11 @@ def _site(mapping: Mapping[str, Any]) -> SiteParams:
     zones = tuple(_zone(entry) for entry in mapping.get("zones", ()))
     for entry in mapping.get("links", ()):
         _check("site.links.", entry, {"zone", "source", "share"})
+    for number, zone in enumerate(zones):
+        if zone.machine.algorithm != "sha256":
+            raise BadInputError(
+                f"scenario.site.zones[{number}].machine mines {zone.machine.algorithm}; the market is Bitcoin's, sha256"
+            )
     links = tuple(Link(**entry) for entry in mapping.get("links", ()))
     return SiteParams(**{**mapping, "zones": zones, "links": links})
 

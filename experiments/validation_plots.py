@@ -13,7 +13,8 @@ from hashgym.sim import models
 
 INTRO: Final = """# Validation: the simulator against measurements
 
-Written by `python -m hashgym.experiments.validate DATA`; do not edit. The rows are in [validation.json](validation.json).
+Written by `python -m hashgym.experiments.validate DATA`; do not edit. What is measured against what is in
+[validation.json](validation.json), the comparison of maintenance rules in [maintenance.json](maintenance.json).
 *Fitted* marks what a parameter was set by; the rest was predicted. Points were sorted into fitted, judged and
 contradictory before any fit (rules in `sim/catalogue/machines.yaml`, roles in `sim/catalogue/steady.yaml`).
 """

@@ -25,8 +25,8 @@ class Rule:
     clean_days: float | None = 90.0
     """Calendar interval of cleaning, every zone alike; None: by what dust has done. [d] assumed: quarterly, a common habit."""
     clean_at_fan_h: float = 400.0
-    """Without a calendar a zone is cleaned when dust has aged its fans by this much since the last time. [h] Chosen among
-    100 to 1,000: docs/validation.md."""
+    """Without a calendar a zone is cleaned when dust has aged its fans by this much since the last time. [h] Chosen by hand:
+    the least work among 100, 250 and 400 h; more dust costs more fan power."""
     spares_days: float = 60.0
     """Consumption that the stock of spares is made for. [d] assumed: two months."""
 

@@ -22,14 +22,14 @@ def enter(zone: np.void, mode: float, timer_s: float) -> None:
 
 @kernel
 def throttle(zone: np.void, p: np.void) -> None:
-    """Move the frequency cap by one profile: down when the hottest chip is too hot, up again when it has cooled.
+    """Move the frequency cap by one profile while hashing: down when the hottest chip is too hot, up when it has cooled.
 
     Source:
         VNish preset switcher: check every 300 s, decrease and rise temperatures (API documentation, firmware 1.2.6).
     """
     if zone["mode"] == HASHING and zone["hot_temp_c"] >= p["throttle_down_temp_c"]:
         zone["cap_mhz"] = max(p["min_mhz"], min(zone["cap_mhz"], zone["target_mhz"]) - p["step_mhz"])
-    elif zone["hot_temp_c"] <= p["throttle_rise_temp_c"]:
+    elif zone["mode"] == HASHING and zone["hot_temp_c"] <= p["throttle_rise_temp_c"]:
         zone["cap_mhz"] = min(p["max_mhz"], zone["cap_mhz"] + p["step_mhz"])
 
 
@@ -98,7 +98,7 @@ def obey(zone: np.void, p: np.void, setpoint_mhz: float, flow: np.void) -> None:
         if command > zone["target_mhz"]:
             rise_w = setpoint_power_w(command, p) - setpoint_power_w(zone["target_mhz"], p)
             flow["rise_pu"] = rise_w / p["rated_power_w"]
-        if tune_s > 0.0:
+        if not is_tuned(zone, command):
             enter(zone, STARTING, p["restart_s"] + p["stagger_s"] + tune_s)
             zone["tuning"] = 1.0
         else:
@@ -183,8 +183,13 @@ def sink_conductance_pu(zone: np.void, p: np.void, heat_w: float, sink_w_per_k: 
 
 @kernel
 def trip_if_hot(zone: np.void, p: np.void, flow: np.void) -> None:
-    """Shut the machines down when their hottest chip reaches the trip temperature."""
+    """Shut the machines down when their hottest chip reaches the trip temperature; they come back a profile lower.
+
+    Source:
+        VNish setting downscale_preset_on_failure (API documentation, firmware 1.2.6).
+    """
     running = zone["mode"] == HASHING or zone["mode"] == STARTING
     if running and zone["hot_temp_c"] >= p["trip_temp_c"]:
+        zone["cap_mhz"] = max(p["min_mhz"], min(zone["cap_mhz"], zone["target_mhz"]) - p["step_mhz"])
         enter(zone, TRIPPED, p["trip_hold_s"])
         flow["trips"] += p["n_units"] * zone["online_frac"]

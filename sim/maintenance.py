@@ -221,12 +221,14 @@ class World:
             walked = False
             for place, serial in list(self.warned[number].items()):
                 part = self.parts[number][place[1] // 8]
-                if self.shop.stock[part.name].level < 2 or not self._is_due(number, place, serial):
-                    continue  # the last spare is for failures
-                yield self.shop.stock[part.name].get(1)
+                if not self._is_due(number, place, serial):
+                    continue
                 yield from self.shop.until_shift()
                 with self.shop.teams[int(part.electronics)].request(PLANNED) as team:
                     yield team
+                    if self.shop.stock[part.name].level < 2:
+                        continue  # the last spare is for failures
+                    yield self.shop.stock[part.name].get(1)
                     yield from self.shop.work(0.0 if walked else self.crew.walk_h)
                     walked = True
                     if not self._is_due(number, place, serial):
@@ -267,10 +269,14 @@ class World:
             rest_h = crew.clean_h * n_units
             yield from self.shop.job(0, crew.walk_h)
             while rest_h > 1e-9:
-                chunk_h = min(_CHUNK_H, rest_h)
-                self.cleaning[number] = 1
-                yield from self.shop.job(0, chunk_h)
-                self.cleaning[number] = 0
+                yield from self.shop.until_shift()
+                with self.shop.teams[0].request(PLANNED) as team:
+                    yield team
+                    yield from self.shop.until_shift()
+                    chunk_h = min(_CHUNK_H, rest_h, self.crew.shift_end_h - self.env.now % HOURS_PER_DAY)
+                    self.cleaning[number] = 1
+                    yield from self.shop.work(chunk_h)
+                    self.cleaning[number] = 0
                 rest_h -= chunk_h
             self.books.cleaning_h += crew.walk_h + crew.clean_h * n_units
             self.books.planned_down_h += crew.clean_h * n_units

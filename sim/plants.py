@@ -171,6 +171,14 @@ class LoopParams:
             "cooler_still_frac", "control_time_s",
         )  # fmt: skip
         require_fraction(self, "pump_idle_pu", "pump_share", "cooler_still_frac")
+        most = self.cooler_w_per_k <= self.cooler_air_w_per_k
+        require(
+            most,
+            "LoopParams",
+            "cooler_w_per_k",
+            self.cooler_w_per_k,
+            "cooler_air_w_per_k at most: air cannot carry more",
+        )
         for name in ("pump_w_per_unit", "cooler_fan_w_per_unit"):
             require(getattr(self, name) >= 0.0, "LoopParams", name, getattr(self, name), "0 or more")
 

@@ -30,8 +30,8 @@ class Shop:
         self.stock: dict[str, simpy.Container] = {}
 
     def store(self, part: Part, expected: float) -> None:
-        """Lay in spares for an expected number of failures, one at least."""
-        n_spares = max(1, int(np.ceil(expected)))
+        """Lay in spares for an expected number of failures, and one."""
+        n_spares = 1 + int(np.ceil(expected))
         self.stock[part.name] = simpy.Container(self.env, init=n_spares)
         self.books.stock_usd += n_spares * part.spare_usd
 

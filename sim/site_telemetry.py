@@ -7,8 +7,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from .constants import CONTROL_STEP_S, SECONDS_PER_HOUR
+from .cooling import supply_temp_c
 from .errors import BadInputError
-from .plants import LOOP, LoopParams, RoomParams
+from .plants import ContainerParams, LoopParams, RoomParams
 from .psychrometrics import humidity_after_pct, humidity_of_wet_bulb
 from .site import Site
 
@@ -40,7 +41,7 @@ class SiteReporter:
     def read(self, stamp: pd.Timestamp) -> dict[str, float | str]:
         """Return the readings of every sensor after a step; a silent one reads NaN.
 
-        Of each zone z: z_inlet_temp_c, z_exhaust_temp_c, z_inlet_humidity_pct, z_air_m3_per_s, z_machines_kw,
+        Of each zone z: z_inlet_temp_c, z_exhaust_temp_c, z_inlet_humidity_pct (of air), z_air_m3_per_s, z_machines_kw,
         z_plant_fans_kw, z_pumps_kw, z_chiller_kw and its set-point z_target_c (supply air, coolant or hottest chip);
         site_meter_kw; outdoor_temp_c, outdoor_wet_bulb_temp_c, outdoor_humidity_pct.
         """
@@ -69,19 +70,17 @@ class SiteReporter:
         for z, zone in enumerate(run.params.zones):
             flow = run.zone_flow[i, z]
             pumps_kw, chiller_kw = flow["pump_energy_kwh"] * per_kw, flow["chiller_energy_kwh"] * per_kw
-            is_wet = run.state.zone[i, z]["pad_on"] > 0.0 and zone.plant.kind != LOOP
-            ratio = humidity_of_wet_bulb(flow["supply_temp_c"] if is_wet else outdoor_c, wet_c, altitude_m)
-            humidity = humidity_after_pct(np.array([flow["inlet_temp_c"]]), np.array([ratio]), altitude_m)[0]
             values |= {
                 f"zone{z}_inlet_temp_c": float(flow["inlet_temp_c"]),
                 f"zone{z}_exhaust_temp_c": float(flow["exhaust_temp_c"]),
-                f"zone{z}_inlet_humidity_pct": float(humidity),
                 f"zone{z}_air_m3_per_s": float(flow["air_m3_per_s"]),
                 f"zone{z}_machines_kw": float(flow["it_energy_kwh"] * per_kw),
                 f"zone{z}_plant_fans_kw": float(flow["cooling_energy_kwh"] * per_kw - pumps_kw - chiller_kw),
                 f"zone{z}_pumps_kw": float(pumps_kw),
                 f"zone{z}_chiller_kw": float(chiller_kw),
             }
+            if not isinstance(zone.plant, LoopParams):
+                values[f"zone{z}_inlet_humidity_pct"] = self._humidity_pct(z, outdoor_c, wet_c)
         outdoor_ratio = humidity_of_wet_bulb(outdoor_c, wet_c, altitude_m)
         values["site_meter_kw"] = float(run.site_flow["energy_kwh"][i] * per_kw)
         values["outdoor_temp_c"], values["outdoor_wet_bulb_temp_c"] = float(outdoor_c), float(wet_c)
@@ -89,6 +88,16 @@ class SiteReporter:
             humidity_after_pct(np.array([outdoor_c]), np.array([outdoor_ratio]), altitude_m)[0]
         )
         return values
+
+    def _humidity_pct(self, number: int, outdoor_c: float, wet_c: float) -> float:
+        """Return the relative humidity at a zone's inlet: pads add water to outdoor air, mixing and coils take none."""
+        run, plant, altitude_m = self.run, self.run.params.zones[number].plant, self.run.params.altitude_m
+        behind_c = outdoor_c
+        if isinstance(plant, ContainerParams) and run.state.zone[self.env, number]["pad_on"] > 0.0:
+            behind_c = supply_temp_c(outdoor_c, wet_c, plant.pad_effectiveness)
+        ratio = humidity_of_wet_bulb(behind_c, wet_c, altitude_m)
+        inlet_c = run.zone_flow[self.env, number]["inlet_temp_c"]
+        return float(humidity_after_pct(np.array([inlet_c]), np.array([ratio]), altitude_m)[0])
 
     def _target_c(self, number: int) -> float:
         zone = self.run.params.zones[number]

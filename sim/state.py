@@ -46,7 +46,6 @@ ZONE_STATE: Final = _struct(
     "plant_share",
     "fouling_frac",
     "is_dark",
-    "age_h",
 )
 """State of a zone's mean machine.
 
@@ -58,7 +57,7 @@ step, per machine at its socket; exhaust_temp_c, exhaust_w_per_k: of the fresh a
 machine; tuning: 1 while the firmware tunes an unknown preset; tuned_low_mhz, tuned_high_mhz: presets that it knows,
 failed_mhz: the lowest that it could not tune;
 online_frac: share of machines that work, plant_share: machines of the plant for each of them; fouling_frac: share of the heatsinks' conductance that dust has taken;
-is_dark: 1 without grid power; age_h: effective age.
+is_dark: 1 without grid power.
 """
 
 SITE_STATE: Final = np.dtype(
@@ -229,6 +228,8 @@ class Events:
                     f"Events.{name} is {array[bad]} at step {bad[1]}, {columns[bad[-1]]!r}; it must be {allowed}"
                 )
             array.flags.writeable = False
+        if not np.isin(self.site[..., 0], (0.0, 1.0)).all():
+            raise BadInputError("Events.site: 'grid_on' is 0 or 1 in each step")
 
     @classmethod
     def none(cls, n_zones: int) -> "Events":
@@ -265,8 +266,9 @@ class State:
             column["exhaust_temp_c"] = inlet_temp_c + part.machine.rated_power_w * part.kelvin_per_w
             column["tuned_low_mhz"], column["tuned_high_mhz"] = tuned_low_mhz, tuned_high_mhz
             column["online_frac"] = column["plant_share"] = 1.0
-            column["power_w"] = part.machine.rated_power_w
-            column["hashrate_ths"] = part.machine.rated_hashrate_ths
+            known_pu = column["freq_mhz"] / part.max_mhz
+            column["power_w"] = part.machine.rated_power_w * known_pu
+            column["hashrate_ths"] = part.machine.rated_hashrate_ths * known_pu
             column["fan_pu"] = part.firmware.fan_min_pu
         return cls(zone, np.zeros(n_envs, SITE_STATE))
 

@@ -153,7 +153,7 @@ def loop_sub_step(
     if lit > 0.0:
         cooler_pu = liquid.cooler_pu(p, heat_w + direct_w + pump_w, zone["sink_temp_c"], air_c, cooler_w_per_k)
     still = cooler_pu <= p["cooler_still_frac"]
-    fan_pu = 0.0 if still else thermal.flow_pu(cooler_pu, p["sink_per_air"])
+    fan_pu = 0.0 if still else min(1.0, thermal.flow_pu(cooler_pu, p["sink_per_air"]))
     out_w_per_k = cooler_pu * cooler_w_per_k
     chip_w_per_k = p["idle_chip_w_per_k"] if asleep else p["chip_w_per_k"]
 
@@ -275,7 +275,6 @@ def end_step(zone: np.void, p: np.void, flow: np.void) -> None:
         rail_v = machine.rail_voltage_v(freq_mhz, p["ref_mhz"], p["ref_v"], p["slope_v_per_mhz"], p["floor_v"])
         factor = wear.ageing_factor(flow["chip_temp_sum_c"] * per_sub_step, rail_v / p["ref_v"])
         flow["ageing_h"] += factor * flow["powered_sum"] * SUB_STEP_S / SECONDS_PER_HOUR
-    zone["age_h"] += flow["ageing_h"]
     units = p["n_units"] * zone["online_frac"]
     to_kwh = units / JOULES_PER_KWH
     flow["air_m3_per_s"] *= units * per_sub_step / VOLUMETRIC_HEAT_J_PER_M3_K

@@ -65,3 +65,46 @@ def test_config_hash_follows_the_configuration() -> None:
     first, same = scenarios.from_mapping(SMALL), scenarios.from_mapping(dict(SMALL))
     assert first.config_hash == same.config_hash
     assert scenarios.from_mapping(changed("tariff.adder_usd_per_mwh", 16.0)).config_hash != first.config_hash
+
+
+def test_an_environment_runs_on_every_plant_and_on_mixing_air() -> None:
+    zones = [
+        {"machine": "s19j_pro/vnish", "firmware": "slow_tuner", "n_units": 240, "n_places": 280},
+        {
+            "machine": "s21",
+            "firmware": "fast_curtail",
+            "n_units": 20,
+            "plant": {"kind": "room", "supply_target_c": 22.0},
+        },
+        {"machine": "s21_hyd", "firmware": "fast_curtail", "n_units": 50, "plant": {"kind": "loop"}},
+    ]
+    links = [{"zone": 1, "source": 0, "share": 0.1}]
+    mixed = scenarios.from_mapping({**SMALL, "name": "mixed", "site": {"zones": zones, "links": links}})
+    env = HashrateTuningEnv(scenario=mixed, action="profile")
+    env.reset(seed=1)
+    for _ in range(30):
+        observation, _, _, _, info = env.step(np.array([5, 5, 5]))
+    assert env.observation_space.contains(observation)
+    assert 1.0 < info["pue"] < 1.6
+    assert info["hash_th"] > 0.0
+
+
+@pytest.mark.parametrize(
+    ("site", "message"),
+    [
+        (
+            {"zones": [{"machine": "s21", "firmware": "slow_tuner", "plant": {"kind": "cellar"}}]},
+            "plant.kind is 'cellar'",
+        ),
+        (
+            {"zones": [{"machine": "s21", "firmware": "slow_tuner"}], "links": [{"from": 1}]},
+            "unknown key 'site.links.from'",
+        ),
+        ({"zones": [{"machine": "s21_hyd", "firmware": "slow_tuner"}]}, "cooled by liquid"),
+        ({"zones": [{"machine": "l9", "firmware": "slow_tuner"}]}, "mines scrypt"),
+        ({"zones": [{"machine": "s21/stock", "firmware": "slow_tuner"}]}, "no curve 'stock'"),
+    ],
+)
+def test_mistakes_in_plants_and_links_are_named(site: dict[str, Any], message: str) -> None:
+    with pytest.raises(BadInputError, match=message):
+        scenarios.from_mapping({**SMALL, "site": site})

@@ -221,6 +221,22 @@ def test_poor_silicon_falls_back_to_the_highest_known_preset_and_stays_there() -
     assert float(run.state.zone["freq_mhz"][0, 0]) == 420.0
 
 
+def test_the_ceiling_holds_for_firmware_that_tunes_at_once() -> None:
+    kind = replace(models.firmware("fast_curtail"), tuned_high_pu=0.5, ceiling_pu=0.7)
+    run = Site(SiteParams(zones=(zone(firmware=kind),)), weather(20))
+    mode, _, _ = modes(run, 545.0, 6)
+    assert mode[-1] == HASHING
+    assert float(run.state.zone["freq_mhz"][0, 0]) == 420.0
+
+
+def test_a_trip_brings_machines_back_a_profile_lower_until_they_can_hold() -> None:
+    site = SiteParams(zones=(zone(plant=ContainerParams(intake_flow_frac=0.45, pad_effectiveness=0.0)),))
+    run = Site(site, weather(500, 42.0))
+    mode, ths, _ = modes(run, TOP, 400)
+    assert TRIPPED in mode
+    assert np.mean([value > 0.0 for value in ths[200:]]) > 0.8
+
+
 def test_tuning_cannot_be_had_for_free_by_a_change_of_mind() -> None:
     run = Site(SiteParams(zones=(zone(firmware=tuner()),)), weather(60))
     modes(run, 0.0, 1)
@@ -344,5 +360,9 @@ def test_events_out_of_range_or_of_another_site_are_refused() -> None:
         events(4, pool_frac=(slice(1, 2), 2.0))
     with pytest.raises(BadInputError, match=r"'fouling_frac'; it must be in \[0, 0.6\]"):
         events(4, fouling_frac=(slice(1, 2), 0.9))
+    with pytest.raises(BadInputError, match="0 or 1 in each step"):
+        events(4, grid_on=(slice(1, 2), 0.5))
+    with pytest.raises(BadInputError, match="air cannot carry more"):
+        LoopParams(cooler_w_per_k=1500.0)
     with pytest.raises(BadInputError, match="has 1 zones; the site has 2"):
         Site(SiteParams(zones=(zone(), zone())), weather(2), events=Events.none(1))

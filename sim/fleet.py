@@ -62,7 +62,7 @@ FAULTS: Final[dict[str, str]] = {
     "power_sensor_drift": "its reported power drifts away from the metered one",
     "silent": "it does not answer",
 }
-"""Kinds of faults. The last four show in what is reported, not in the physics: `reports` applies them."""
+"""Kinds of faults. The last four show in what is reported, not in the physics: `fleet_telemetry` applies them."""
 
 
 MOST_FOULING: Final = 0.5
@@ -115,6 +115,8 @@ class UnitFleet:
         for fault in self.faults:
             if not 0 <= fault.unit < self.n_units:
                 raise BadInputError(f"Fault.unit is {fault.unit}; the site has units 0 to {self.n_units - 1}")
+            if fault.kind == "fan_slow" and site.zones[self.zone_of[fault.unit]].machine.cooling != "air":
+                raise BadInputError(f"Fault 'fan_slow' of unit {fault.unit}: it is cooled by liquid and has no fans")
         rng = np.random.default_rng(seed)
         self._sound = site.zone_record[self.zone_of].copy()
         spread = self._sound["voltage_spread_frac"] * np.clip(rng.standard_normal(self.n_units), -3.0, 3.0)
@@ -123,6 +125,7 @@ class UnitFleet:
         for name in ("a_w_per_mhz_v2", "b_w_per_mhz", "leak_w_per_v2"):
             self._sound[name] *= np.square(self.voltage_pu)
         self._sound["sink_w_per_k"] *= 1.0 + _SINK_SPREAD * np.clip(rng.standard_normal(self.n_units), -3.0, 3.0)
+        self._limit_flow(self._sound)
         self._sound["leak_frac"] = np.minimum(
             0.3, self._sound["leak_frac"] + rng.exponential(_LEAK_SPREAD, self.n_units)
         )
@@ -133,6 +136,12 @@ class UnitFleet:
         self._flow = np.zeros((1, self.n_units), ZONE_FLOW)
         self._site_flow = np.zeros(1, SITE_FLOW)
         self._zone_events = Events.none(self.n_units).zone.copy()
+
+    @staticmethod
+    def _limit_flow(record: np.ndarray) -> None:
+        """Bring the least air flow for a conductance in line with conductances that were changed; see thermal.flow_pu."""
+        air = record["plant_kind"] != LOOP
+        record["sink_per_air"][air] = record["sink_w_per_k"][air] / record["air_w_per_k"][air]
 
     @property
     def step_number(self) -> int:
@@ -212,15 +221,12 @@ class UnitFleet:
                 record[name][unit] += amount * level
             if fault.kind == "dust":
                 self._zone_events[0, 0, unit, 1] = MOST_FOULING * level
+        self._limit_flow(record)
         return record
 
     @property
     def exhaust_temp_c(self) -> FloatArray:
         """Air behind each unit, the coolant's return behind a liquid-cooled one. [°C], (n_units,)"""
-        state, record = self.state, self._last
-        flow_w_per_k = np.where(
-            record["plant_kind"] == LOOP,
-            record["coolant_w_per_k"],
-            record["air_w_per_k"] * np.maximum(state["fan_pu"], record["asleep_flow_frac"]),
-        )
-        return np.asarray(state["inlet_temp_c"] + state["power_w"] / flow_w_per_k)
+        state = self.state
+        return_c = state["inlet_temp_c"] + state["power_w"] / np.maximum(self._last["coolant_w_per_k"], 1.0)
+        return np.where(self._last["plant_kind"] == LOOP, return_c, state["exhaust_temp_c"])

@@ -8,14 +8,14 @@ import pandas as pd
 import pytest
 
 from hashgym.advisor import telemetry as adapter
-from hashgym.sim import models, reports
+from hashgym.sim import fleet_telemetry, models
 from hashgym.sim.errors import BadInputError
+from hashgym.sim.fleet import FAULTS, Fault, UnitFleet
+from hashgym.sim.fleet_telemetry import Reporter
 from hashgym.sim.params import SiteParams, ZoneParams
 from hashgym.sim.plants import LoopParams, RoomParams
-from hashgym.sim.reports import Reporter
 from hashgym.sim.site import Site
 from hashgym.sim.site_telemetry import SiteReporter
-from hashgym.sim.units import FAULTS, Fault, UnitFleet
 from tests.conftest import weather
 
 NOW = pd.Timestamp("2026-07-01T12:00:00Z")
@@ -127,6 +127,18 @@ def test_faults_leave_their_marks_in_the_heat() -> None:
     assert 18.0 < unit("hardware_errors")["hw_errors_pct"] < 24.0
 
 
+def test_air_leaves_a_unit_no_hotter_than_its_heatsinks_make_it() -> None:
+    zone = ZoneParams(machine=models.machine("s19_xp"), firmware=models.firmware("slow_tuner"), n_units=100)
+    units = UnitFleet(SiteParams(zones=(zone,)), weather(40, 10.0), 5, (Fault(kind="fan_slow", unit=3, first=0),))
+    for _ in range(36):
+        units.step(np.array([zone.min_mhz]))
+    record = units._last
+    flow_pu = np.maximum(units.state["fan_pu"], 1e-9)
+    conductance = record["sink_w_per_k"] * np.minimum(flow_pu**0.8, flow_pu / record["sink_per_air"])
+    assert (conductance <= record["air_w_per_k"] * flow_pu * (1.0 + 1e-9)).all()
+    assert (units.exhaust_temp_c == units.state["exhaust_temp_c"]).all()
+
+
 def test_reading_twice_counts_once() -> None:
     units = fleet(n_units=5)
     reporter = Reporter(units, 1)
@@ -143,11 +155,11 @@ def test_scrypt_and_liquid_machines_report_as_they_are() -> None:
     for _ in range(12):
         units.step(np.array([1e6, 1e6]))
     rows = Reporter(units, 1).read(NOW)
-    record = reports.pyasic(rows.iloc[0])
+    record = fleet_telemetry.pyasic(rows.iloc[0])
     assert record["device_info"]["algo"] == "SCRYPT"
     assert record["hashrate"]["rate"] == pytest.approx(0.016, rel=0.1)
-    assert reports.table(rows)["hashrate_ths"].iloc[0] == pytest.approx(0.016, rel=0.1)
-    assert reports.pyasic(rows.iloc[-1])["fans"] == []
+    assert fleet_telemetry.table(rows)["hashrate_ths"].iloc[0] == pytest.approx(0.016, rel=0.1)
+    assert fleet_telemetry.pyasic(rows.iloc[-1])["fans"] == []
     assert rows["fan_rpm"].iloc[-1] == 0.0
 
 
@@ -156,6 +168,11 @@ def test_faults_that_cannot_be_are_refused() -> None:
         Fault(kind="rust", unit=0, first=0)
     with pytest.raises(BadInputError, match="severity is 2.0"):
         Fault(kind="dust", unit=0, first=0, severity=2.0)
+    liquid = ZoneParams(
+        machine=models.machine("s21_hyd"), firmware=models.firmware("slow_tuner"), n_units=2, plant=LoopParams()
+    )
+    with pytest.raises(BadInputError, match="has no fans"):
+        UnitFleet(SiteParams(zones=(liquid,)), weather(2), 1, (Fault(kind="fan_slow", unit=1, first=0),))
     with pytest.raises(BadInputError, match="growth -3"):
         Fault(kind="dust", unit=0, first=0, growth=-3)
     with pytest.raises(BadInputError, match="setpoint_mhz of unit 0 is not a number"):
@@ -172,20 +189,20 @@ def test_faults_that_cannot_be_are_refused() -> None:
 def test_readings_have_the_fields_of_pyasic_and_vnish() -> None:
     faults = (Fault(kind="board_lost", unit=2, first=0), Fault(kind="no_hashes", unit=5, first=0))
     rows = run(fleet(n_units=10, faults=faults), 4)
-    record = reports.pyasic(rows.reset_index().set_index("unit", drop=False).loc[2])
+    record = fleet_telemetry.pyasic(rows.reset_index().set_index("unit", drop=False).loc[2])
     assert {"ip", "hashrate", "hashboards", "wattage", "fans", "is_mining", "pools", "env_temp"} <= set(record)
     boards = [board["hashrate"]["rate"] for board in record["hashboards"]]
     assert boards[2] == 0.0 < boards[0]
-    miner = reports.vnish(rows.reset_index().set_index("unit", drop=False).loc[2])["miner"]
+    miner = fleet_telemetry.vnish(rows.reset_index().set_index("unit", drop=False).loc[2])["miner"]
     assert miner["miner_status"]["miner_state"] == "mining"
     assert miner["chains"][0]["voltage"] > 12000
     assert miner["hr_realtime"] == pytest.approx(1000.0 * sum(boards), rel=0.01)
     mute = rows.reset_index().set_index("unit", drop=False).loc[5]
-    assert reports.pyasic(mute)["efficiency_fract"] is None
+    assert fleet_telemetry.pyasic(mute)["efficiency_fract"] is None
 
 
 def test_the_advisor_reads_the_table() -> None:
-    rows = reports.table(run(fleet(n_units=30), 3).reset_index())
+    rows = fleet_telemetry.table(run(fleet(n_units=30), 3).reset_index())
     typed = adapter.typed(rows)
     assert len(typed) == len(rows)
 
@@ -214,6 +231,7 @@ def test_the_sites_sensors_read_what_is_there_with_noise_drift_and_silence() -> 
     assert true["zone1_chiller_kw"] > 0.0 == true["zone0_chiller_kw"]
     assert true["zone2_pumps_kw"] > 0.0
     assert true["zone0_inlet_humidity_pct"] > true["outdoor_humidity_pct"]  # behind wet pads
+    assert "zone2_inlet_humidity_pct" not in true
     plant = sum(true[f"zone{z}_{name}_kw"] for z in range(3) for name in ("machines", "plant_fans", "pumps", "chiller"))
     assert true["site_meter_kw"] == pytest.approx((plant + 0.003 * 30) * 1.015)
     assert seen["zone1_target_c"] == 24.0

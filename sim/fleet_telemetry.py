@@ -7,9 +7,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from . import machine
+from .fleet import HARDWARE_ERRORS_FRAC, UnitFleet
 from .state import ASLEEP, HASHING, STARTING, TRIPPED
 from .telemetry import COLUMNS, STATUS
-from .units import HARDWARE_ERRORS_FRAC, UnitFleet
 
 FloatArray = npt.NDArray[np.float64]
 
