@@ -12,7 +12,7 @@ from .crew import HOURS_PER_DAY, RUN_TO_FAILURE, Crew, Report, Rule
 from .errors import BadInputError
 from .params import SiteParams
 from .reliability import Part, ageing_at, ageing_table, book, lives_h, parts
-from .shop import PLANNED, URGENT, Process, Shop
+from .shop import MOMENT_H, PLANNED, URGENT, Process, Shop
 from .unit import require
 
 FloatArray = npt.NDArray[np.float64]
@@ -268,7 +268,7 @@ class World:
                 yield self.env.timeout(max(0.0, cleanings * self.rule.clean_days * HOURS_PER_DAY - self.env.now))
             rest_h = crew.clean_h * n_units
             yield from self.shop.job(0, crew.walk_h)
-            while rest_h > 1e-9:
+            while rest_h > MOMENT_H:
                 yield from self.shop.until_shift()
                 with self.shop.teams[0].request(PLANNED) as team:
                     yield team

@@ -1,7 +1,7 @@
 """Parts that fail: their lives, and how fast weather and dust age a zone's machines, by the simulator's own kernel."""
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -80,6 +80,11 @@ def ageing_table(site: SiteParams, number: int, setpoint_mhz: float | None = Non
         (len(TABLE_TEMPS_C), len(TABLE_FOULING), 2): chips (boards, supplies), fans.
     """
     zone = site.zones[number]
+    return _table(zone, site.altitude_m, zone.max_mhz if setpoint_mhz is None else setpoint_mhz)
+
+
+@lru_cache(maxsize=64)
+def _table(zone: ZoneParams, altitude_m: float, setpoint_mhz: float) -> FloatArray:
     grid = [(temp_c, fouling) for temp_c in TABLE_TEMPS_C for fouling in TABLE_FOULING]
     values = np.empty((len(grid), _SETTLE_STEPS, 4))
     values[:, :, 0] = np.array([temp_c for temp_c, _ in grid])[:, None]
@@ -88,12 +93,12 @@ def ageing_table(site: SiteParams, number: int, setpoint_mhz: float | None = Non
     zone_events = np.ones((len(grid), 1, 1, 2))
     zone_events[:, 0, 0, 1] = [fouling for _, fouling in grid]
     world = Exogenous(values, values[:, :, 2:3].astype(np.float32), ("price_known_usd_per_mwh",))
-    alone = SiteParams(zones=(zone,), altitude_m=site.altitude_m)
+    alone = SiteParams(zones=(zone,), altitude_m=altitude_m)
     run = Site(alone, world, len(grid), events=Events(np.ones((1, 1, 3)), zone_events))
     run.state.site["series"] = np.arange(len(grid))
     chips, fans = np.zeros(len(grid)), np.zeros(len(grid))
     half = _SETTLE_STEPS // 2
-    setpoints = np.full((len(grid), 1), zone.max_mhz if setpoint_mhz is None else setpoint_mhz)
+    setpoints = np.full((len(grid), 1), setpoint_mhz)
     for step in range(_SETTLE_STEPS):
         run.step(setpoints)
         if step < half:
@@ -103,7 +108,9 @@ def ageing_table(site: SiteParams, number: int, setpoint_mhz: float | None = Non
         fans += [
             wear.fan_ageing_factor(pu, c) / half for pu, c in zip(state["fan_pu"], state["inlet_temp_c"], strict=True)
         ]
-    return np.stack([chips, fans], axis=-1).reshape(len(TABLE_TEMPS_C), len(TABLE_FOULING), 2)
+    table = np.stack([chips, fans], axis=-1).reshape(len(TABLE_TEMPS_C), len(TABLE_FOULING), 2)
+    table.flags.writeable = False
+    return table
 
 
 def ageing_at(table: FloatArray, temp_c: FloatArray, fouling: float) -> FloatArray:

@@ -14,6 +14,9 @@ Process = Generator[simpy.Event, Any, None]
 URGENT: Final = 0
 PLANNED: Final = 1
 
+MOMENT_H: Final = 1e-6
+"""Work that is not begun before the end of a shift. [h] assumed: above the rounding of the clock, or it would stand."""
+
 
 class Shop:
     """Two teams, by skill, and the stores; what they do is booked in a report.
@@ -57,13 +60,13 @@ class Shop:
         clock = self.env.now % HOURS_PER_DAY
         if clock < self.crew.shift_start_h:
             yield self.env.timeout(self.crew.shift_start_h - clock)
-        elif clock >= self.crew.shift_end_h:
+        elif clock >= self.crew.shift_end_h - MOMENT_H:
             yield self.env.timeout(HOURS_PER_DAY - clock + self.crew.shift_start_h)
 
     def work(self, hours: float) -> Process:
         """Work for some hours, in shifts; what is done is booked as it is done."""
         rest = hours
-        while rest > 1e-9:
+        while rest > MOMENT_H:
             yield from self.until_shift()
             span = min(rest, self.crew.shift_end_h - self.env.now % HOURS_PER_DAY)
             yield self.env.timeout(span)
