@@ -11,7 +11,7 @@ import simpy
 from .crew import HOURS_PER_DAY, RUN_TO_FAILURE, Crew, Report, Rule
 from .errors import BadInputError
 from .params import SiteParams
-from .reliability import Part, ageing_at, ageing_table, book, lives_h, parts
+from .reliability import MOST_SLOTS, Part, ageing_at, ageing_table, book, lives_h, parts
 from .shop import MOMENT_H, PLANNED, URGENT, Process, Shop
 from .unit import require
 
@@ -127,7 +127,7 @@ class World:
             age_h = float(served_h[int(part.ages_like_fan)])
             for unit in range(self.site.zones[number].n_units):
                 for slot in range(int(part.per_machine)):
-                    self._fit(number, (unit, index * 8 + slot), age_h)
+                    self._fit(number, (unit, index * MOST_SLOTS + slot), age_h)
 
     def _draws(self, number: int, place: Place, salt: int) -> FloatArray:
         """Return the draws of the part that is in a place: they depend on nothing that a rule does."""
@@ -135,7 +135,7 @@ class World:
 
     def _fit(self, number: int, place: Place, age_h: float = 0.0) -> None:
         """Put a part in: it will fail when the zone has aged by its life, and warn before if it is of that kind."""
-        part = self.parts[number][place[1] // 8]
+        part = self.parts[number][place[1] // MOST_SLOTS]
         column = int(part.ages_like_fan)
         life, warns = self._draws(number, place, 0)
         fails_at = self.age[number, column] + float(lives_h(part, np.array([life]), age_h)[0])
@@ -187,7 +187,7 @@ class World:
 
     def mend(self, number: int, place: Place) -> Process:
         """Mend a machine after a failure: notice, find a spare and a technician, diagnose, swap; then the bench."""
-        part, unit = self.parts[number][place[1] // 8], place[0]
+        part, unit = self.parts[number][place[1] // MOST_SLOTS], place[0]
         self.books.failures += 1
         self.failed_once[number].add(unit)
         self.fitted[number].pop(place, None)
@@ -220,7 +220,7 @@ class World:
                 yield from self.shop.job(0, hours)
             walked = False
             for place, serial in list(self.warned[number].items()):
-                part = self.parts[number][place[1] // 8]
+                part = self.parts[number][place[1] // MOST_SLOTS]
                 if not self._is_due(number, place, serial):
                     continue
                 yield from self.shop.until_shift()
@@ -283,7 +283,7 @@ class World:
             self.fouling[number] = self.dust_ageing_h[number] = 0.0
 
     def _replace(self, number: int, place: Place) -> None:
-        name = self.parts[number][place[1] // 8].name
+        name = self.parts[number][place[1] // MOST_SLOTS].name
         self.books.removed[name] = self.books.removed.get(name, 0) + 1
         self.generation[number][place] += 1
         self._fit(number, place)

@@ -11,6 +11,7 @@ from . import models, wear
 from .params import SiteParams, ZoneParams
 from .site import Site
 from .state import Events, Exogenous
+from .unit import require, require_positive
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -25,6 +26,10 @@ _WET_BULB_BELOW_K: Final = 8.0
 
 _SETTLE_STEPS: Final = 72
 """Steps until a zone is taken as settled. assumed: six hours, many time constants of any plant."""
+
+
+MOST_SLOTS: Final = 8
+"""Places for parts of one kind in a machine, at most. Chosen: hydro machines have four boards, the largest eight fans."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +50,17 @@ class Part:
     spare_usd: float
     lead_days: float
     electronics: int
+
+    def __post_init__(self) -> None:
+        """Check ranges; raises BadInputError."""
+        require_positive(self, "shape", "scale_h", "per_machine")
+        require(
+            self.per_machine <= MOST_SLOTS,
+            f"Part {self.name}",
+            "per_machine",
+            self.per_machine,
+            f"{MOST_SLOTS} at most",
+        )
 
 
 @cache

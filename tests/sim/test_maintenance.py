@@ -152,7 +152,7 @@ def test_a_gentle_policy_and_a_larger_crew_help(fleet: SiteParams) -> None:
 def test_without_a_spare_a_failed_machine_waits_until_one_is_mended(fleet: SiteParams) -> None:
     made = world(fleet, RUN_TO_FAILURE, 300, detect_h=0.001)
     made.shop.stock["psu"] = simpy.Container(made.env, init=1)
-    psu = next(index for index, part in enumerate(made.parts[0]) if part.name == "psu") * 8
+    psu = next(index for index, part in enumerate(made.parts[0]) if part.name == "psu") * reliability.MOST_SLOTS
     for unit in (3, 4, 5):
         made.env.process(made.mend(0, (unit, psu)))
     made.env.run(until=300)
