@@ -55,14 +55,9 @@ def assess(rows: pd.DataFrame, site: SiteParams, outdoor_temp_c: float, longest_
         same = part[part["status"] == status]
         params[number] = replace(zone, n_units=len(same))
         zones[number] = _state(same, zone, STATUS[status], freq_mhz, longest_s)[0]
-        zones[number]["pad_on"] = _pads_on(zone, outdoor_temp_c)
+        record = site.zone_record[number]  # where the thermostat is in doubt, the pads are taken as off
+        zones[number]["pad_on"] = float(record["pad_effectiveness"] > 0.0 and outdoor_temp_c >= record["pad_on_temp_c"])
     return Fleet(replace(site, zones=tuple(params)), site, zones, silent, tuple(notes))
-
-
-def _pads_on(zone: ZoneParams, outdoor_temp_c: float) -> float:
-    """Return 1 if the thermostat has the pads on at an outdoor temperature, in doubt the upper one; 0 without pads."""
-    pads = getattr(zone.plant, "pad_effectiveness", 0.0) > 0.0
-    return float(pads and outdoor_temp_c >= getattr(zone.plant, "pad_on_temp_c", np.inf))
 
 
 def _notes(part: pd.DataFrame, number: int, zone: ZoneParams) -> list[str]:

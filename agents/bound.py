@@ -16,6 +16,7 @@ from ..sim import wear
 from ..sim.constants import CONTROL_STEP_S, SECONDS_PER_HOUR, STEP_MWH_PER_W, usd_per_th
 from ..sim.cooling import fan_power_w
 from ..sim.params import SiteParams
+from ..sim.plant_record import banks_w
 from ..sim.plants import ContainerParams
 from ..sim.state import Exogenous
 from . import planning
@@ -104,12 +105,9 @@ class _Extremes:
         stress_curvature = (wear.VOLTAGE_EXPONENT * slope / m.ref_v) ** 2 * stress[-1]
         board_high_w = float(switching[-1] + leak[-1] * hottest)
         fans_low_w = fan_power_w(firmware.fan_min_pu, float(record["fan_rated_w"]))
-        banks = [
-            (float(record[f"{bank}_flow_frac"]), float(record[f"{bank}_fan_rated_w"])) for bank in ("intake", "exhaust")
-        ]
-        supply_low_w = sum(fan_power_w(min(1.0, firmware.fan_min_pu / share), rated_w) for share, rated_w in banks)
+        supply_low_w = banks_w(record, firmware.fan_min_pu)
         high_w = physics.wall_power_w(board_high_w, m.psu_efficiency, m.control_w, float(record["fan_rated_w"]))
-        plant_high_w = sum(rated_w for _, rated_w in banks) + float(record["pad_pump_w_per_unit"])
+        plant_high_w = banks_w(record, np.inf) + float(record["pad_pump_w_per_unit"])
         boot_low_w = firmware.boot_power_frac * switching[0] / m.psu_efficiency + m.control_w
         if firmware.stagger_s > 0.0:  # the last machines to start still stand while the first ones boot
             boot_low_w = min(boot_low_w, m.control_w)

@@ -16,6 +16,7 @@ from ..sim.cooling import fan_power_w
 from ..sim.errors import BadInputError
 from ..sim.history import STEP
 from ..sim.params import SiteParams, ZoneParams
+from ..sim.plant_record import banks_w
 from ..sim.plants import LoopParams
 from ..sim.state import SITE_FLOW, ZONE_FLOW, Events, Exogenous, State
 from ..sim.unit import PROFILE_FAN_PU
@@ -268,6 +269,4 @@ def steady_plant_w(zone: ZoneParams, record: np.void) -> float:
     """Return the power of a zone's plant per machine in mild weather, without pads or chiller. [W]"""
     if isinstance(zone.plant, LoopParams):
         return float(record["pump_w_per_unit"] + fan_power_w(PROFILE_FAN_PU, record["cooler_fan_w_per_unit"]))
-    banks = ("intake", "exhaust")
-    speeds = [min(1.0, PROFILE_FAN_PU / record[f"{bank}_flow_frac"]) for bank in banks]
-    return float(sum(fan_power_w(pu, record[f"{bank}_fan_rated_w"]) for bank, pu in zip(banks, speeds, strict=True)))
+    return banks_w(record, PROFILE_FAN_PU)

@@ -1,10 +1,13 @@
 """Write files whole or not at all: aside first, then renamed."""
 
+import io
 import json
 import os
 import tempfile
 from pathlib import Path
 from typing import Any
+
+from matplotlib.figure import Figure
 
 from hashgym.sim.errors import BadInputError
 
@@ -35,6 +38,13 @@ def write_text(path: Path, content: str) -> None:
 def write_json(path: Path, content: Any) -> None:
     """Write a JSON file whole or not at all; raises ValueError on NaN or infinity, which JSON does not have."""
     write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
+
+
+def png(figure: Figure, dpi: int) -> bytes:
+    """Return a figure as a PNG that does not change with the version of what drew it."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
+    return buffer.getvalue()
 
 
 def require_place(path: Path | None, *inputs: Path) -> None:

@@ -1,12 +1,11 @@
 """The pages of the machine catalogue: a table of every quantity with its source, and a plot of every model's curves."""
 
-import io
 from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from hashgym.experiments.files import write_bytes, write_text
+from hashgym.experiments.files import png, write_bytes, write_text
 from hashgym.sim import fitting, models
 
 _UNITS = {
@@ -54,9 +53,7 @@ def draw(key: str) -> bytes:
         axes.grid(alpha=0.3)
     power.legend(fontsize=7)
     figure.suptitle(entry["name"], fontsize=10)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=80, metadata={"Software": None})
-    return buffer.getvalue()
+    return png(figure, 80)
 
 
 def section(key: str) -> list[str]:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.optimize import least_squares
 
+from hashgym.sim import chiller as chiller_model
 from hashgym.sim.constants import ZERO_CELSIUS_K
 from hashgym.sim.errors import BadInputError
 
@@ -73,13 +74,11 @@ def chiller(folder: Path, number: str) -> ChillerData:
 
 
 def gordon_ng(data: ChillerData, coefficients: FloatArray) -> FloatArray:
-    """Return the modelled COP of each row, as `chiller.cop` computes it. (n,)"""
-    entropy, loss, resistance = coefficients
-    losses = (
-        entropy * data.evaporator_k + loss * (data.condenser_k - data.evaporator_k) / data.condenser_k
-    ) / data.load_pu
-    per_unit = (1.0 + losses) / ((data.evaporator_k - resistance * data.load_pu) / data.condenser_k)
-    return np.asarray(1.0 / (per_unit - 1.0))
+    """Return the COP of each row by the simulator's own `chiller.cop`, of s, l and r. (n,)"""
+    rows = zip(data.load_pu, celsius(data.evaporator_k), celsius(data.condenser_k), strict=True)
+    return np.array(
+        [chiller_model.cop(load, evaporator, condenser, *coefficients) for load, evaporator, condenser in rows]
+    )
 
 
 def fit_chiller(data: ChillerData) -> FloatArray:

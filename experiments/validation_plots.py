@@ -1,6 +1,5 @@
 """The page and the plots of the validation."""
 
-import io
 from pathlib import Path
 from typing import Any, Final
 
@@ -8,6 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from hashgym.experiments import measurements, steady_points
+from hashgym.experiments.files import png
 from hashgym.experiments.maintenance_study import LIFE, WORK
 from hashgym.sim import models
 
@@ -45,7 +45,8 @@ CHIP: Final = """## Single chips (BM1370)
 Three Bitaxe, one chip of the S21 Pro's kind each, over a sweep of frequency and voltage at 60 °C. Their firmware reports the
 regulator's output plus a constant 5 W, so the constant says nothing; the switching term a f V² holds to {worst} % at any
 set-point left out. Leakage cannot be told apart (frequency and voltage move together, temperature is held): power at fixed
-frequency and voltage grows by 0.3 to 0.9 % per kelvin, of which the catalogue takes 0.3.
+frequency and voltage grows by 0.3 to 0.9 % per kelvin, of which the catalogue takes 0.3
+(by a look at warm-ups and steady samples, not by this script).
 
 ![sweep](validation/chip.png)
 """
@@ -54,7 +55,8 @@ PLANT: Final = """## Chillers, towers and an immersion container
 
 Two water-cooled chillers of 3.0 and 2.8 MW with towers, May and June 2018, steady rows. The Gordon-Ng model is fitted to
 May and judged on June. Not covered: chilled water above 7 °C, loads above 76 %, condenser water above 34 °C. A second regime,
-17 % lower in COP at high lift and half load (13 % of the first chiller's June), is not in the model: it makes the 90 % figure.
+17 % lower in COP at high lift and half load (13 % of the first chiller's June), is not in the model (found by hand,
+not by this script): it makes the 90 % figure.
 `RoomParams` carries the first chiller's coefficients.
 
 ![chillers](validation/chiller.png)
@@ -169,12 +171,6 @@ def draw_all(data: Path) -> dict[str, bytes]:
     return {"heat": draw_heat(), "chip": draw_chip(data), "chiller": draw_chiller(data)}
 
 
-def _png(figure: Figure) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=90, metadata={"Software": None})
-    return buffer.getvalue()
-
-
 def draw_heat() -> bytes:
     """Return modelled against measured temperatures of the steady points."""
     figure = Figure(figsize=(5.2, 4.0), layout="constrained")
@@ -194,7 +190,7 @@ def draw_heat() -> bytes:
     axes.set_xlabel("measured [°C]")
     axes.set_ylabel("modelled [°C]")
     axes.legend()
-    return _png(figure)
+    return png(figure, 90)
 
 
 def draw_chip(data: Path) -> bytes:
@@ -208,7 +204,7 @@ def draw_chip(data: Path) -> bytes:
     axes.set_xlabel("f V² [MHz V²]")
     axes.set_ylabel("reported power [W]")
     axes.legend()
-    return _png(figure)
+    return png(figure, 90)
 
 
 def draw_chiller(data: Path) -> bytes:
@@ -225,4 +221,4 @@ def draw_chiller(data: Path) -> bytes:
         axes.set_xlabel("condenser water [°C]")
         axes.legend()
     figure.axes[0].set_ylabel("COP")
-    return _png(figure)
+    return png(figure, 90)

@@ -2,8 +2,10 @@
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from .constants import AIR_DENSITY_KG_PER_M3
-from .cooling import air_capacity_w_per_k
+from .cooling import air_capacity_w_per_k, fan_power_w
 from .plants import LoopParams, RoomParams
 from .thermal import CONVECTION_EXPONENT
 
@@ -56,3 +58,9 @@ def of_loop(zone: "ZoneParams", air_pu: float) -> dict[str, float]:
         "cooler_fan_w_per_unit": plant.cooler_fan_w_per_unit * places * air_pu,
         "sink_per_air": plant.cooler_w_per_k / plant.cooler_air_w_per_k * air_pu ** (CONVECTION_EXPONENT - 1.0),
     }
+
+
+def banks_w(record: np.void, fan_pu: float) -> float:
+    """Return the power of intake and exhaust fans that follow the machines' fans, per machine. [W]"""
+    banks = ((record[f"{bank}_flow_frac"], record[f"{bank}_fan_rated_w"]) for bank in ("intake", "exhaust"))
+    return float(sum(fan_power_w(min(1.0, fan_pu / share), rated_w) for share, rated_w in banks))
