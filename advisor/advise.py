@@ -76,6 +76,11 @@ class Advisor:
             published: The history's series, where they stand ready.
         """
         site = scenario_of(self.bundle, history).site
+        declared = {entry["name"] for entry in self.bundle.observations if entry["group"] == "declared"}
+        if declared != set(history.channels):
+            raise BadInputError(
+                f"the policy knows the declared channels {sorted(declared)}; the history has {sorted(history.channels)}"
+            )
         rows, rejected = telemetry.check(given, site, now, self.settings.max_age_s)
         try:
             situation = self._look(given, rows, site, history, now, published)
@@ -111,7 +116,7 @@ class Advisor:
         fleet = fleets.assess(rows, site, outdoor_temp_c, longest_s)
         if fleet.silent:
             raise _Silence("; ".join(fleet.silent.values()), fleet.notes)
-        series = published or world_of(history)
+        series = published or world_of(history, site.markets[0])
         try:
             situation = Situation.at(self.bundle, history, series, self.forecaster, fleet, step, self.settings.n_paths)
         except TooFewForecastsError as error:

@@ -170,7 +170,9 @@ def _drivers(situation: Situation, trial: Trial, settings: Settings) -> list[str
     """Return, for price and hashprice, what the gain would be without what is special about now."""
     texts, mean_usd = [], float(trial.gains_usd.mean())
     drivers = [("hashprice_usd_per_ph_day", "hashprice")]
-    if not isinstance(situation.scenario.tariff, TimeOfUseTariff):  # a calendar does not look at the market
+    if not isinstance(
+        situation.scenario.site.contract.energy, TimeOfUseTariff
+    ):  # a calendar does not look at the market
         drivers.insert(0, ("price_usd_per_mwh", "the price of energy"))
     for name, label in drivers:
         world = situation.with_paths(name, np.full(situation.paths.values[name].shape, situation.usual(name)))

@@ -10,20 +10,21 @@ from ..sim import exogenous
 from ..sim.constants import CONTROL_STEP_S
 from ..sim.errors import BadInputError
 from ..sim.history import COLUMNS, History, price_ahead
+from ..sim.pools import Market
 from ..sim.publication import day_ahead_until, settled_until
 
 _PUBLISHED_APART = ("price_usd_per_mwh", "day_ahead_price_usd_per_mwh")
 
 
-def world_of(history: History) -> World:
-    """Return a history's columns and its hashprice as published series.
+def world_of(history: History, market: Market) -> World:
+    """Return a history's columns and a market's expected payout as published series.
 
     Weather, coin price, difficulty and fees are known while they are in force; prices as `sim.publication` says.
     """
     n_steps, n_ahead = len(history.frame), 0 if history.ahead is None else len(history.ahead)
     in_force = np.minimum(np.arange(1, n_steps + n_ahead + 1), n_steps)
     series = {}
-    for name in COLUMNS:
+    for name in (*COLUMNS, *history.channels):
         if name in history.frame:
             values = history.frame[name].to_numpy(np.float64)
             # Beyond the frame stands the last value, which nothing reads: it is not published.
@@ -33,7 +34,7 @@ def world_of(history: History) -> World:
                 else np.append(values, np.full(n_ahead, values[-1]))
             )
             series[name] = Published(values, _until(history, name, n_ahead) if name in _PUBLISHED_APART else in_force)
-    hashprice = exogenous.hashprice(history)
+    hashprice = exogenous.hashprice(history, market)
     series["hashprice_usd_per_ph_day"] = Published(np.append(hashprice, np.full(n_ahead, hashprice[-1])), in_force)
     return World(series, history.start, int(CONTROL_STEP_S), history.timezone)
 

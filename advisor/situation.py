@@ -19,9 +19,9 @@ from ..sim import futures
 from ..sim.constants import usd_per_th
 from ..sim.errors import BundleError
 from ..sim.exogenous import STEPS_PER_DAY, STEPS_PER_HOUR
-from ..sim.history import STEP, History
+from ..sim.history import STEP, Channel, History
 from ..sim.params import SiteParams
-from ..sim.state import Exogenous
+from ..sim.world import Exogenous
 from .bundle import Bundle
 from .execution import Ladder
 from .fleet import Fleet
@@ -56,14 +56,7 @@ class Situation:
         """
         scenario = scenario_of(bundle, history, fleet.site)
         paths = joint_paths(forecaster, published, step, n_paths)
-        world = futures.build(
-            history,
-            step,
-            scenario.tariff,
-            bundle.manifest["env"]["forecast"],
-            dict(paths.values),
-            scenario.site.altitude_m,
-        )
+        world = futures.build(history, step, scenario.site, bundle.manifest["env"]["forecast"], dict(paths.values))
         now = history.start + STEP * step
         return cls(bundle, scenario, fleet.whole, fleet.zones, step, now, fleet.notes, published, paths, world)
 
@@ -153,9 +146,7 @@ class Situation:
     def with_paths(self, name: str, values: np.ndarray) -> Exogenous:
         """Return the world with other paths of one series, (n_paths, n_steps)."""
         paths = {key: values if key == name else self.paths.values[key] for key in _PATHS}
-        return futures.build(
-            self.scenario.history, self.step, self.scenario.tariff, self.forecast, paths, self.scenario.site.altitude_m
-        )
+        return futures.build(self.scenario.history, self.step, self.scenario.site, self.forecast, paths)
 
     def usual(self, name: str) -> float:
         """Return the mean of the last week of a series, as far as it is published."""
@@ -179,11 +170,20 @@ def scenario_of(bundle: Bundle, history: History, site: SiteParams | None = None
     if site is None:
         return scenario
     return Scenario(
-        name=scenario.name, site=site, tariff=scenario.tariff, history=history, splits={},
-        episode_steps=scenario.episode_steps, config_hash=scenario.config_hash,
+        name=scenario.name, site=site, history=history, splits={}, episode_steps=scenario.episode_steps, config_hash=scenario.config_hash,
     )  # fmt: skip
 
 
 def observation_names(bundle: Bundle) -> tuple[str, ...]:
-    """Return the observations that this version would give the bundle's policy."""
-    return tuple(entry.name for entry in tables.observation_table(bundle.n_zones, bundle.manifest["env"]["forecast"]))
+    """Return the observations that this version would give the bundle's policy, on a history with the channels it needs."""
+    try:
+        site = scenarios.site_of(bundle.manifest["scenario"])
+    except (TypeError, KeyError, AttributeError, ValueError, OverflowError) as error:
+        raise BundleError(f"{bundle.folder}: 'scenario' of the manifest is not one ({error})") from error
+    declared = {
+        entry["name"]: Channel(unit=entry["unit"], delay_s=0.0, low=entry["low"], high=entry["high"])
+        for entry in bundle.observations
+        if entry["group"] == "declared"
+    }
+    form = tables.Form.of(site, declared, bundle.manifest["env"]["forecast"])
+    return tuple(entry.name for entry in tables.observation_table(form))

@@ -10,7 +10,7 @@ from ..envs import tables
 from ..envs.core import Batch, EnvConfig
 from ..envs.scenario import Scenario
 from ..sim import noise
-from ..sim.state import Exogenous
+from ..sim.world import Exogenous
 from .bundle import Bundle
 from .execution import Ladder
 

@@ -13,12 +13,14 @@ import numpy.typing as npt
 
 from ..sim import machine as physics
 from ..sim import wear
-from ..sim.constants import CONTROL_STEP_S, SECONDS_PER_HOUR, STEP_MWH_PER_W, usd_per_th
+from ..sim.billing import marginal_usd_per_mwh, standing_usd
+from ..sim.constants import CONTROL_STEP_S, KWH_PER_MWH, SECONDS_PER_HOUR, STEP_MWH_PER_W, usd_per_th
 from ..sim.cooling import fan_power_w
 from ..sim.params import SiteParams
 from ..sim.plant_record import banks_w
 from ..sim.plants import ContainerParams
-from ..sim.state import Exogenous
+from ..sim.site import HASHPRICE
+from ..sim.world import Exogenous
 from . import planning
 
 FloatArray = npt.NDArray[np.float64]
@@ -44,6 +46,7 @@ class Bound:
     leave: FloatArray
     boot: FloatArray
     off: FloatArray
+    standing: FloatArray
     n_boot: int
     boot_rest_frac: float
     start_usd: float
@@ -60,7 +63,8 @@ class Bound:
             )
         cut = slice(start, start + n_steps)
         return float(
-            planning.bound_usd(
+            -self.standing[cut].sum()
+            + planning.bound_usd(
                 self.mature[cut], self.young[cut], self.leave[cut], self.boot[cut], self.off[cut], self.n_boot,
                 self.boot_rest_frac, _YOUNG_STEPS, self.start_usd,
             )
@@ -134,20 +138,22 @@ def certify(site: SiteParams, exogenous: Exogenous, steps: range, series: int = 
         series: Which series of it.
 
     Raises:
-        ValueError: The site has more than one zone, another plant than a container, or its heatsinks are too slow for the proof's transient.
+        ValueError: The site has more than one zone, another plant than a container, several markets or a late payout, or its heatsinks are too slow for the proof's transient.
     """
     if len(site.zones) != 1:
         raise ValueError(f"the bound is certified for one zone; the site has {len(site.zones)}")
     zone = site.zones[0]
     if not isinstance(zone.plant, ContainerParams):
         raise ValueError(f"the bound is certified for a ContainerParams; the zone has a {type(zone.plant).__name__}")
+    if len(site.markets) > 1 or site.markets[0].release_frac < 1.0:
+        raise ValueError("the bound is certified for one market that pays at once")
     extremes = _Extremes.of(site)
     m, firmware = zone.machine, zone.firmware
     values = exogenous.values[series, steps.start : steps.stop]
-    price, hashprice = values[:, 2], values[:, 3]
+    contract = site.contract
+    price, hashprice = marginal_usd_per_mwh(values, contract.carbon_usd_per_t), values[:, HASHPRICE]
     cold, warm = _coldest_chip_c(site, extremes, values)
-    paid = (1.0 - site.pool_fee_frac) * (1.0 - site.reject_frac)
-    paid_th = zone.n_units * paid * m.ths_per_mhz * extremes.freq_mhz * CONTROL_STEP_S
+    paid_th = zone.n_units * m.ths_per_mhz * extremes.freq_mhz * CONTROL_STEP_S
     revenue = np.outer(hashprice * usd_per_th(1.0), paid_th)
 
     def usd(low_w: FloatArray) -> FloatArray:
@@ -165,12 +171,14 @@ def certify(site: SiteParams, exogenous: Exogenous, steps: range, series: int = 
     young = hashing(cold)
     off = usd(np.full((1, 1), extremes.off_low_w))[:, 0]
     n_boot, rest_s = divmod(firmware.boot_s, CONTROL_STEP_S)
+    offered_kwh = contract.numbers["committed_pu"] * site.rated_power_w * STEP_MWH_PER_W * KWH_PER_MWH
     return Bound(
         mature=hashing(np.maximum(warm, cold)),
         young=young,
         leave=np.maximum(young, off),
         boot=usd(np.full((1, 1), extremes.boot_low_w))[:, 0],
         off=off,
+        standing=standing_usd(values, contract.numbers["credit_usd_per_mwh"], offered_kwh),
         n_boot=int(n_boot),
         boot_rest_frac=rest_s / CONTROL_STEP_S,
         start_usd=zone.n_units * firmware.start_wear_usd,

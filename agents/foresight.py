@@ -5,9 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from ..sim.billing import marginal_usd_per_mwh
 from ..sim.constants import CONTROL_STEP_S, SECONDS_PER_HOUR, STEP_MWH_PER_W, usd_per_th
 from ..sim.params import SiteParams
-from ..sim.state import ASLEEP, STARTING, TRIPPED, Exogenous
+from ..sim.site import HASHPRICE
+from ..sim.state import ASLEEP, STARTING, TRIPPED
+from ..sim.world import Exogenous
 from . import planning
 
 FloatArray = npt.NDArray[np.float64]
@@ -15,7 +18,7 @@ FloatArray = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class StepValues:
-    """What each step of a series earns at steady state: arrays of (n_steps, n_profiles) or (n_steps,). [USD]"""
+    """What each step of a series earns at steady state, demand charges and calls left out: arrays of (n_steps, n_profiles) or (n_steps,). [USD]"""
 
     earn: FloatArray
     change: FloatArray
@@ -33,7 +36,8 @@ class StepValues:
             series: Which series of it.
         """
         zone = site.zones[0]
-        price, hashprice = exogenous.values[series, :, 2], exogenous.values[series, :, 3]
+        values = exogenous.values[series]
+        price, hashprice = marginal_usd_per_mwh(values, site.contract.carbon_usd_per_t), values[:, HASHPRICE]
         revenue = np.outer(hashprice * usd_per_th(1.0), profiles["paid_ths"])
         energy = np.outer(price, profiles["meter_w"]) * STEP_MWH_PER_W
         lost_s = zone.firmware.restart_s + 0.5 * zone.firmware.ramp_s / len(profiles)

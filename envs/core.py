@@ -15,16 +15,15 @@ from ..sim.constants import CONTROL_STEP_S, usd_per_th
 from ..sim.cooling import fan_power_w
 from ..sim.errors import BadInputError
 from ..sim.history import STEP
+from ..sim.market import REFERENCE_HASHPRICE
 from ..sim.params import SiteParams, ZoneParams
 from ..sim.plant_record import banks_w
 from ..sim.plants import LoopParams
-from ..sim.state import SITE_FLOW, ZONE_FLOW, Events, Exogenous, State
+from ..sim.state import SITE_FLOW, ZONE_FLOW, State
 from ..sim.unit import PROFILE_FAN_PU
+from ..sim.world import Events, Exogenous
 from . import kernels, tables
 from .scenario import Scenario, load
-
-REWARD_HASHPRICE: Final = 50.0
-"""A step's reward is its dollars over the revenue of the site at rated hashrate and this hashprice. [USD/(PH/s)/day]"""
 
 ACTIONS: Final = {"discrete": kernels.DISCRETE, "box": kernels.BOX, "profile": kernels.PROFILE_INDEX}
 
@@ -83,16 +82,19 @@ class Batch:
         self.n_zones = len(self.site.zones)
         self.n_threads = threads.default_threads() if config.n_threads is None else config.n_threads
         self.exogenous = self.scenario.exogenous(config.forecast) if world is None else world
-        self.table = tables.observation_table(self.n_zones, config.forecast)
+        self.form = tables.Form.of(self.site, self.scenario.history.channels, config.forecast)
+        self.table = tables.observation_table(self.form)
         self.low, self.high = tables.bounds(self.table)
         known = tuple(entry.name for entry in self.table[: len(self.exogenous.channels)])
         if known != self.exogenous.channels:
             raise BadInputError(f"known channels are {self.exogenous.channels}; the observation table has {known}")
         self.events = Events.none(self.n_zones)
         self.profiles, self.menus = profile_table(self.site)
-        self.reward_scale_usd = self.site.rated_hashrate_ths * usd_per_th(REWARD_HASHPRICE) * CONTROL_STEP_S
+        typical = REFERENCE_HASHPRICE[self.form.algorithm]
+        self.reward_scale_usd = self.site.rated_hashrate_ths * usd_per_th(typical) * CONTROL_STEP_S
         self._env = self._env_params(is_drawn=world is None)
-        self._fresh = State.hashing(1, self.site).zone[0].copy()
+        fresh = State.hashing(1, self.site)
+        self._fresh, self._fresh_site = fresh.zone[0].copy(), fresh.site
 
         self.state = State.hashing(n_envs, self.site)
         self.obs = np.zeros((n_envs, len(self.table)), np.float32)
@@ -131,6 +133,10 @@ class Batch:
             "first_start": first,
             "last_start": last_start,
             "n_series": self.exogenous.values.shape[0],
+            "rated_kw": self.site.rated_power_w / 1000.0,
+            "interval_h": self.site.contract.numbers["interval_h"],
+            "has_demand": float(bool(self.site.contract.demand)),
+            "peak_kw": self.full_power_w / 1000.0 if self.site.contract.demand else 0.0,
         }
         for name, value in values.items():
             env[name] = value
@@ -140,6 +146,18 @@ class Batch:
     def episode_steps(self) -> int:
         """Length of an episode in control steps."""
         return int(self._env["episode_steps"][0])
+
+    def column(self, name: str) -> int:
+        """Return the place of an observation; raises BadInputError if there is none of that name."""
+        for place, entry in enumerate(self.table):
+            if entry.name == name:
+                return place
+        raise BadInputError(f"no observation {name!r}; there are {', '.join(entry.name for entry in self.table)}")
+
+    @property
+    def full_power_w(self) -> float:
+        """Power at the meter with every zone at its top profile, at the reference temperature. [W]"""
+        return float(self.profiles["meter_w"].max(axis=1).sum())
 
     @property
     def start_range(self) -> tuple[int, int]:
@@ -183,7 +201,7 @@ class Batch:
             raise BadInputError(f"starts must be one step for each environment, {last} at most; got {starts}")
         kernels.reset_many(
             index, starts, self._env, self.low, self.high, self.profiles, self.menus, self._fresh,
-            self.exogenous.values, self.exogenous.known, self.site.zone_record, self.state.zone, self.state.site,
+            self._fresh_site, self.exogenous.values, self.exogenous.known, self.site.zone_record, self.state.zone, self.state.site,
             self.myopic, self.obs,
         )  # fmt: skip
         self.state.site["episode"][index] += np.uint64(1)
@@ -206,7 +224,7 @@ class Batch:
     def observe(self) -> None:
         """Write the observations of the present state anew, as after `restore`."""
         kernels.observe_range(
-            0, self.n_envs, self.low, self.high, self.profiles, self.menus, self.exogenous.values, self.exogenous.known,
+            0, self.n_envs, self._env[0], self.low, self.high, self.profiles, self.menus, self.exogenous.known,
             self.site.zone_record, self.state.zone, self.state.site, self.myopic, self.obs,
         )  # fmt: skip
 
@@ -252,8 +270,7 @@ def profile_table(site: SiteParams) -> tuple[np.ndarray, np.ndarray]:
         count = len(zone.machine.profiles_mhz)
         table["freq_mhz"][z, :count] = zone.machine.profiles_mhz
         table["meter_w"][z, :count] = zone.n_units * meter_w_per_unit(zone, site, zone.machine.profile_power_w)
-        paid_frac = (1.0 - site.pool_fee_frac) * (1.0 - site.reject_frac)
-        table["paid_ths"][z, :count] = zone.n_units * zone.machine.profile_hashrate_ths * paid_frac
+        table["paid_ths"][z, :count] = zone.n_units * zone.machine.profile_hashrate_ths
         menus["n_profiles"][z] = count
         menus["best_ths_per_w"][z] = np.max(table["paid_ths"][z, :count] / table["meter_w"][z, :count])
     return table, menus

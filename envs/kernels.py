@@ -12,33 +12,40 @@ from ..sim import noise
 from ..sim.constants import CONTROL_STEP_S, SECONDS_PER_HOUR, STEP_MWH_PER_W, usd_per_th
 from ..sim.jit import kernel
 from ..sim.plants import CONTAINER
-from ..sim.site import BLOCK, step_range
+from ..sim.pools import MOST_MARKETS
+from ..sim.site import BLOCK, HASHPRICE, step_range
 from ..sim.state import ASLEEP, HASHING, STARTING, TRIPPED
+from ..sim.world import SIM_CHANNELS
+
+LEAST_PEAK_PU: Final = 0.5
+"""A month's peak before an episode that begins within it is drawn from this share of the site's full power to all of it. chosen."""
+
+PRICE: Final = SIM_CHANNELS.index("price_usd_per_mwh")
+KNOWN_HASHPRICE: Final = 3
+"""Place of the hashprice among the known channels, by the order of `tables.SITE_CHANNELS`; a test holds it."""
 
 DISCRETE: Final = 0.0
 BOX: Final = 1.0
 PROFILE_INDEX: Final = 2.0
 
-_POWER_NOISE: Final = 0.01
-"""Standard deviation of measured power. assumed: a good meter; firmware estimates are worse (Foreman: 5-20 %)."""
-_HASHRATE_NOISE: Final = 0.01
-"""Standard deviation of measured hashrate over five minutes and a container. assumed."""
-_TEMP_NOISE_K: Final = 0.5
-"""Standard deviation of a chip sensor. assumed."""
+_POWER_NOISE: Final = 0.01  # of measured power; assumed: a good meter, firmware estimates are worse (Foreman: 5-20 %)
+_HASHRATE_NOISE: Final = 0.01  # of measured hashrate over five minutes and a container; assumed
+_TEMP_NOISE_K: Final = 0.5  # of a chip sensor; assumed
 
 ENV_PARAMS: Final = np.dtype(
     [
         (name, np.float64)
         for name in (
             "action_kind", "first_offset", "sleep_below", "wake_above", "min_sleep_s", "over_rule", "reward_per_usd",
-            "chip_limit_c", "ramp_limit_pu", "episode_steps", "first_start", "last_start", "n_series",
+            "chip_limit_c", "ramp_limit_pu", "episode_steps", "first_start", "last_start", "n_series", "rated_kw", "interval_h",
+            "has_demand", "peak_kw",
         )
     ]
 )  # fmt: skip
 """Parameters of an environment batch.
 
-first_offset: profile offset of discrete action 1; over_rule: 1 for the reward `profit_over_rule`; first_start and
-last_start: range of episode starts.
+first_offset: profile offset of discrete action 1; over_rule: 1 for `profit_over_rule`; first_start, last_start: range of
+episode starts; has_demand: 1 where the meter's state is observed; peak_kw: largest drawn peak of the month before.
 """
 
 PROFILE: Final = np.dtype([(name, np.float64) for name in ("freq_mhz", "meter_w", "paid_ths")])
@@ -108,8 +115,8 @@ def baseline_usd(
 ) -> float:
     """Return what the myopic profiles of environment `i` would earn in this step at steady state. [USD]"""
     series, step = site_state[i]["series"], site_state[i]["step"]
-    terahash_usd = CONTROL_STEP_S * usd_per_th(exogenous[series, step, 3])
-    watt_usd = STEP_MWH_PER_W * exogenous[series, step, 2]
+    terahash_usd = CONTROL_STEP_S * usd_per_th(exogenous[series, step, HASHPRICE])
+    watt_usd = STEP_MWH_PER_W * exogenous[series, step, PRICE]
     total = 0.0
     for z in range(profiles.shape[0]):
         profile = profiles[z, myopic[i, z]]
@@ -119,7 +126,13 @@ def baseline_usd(
 
 @kernel
 def count_costs(
-    i: int, zone_flow: np.ndarray, zone_params: np.ndarray, energy_kwh: float, s: np.void, env: np.void, out: np.ndarray
+    i: int,
+    zone_flow: np.ndarray,
+    zone_params: np.ndarray,
+    site_flow: np.void,
+    s: np.void,
+    env: np.void,
+    out: np.ndarray,
 ) -> None:
     """Fill the named costs of environment `i`'s step, in the order of `tables.COSTS`."""
     hot, ramp, starts = 0.0, 0.0, 0.0
@@ -128,11 +141,13 @@ def count_costs(
             hot += 1.0
         ramp += max(0.0, zone_flow[i, z]["rise_pu"] - env["ramp_limit_pu"])
         starts += zone_flow[i, z]["starts"] / zone_params[z]["n_units"]
-    power_w = energy_kwh * SECONDS_PER_HOUR / CONTROL_STEP_S * 1000.0
+    steps_per_h = SECONDS_PER_HOUR / CONTROL_STEP_S
+    power_w = site_flow["energy_kwh"] * steps_per_h * 1000.0
     out[i, 0] = hot
     out[i, 1] = ramp
     out[i, 2] = starts
     out[i, 3] = max(0.0, power_w / s["site_cap_w"] - 1.0)
+    out[i, 4] = site_flow["call_excess_kwh"] * steps_per_h / env["rated_kw"]
 
 
 @kernel
@@ -147,16 +162,18 @@ def observe_site(i: int, known: np.ndarray, site_state: np.ndarray, obs: np.ndar
 
 @kernel
 def observe_zones(
-    i: int, n_known: int, low: np.ndarray, high: np.ndarray, profiles: np.ndarray, menus: np.ndarray,
-    exogenous: np.ndarray, zone_params: np.ndarray, zone_state: np.ndarray, site_state: np.ndarray,
-    myopic: np.ndarray, obs: np.ndarray,
+    i: int, n_known: int, env: np.void, low: np.ndarray, high: np.ndarray, profiles: np.ndarray, menus: np.ndarray,
+    zone_params: np.ndarray, zone_state: np.ndarray, site_state: np.ndarray, myopic: np.ndarray, obs: np.ndarray,
 ) -> None:  # fmt: skip
     """Write the rest of the observation of environment `i`, in the order of `tables.observation_table`, and clip it."""
     place = site_state[i]
-    terahash_usd = usd_per_th(exogenous[place["series"], place["step"], 3])
-    known_usd = float(obs[i, 0])
+    known_usd, terahash_usd = float(obs[i, 0]), usd_per_th(float(obs[i, KNOWN_HASHPRICE]))
     step_key = noise.combine(place["key"], np.uint64(place["age"]))
     break_even, at = 0.0, n_known + 2
+    if env["has_demand"] > 0.0:
+        obs[i, at] = place["interval_kwh"] / (env["rated_kw"] * env["interval_h"])
+        obs[i, at + 1] = max(place["peak_kw"], place["window_peak_kw"]) / env["rated_kw"]
+        at += 2
     for z in range(zone_state.shape[1]):
         zone, p = zone_state[i, z], zone_params[z]
         break_even = max(break_even, break_even_usd_per_mwh(menus[z], terahash_usd))
@@ -190,16 +207,16 @@ def observe_zones(
 
 @kernel
 def observe_range(
-    lo: int, hi: int, low: np.ndarray, high: np.ndarray, profiles: np.ndarray, menus: np.ndarray,
-    exogenous: np.ndarray, known: np.ndarray, zone_params: np.ndarray, zone_state: np.ndarray, site_state: np.ndarray,
-    myopic: np.ndarray, obs: np.ndarray,
+    lo: int, hi: int, env: np.void, low: np.ndarray, high: np.ndarray, profiles: np.ndarray, menus: np.ndarray,
+    known: np.ndarray, zone_params: np.ndarray, zone_state: np.ndarray, site_state: np.ndarray, myopic: np.ndarray,
+    obs: np.ndarray,
 ) -> None:  # fmt: skip
     """Write the observations of the environments of [lo, hi)."""
     for i in range(lo, hi):
         observe_site(i, known, site_state, obs)
     for i in range(lo, hi):
         observe_zones(
-            i, known.shape[2], low, high, profiles, menus, exogenous, zone_params, zone_state, site_state, myopic, obs
+            i, known.shape[2], env, low, high, profiles, menus, zone_params, zone_state, site_state, myopic, obs
         )
 
 
@@ -226,27 +243,21 @@ def transition_range(
             site_state, zone_flow, site_flow,
         )  # fmt: skip
         for i in range(first, last):
-            count_costs(i, zone_flow, zone_params, site_flow[i]["energy_kwh"], site_params[0], env, costs)
+            count_costs(i, zone_flow, zone_params, site_flow[i], site_params[0], env, costs)
             reward[i] = (reward[i] + site_flow[i]["profit_usd"]) * env["reward_per_usd"]
             truncated[i] = site_state[i]["age"] >= env["episode_steps"]
             # A batch that is stepped on without a reset stays on the last row of its series.
             site_state[i]["step"] = min(site_state[i]["step"], exogenous.shape[1] - 1)
         observe_range(
-            first, last, low, high, profiles, menus, exogenous, known, zone_params, zone_state, site_state, myopic, obs
+            first, last, env, low, high, profiles, menus, known, zone_params, zone_state, site_state, myopic, obs
         )
 
 
 @kernel
 def reset_one(
-    i: int,
-    start: int,
-    env: np.void,
-    fresh: np.ndarray,
-    exogenous: np.ndarray,
-    zone_params: np.ndarray,
-    zone_state: np.ndarray,
-    site_state: np.ndarray,
-) -> None:
+    i: int, start: int, env: np.void, fresh: np.ndarray, fresh_site: np.ndarray, exogenous: np.ndarray,
+    zone_params: np.ndarray, zone_state: np.ndarray, site_state: np.ndarray,
+) -> None:  # fmt: skip
     """Begin the next episode of environment `i`; a start below 0 is drawn from the episode's key."""
     place = site_state[i]
     place["key"] = noise.episode_key(place["seed"], place["episode"])
@@ -257,6 +268,15 @@ def reset_one(
     first, last = env["first_start"], env["last_start"]
     place["step"] = start if start >= 0 else int(first + start_draw * (last - first + 1.0))
     place["age"] = 0
+    place["interval_kwh"] = 0.0
+    # A month that begins with the episode forgets it in the first step.
+    drawn = LEAST_PEAK_PU + (1.0 - LEAST_PEAK_PU) * noise.uniform(step_key, noise.STREAM_PEAK)
+    place["peak_kw"] = drawn * env["peak_kw"]
+    place["window_peak_kw"] = place["peak_kw"]
+    place["market"] = 0
+    place["switch_s"] = 0.0
+    for m in range(MOST_MARKETS):
+        place["pending_th"][m] = fresh_site[0]["pending_th"][m]
     inlet_c = exogenous[place["series"], place["step"], 0]
     for z in range(zone_state.shape[1]):
         zone_state[i, z] = fresh[z]
@@ -267,13 +287,13 @@ def reset_one(
 @kernel
 def reset_many(
     index: np.ndarray, start: np.ndarray, env_params: np.ndarray, low: np.ndarray, high: np.ndarray,
-    profiles: np.ndarray, menus: np.ndarray, fresh: np.ndarray, exogenous: np.ndarray, known: np.ndarray,
-    zone_params: np.ndarray, zone_state: np.ndarray, site_state: np.ndarray, myopic: np.ndarray, obs: np.ndarray,
+    profiles: np.ndarray, menus: np.ndarray, fresh: np.ndarray, fresh_site: np.ndarray, exogenous: np.ndarray,
+    known: np.ndarray, zone_params: np.ndarray, zone_state: np.ndarray, site_state: np.ndarray, myopic: np.ndarray, obs: np.ndarray,
 ) -> None:  # fmt: skip
     """Reset the environments of `index` and write their first observations."""
     for j in range(index.shape[0]):
         i = index[j]
-        reset_one(i, start[j], env_params[0], fresh, exogenous, zone_params, zone_state, site_state)
+        reset_one(i, start[j], env_params[0], fresh, fresh_site, exogenous, zone_params, zone_state, site_state)
         observe_range(
-            i, i + 1, low, high, profiles, menus, exogenous, known, zone_params, zone_state, site_state, myopic, obs
+            i, i + 1, env_params[0], low, high, profiles, menus, known, zone_params, zone_state, site_state, myopic, obs
         )

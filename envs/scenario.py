@@ -3,7 +3,7 @@
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib import resources
@@ -19,12 +19,26 @@ from ..sim.errors import BadInputError
 from ..sim.history import History, month_range
 from ..sim.params import Link, SiteParams, ZoneParams
 from ..sim.plants import PLANTS, PlantParams
-from ..sim.power import RealTimeTariff, Tariff, TimeOfUseTariff
-from ..sim.state import Exogenous
+from ..sim.pools import Market, Pool
+from ..sim.power import (
+    Block,
+    CoincidentPeakCharge,
+    Contract,
+    CurtailmentProgramme,
+    DemandCharge,
+    FlatTariff,
+    RealTimeTariff,
+    TimeOfUseTariff,
+)
 from ..sim.synthesis import synthesize
+from ..sim.world import Exogenous
 
-_TARIFFS: Final = {"real_time": RealTimeTariff, "time_of_use": TimeOfUseTariff}
+_TARIFFS: Final = {"real_time": RealTimeTariff, "flat": FlatTariff, "time_of_use": TimeOfUseTariff}
+_PARTS: Final = {
+    "block": Block, "coincident_peak": CoincidentPeakCharge, "curtailment": CurtailmentProgramme, "demand": DemandCharge,
+}  # fmt: skip
 _KEYS: Final = {"name", "site", "tariff", "history", "splits", "episode_days"}
+_OPTIONAL: Final = {"markets"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +47,6 @@ class Scenario:
 
     name: str
     site: SiteParams
-    tariff: Tariff
     history: History
     splits: Mapping[str, tuple[str, str]]
     episode_steps: int
@@ -49,9 +62,7 @@ class Scenario:
     def exogenous(self, forecast: str) -> Exogenous:
         """Return the exogenous world of the whole history; built once, it is shared by all batches of the scenario."""
         if forecast not in self._exogenous:
-            self._exogenous[forecast] = exogenous.build(
-                self.history, self.tariff, forecast, altitude_m=self.site.altitude_m
-            )
+            self._exogenous[forecast] = exogenous.build(self.history, self.site, forecast)
         return self._exogenous[forecast]
 
 
@@ -78,13 +89,13 @@ def from_mapping(mapping: Mapping[str, Any], history: str | History | None = Non
     """Build a scenario from the content of its YAML.
 
     Args:
-        mapping: name, site, tariff, history, splits, episode_days.
+        mapping: name, site, tariff, history, splits, episode_days and, optionally, markets.
         history: A history, or its folder, that replaces the synthetic one; splits are taken from the mapping as well.
 
     Raises:
         BadInputError: Names the key that is unknown, missing or out of range.
     """
-    _check("", mapping, _KEYS)
+    _check("", mapping, _KEYS | _OPTIONAL)
     missing = _KEYS - set(mapping)
     if missing:
         raise BadInputError(f"scenario: key {sorted(missing)[0]!r} is missing")
@@ -98,8 +109,7 @@ def from_mapping(mapping: Mapping[str, Any], history: str | History | None = Non
     splits = {str(key): (str(span[0]), str(span[1])) for key, span in mapping["splits"].items()}
     scenario = Scenario(
         name=str(mapping["name"]),
-        site=_site(mapping["site"]),
-        tariff=_tariff(mapping["tariff"]),
+        site=site_of(mapping),
         history=_history(mapping["history"], history),
         splits=splits,
         episode_steps=int(steps),
@@ -136,28 +146,63 @@ def _synthesize(mapping: Mapping[str, Any]) -> History:
     return synthesize(str(mapping["region"]), str(mapping["start"]), str(mapping["end"]), int(mapping["seed"]))
 
 
-def _tariff(mapping: Mapping[str, Any]) -> Tariff:
+def contract(mapping: Mapping[str, Any]) -> Contract:
+    """Build a contract from a scenario's `tariff`: kind and keys of the energy tariff, and the parts beside it."""
+    if not isinstance(mapping, Mapping):
+        raise BadInputError(f"scenario.tariff is {mapping!r}; it must be a dictionary")
     kind = mapping.get("kind")
     if kind not in _TARIFFS:
         raise BadInputError(f"scenario.tariff.kind is {kind!r}; it must be one of {', '.join(_TARIFFS)}")
-    cls = _TARIFFS[kind]
-    values = {k: tuple(v) if isinstance(v, list) else v for k, v in mapping.items() if k != "kind"}
-    _check("tariff.", values, {entry.name for entry in dataclasses.fields(cls)})
-    return cls(**values)
+    energy, names = _TARIFFS[kind], {entry.name for entry in dataclasses.fields(Contract)} - {"energy"}
+    rest = {name: value for name, value in mapping.items() if name in names}
+    own = {name: value for name, value in mapping.items() if name != "kind" and name not in rest}
+    for name, cls in _PARTS.items():
+        if name in rest:
+            given = rest[name] if isinstance(rest[name], list) else [rest[name]]
+            built = tuple(_built(cls, f"tariff.{name}.", entry) for entry in given)
+            rest[name] = built if name == "demand" else built[0]
+    return Contract(energy=_built(energy, "tariff.", own), **_tuples(rest))
 
 
-def _site(mapping: Mapping[str, Any]) -> SiteParams:
-    _check("site.", mapping, {entry.name for entry in dataclasses.fields(SiteParams)})
+def markets(entries: Sequence[Mapping[str, Any]]) -> tuple[Market, ...]:
+    """Build markets from a scenario's `markets`: each with coins, pool and switch_s."""
+    built = []
+    for entry in entries:
+        _check("markets.", entry, {"coins", "pool", "switch_s"})
+        pool = _built(Pool, "markets.pool.", entry.get("pool", {}))
+        built.append(Market(**_tuples({**entry, "pool": pool})))
+    return tuple(built)
+
+
+def _built(cls: type[Any], prefix: str, mapping: Any) -> Any:
+    """Return an instance of a parameter class from a dictionary; unknown keys are named."""
+    _check(prefix, mapping, {entry.name for entry in dataclasses.fields(cls)})
+    try:
+        return cls(**_tuples(mapping))
+    except TypeError as error:
+        raise BadInputError(f"scenario.{prefix.rstrip('.')}: {error}") from error
+
+
+def _tuples(mapping: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in mapping.items()}
+
+
+def site_of(scenario: Mapping[str, Any]) -> SiteParams:
+    """Build the site of a scenario, its contract and markets included, without its history."""
+    mapping = scenario["site"]
+    power, sold = contract(scenario["tariff"]), markets(scenario.get("markets", ()))
+    _check("site.", mapping, {entry.name for entry in dataclasses.fields(SiteParams)} - {"contract", "markets"})
     zones = tuple(_zone(entry) for entry in mapping.get("zones", ()))
     for entry in mapping.get("links", ()):
         _check("site.links.", entry, {"zone", "source", "share"})
     for number, zone in enumerate(zones):
-        if zone.machine.algorithm != "sha256":
-            raise BadInputError(
-                f"scenario.site.zones[{number}].machine mines {zone.machine.algorithm}; the market is Bitcoin's, sha256"
-            )
+        for market in sold:
+            if market.algorithms != {zone.machine.algorithm}:
+                raise BadInputError(
+                    f"scenario.site.zones[{number}].machine mines {zone.machine.algorithm}; the market {market.name} does not"
+                )
     links = tuple(Link(**entry) for entry in mapping.get("links", ()))
-    return SiteParams(**{**mapping, "zones": zones, "links": links})
+    return SiteParams(**{**mapping, "zones": zones, "links": links, "contract": power, "markets": sold})
 
 
 def _zone(mapping: Mapping[str, Any]) -> ZoneParams:
@@ -176,7 +221,7 @@ def _plant(mapping: Mapping[str, Any]) -> PlantParams:
     kind = mapping.get("kind", "container")
     if kind not in PLANTS:
         raise BadInputError(f"scenario.site.zones.plant.kind is {kind!r}; it must be one of {', '.join(PLANTS)}")
-    cls = PLANTS[kind]
-    values = {name: value for name, value in mapping.items() if name != "kind"}
-    _check("site.zones.plant.", values, {entry.name for entry in dataclasses.fields(cls)})
-    return cls(**values)
+    plant: PlantParams = _built(
+        PLANTS[kind], "site.zones.plant.", {name: value for name, value in mapping.items() if name != "kind"}
+    )
+    return plant

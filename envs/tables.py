@@ -1,12 +1,16 @@
 """Tables of observations, actions and costs: the one source for spaces, kernels, policies and documentation."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from ..sim.exogenous import FORECAST_CHANNELS
+from ..sim.history import Channel
+from ..sim.market import REFERENCE_HASHPRICE
+from ..sim.params import SiteParams
 
 Float32Array = npt.NDArray[np.float32]
 
@@ -65,6 +69,24 @@ FORECAST_OBSERVATIONS: Final = tuple(
     for name in FORECAST_CHANNELS
 )
 
+CONTRACT_OBSERVATIONS: Final = {
+    "coincident_ratio": Observed(
+        "coincident_ratio", "1", 0.0, 1.5, "market",
+        "last known load of the grid over the month's highest so far; 0 in months without coincident peaks",
+    ),
+    "call_now": Observed("call_now", "1", 0.0, 1.0, "market", "1 in a curtailment call"),
+    "call_soon": Observed("call_soon", "1", 0.0, 1.0, "market", "1 in a call and from its announcement on"),
+}  # fmt: skip
+"""Observations that a contract adds, known channels as well."""
+
+DEMAND_OBSERVATIONS: Final = (
+    Observed(
+        "interval_pu", "rated power", 0.0, 3.0, "market", "energy of the running interval over that at rated power"
+    ),
+    Observed("month_peak_pu", "rated power", 0.0, 3.0, "market", "highest interval mean of the month that has a price"),
+)
+"""Observations that a demand charge adds, from the state of the meter."""
+
 DERIVED: Final = (
     Observed(
         "break_even_usd_per_mwh", "USD/MWh", 0.0, 1000.0, "market",
@@ -79,36 +101,66 @@ ZONE_OBSERVATIONS: Final = (
     Observed("hashing", "1", 0.0, 1.0, "zone", "1 while the machines hash"),
     Observed("tripped", "1", 0.0, 1.0, "zone", "1 after a thermal trip"),
     Observed("mode_h", "h", 0.0, 1000.0, "zone", "time in this mode", "asinh", 0.5),
-    Observed("start_rest_s", "s", 0.0, 3600.0, "zone", "rest of start-up or of the hold after a trip"),
+    Observed(
+        "start_rest_s", "s", 0.0, 14400.0, "zone", "rest of start-up, tuning or the hold after a trip", "asinh", 300.0
+    ),
     Observed("target_pu", "1", 0.0, 1.0, "zone", "commanded profile, from lowest to highest"),
     Observed("cap_pu", "1", 0.0, 1.0, "zone", "highest profile that the firmware's throttle allows"),
     Observed("myopic_pu", "1", 0.0, 1.0, "zone", "profile that earns most at the known price, never off"),
-    Observed("power_w", "W", 0.0, 6000.0, "zone", "measured power of a machine, mean of the last step"),
-    Observed("hashrate_ths", "TH/s", 0.0, 300.0, "zone", "measured hashrate of a machine, mean of the last step"),
+    Observed("power_w", "W", 0.0, 8000.0, "zone", "measured power of a machine, mean of the last step"),
+    Observed("hashrate_ths", "TH/s", 0.0, 600.0, "zone", "measured hashrate of a machine, mean of the last step"),
     Observed("hot_temp_c", "°C", -40.0, 120.0, "zone", "measured temperature of the hottest chips"),
     Observed("inlet_temp_c", "°C", -40.0, 80.0, "zone", "inlet air temperature"),
     Observed("fan_pu", "1", 0.0, 1.0, "zone", "speed of the machine fans"),
 )
 
 
-def observation_table(n_zones: int, forecast: str) -> tuple[Observed, ...]:
-    """Return the table of an observation vector: site channels, forecast, derived, then each zone."""
-    forecasts = () if forecast == "none" else FORECAST_OBSERVATIONS
-    zones = tuple(
-        Observed(
-            f"zone{z}_{entry.name}",
-            entry.unit,
-            entry.low,
-            entry.high,
-            entry.group,
-            entry.meaning,
-            entry.scale,
-            entry.unit_size,
-        )
-        for z in range(n_zones)
-        for entry in ZONE_OBSERVATIONS
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What fixes an observation table beside its numbers: zones, forecast, algorithm, contract and declared channels.
+
+    known: names of the contract's known channels; declared: a history's own channels with their unit and usual range.
+    """
+
+    n_zones: int
+    forecast: str = "none"
+    algorithm: str = "sha256"
+    known: tuple[str, ...] = ()
+    declared: tuple[tuple[str, Channel], ...] = ()
+    has_demand: bool = False
+
+    @classmethod
+    def of(cls, site: SiteParams, channels: Mapping[str, Channel], forecast: str) -> "Form":
+        """Return the form of a site's table over a history with some declared channels."""
+        contract = site.contract
+        peaks = ("coincident_ratio",) if contract.coincident_peak is not None else ()
+        calls = ("call_now", "call_soon") if contract.curtailment is not None else ()
+        algorithm = site.zones[0].machine.algorithm
+        return cls(len(site.zones), forecast, algorithm, peaks + calls, tuple(channels.items()), bool(contract.demand))
+
+
+def _scaled(entry: Observed, scale: float) -> Observed:
+    return replace(entry, high=entry.high * scale, unit_size=entry.unit_size * scale)
+
+
+_HASHPRICE: Final = "hashprice_usd_per_ph_day"
+
+
+def observation_table(form: Form) -> tuple[Observed, ...]:
+    """Return the table of an observation vector: site channels, forecast, contract, declared, derived, then each zone."""
+    # A scrypt machine makes fewer and dearer hashes: ranges of hashrate and hashprice move with what a hash is worth.
+    scale = REFERENCE_HASHPRICE[form.algorithm] / REFERENCE_HASHPRICE["sha256"]
+    site = tuple(_scaled(entry, scale) if entry.name == _HASHPRICE else entry for entry in SITE_CHANNELS)
+    forecasts = () if form.forecast == "none" else FORECAST_OBSERVATIONS
+    known = tuple(CONTRACT_OBSERVATIONS[name] for name in form.known)
+    declared = tuple(
+        Observed(name, channel.unit, channel.low, channel.high, "declared", "a series of the history")
+        for name, channel in form.declared
     )
-    return SITE_CHANNELS + forecasts + DERIVED + zones
+    meter = DEMAND_OBSERVATIONS if form.has_demand else ()
+    zone = tuple(_scaled(entry, 1.0 / scale) if entry.name == "hashrate_ths" else entry for entry in ZONE_OBSERVATIONS)
+    zones = tuple(replace(entry, name=f"zone{z}_{entry.name}") for z in range(form.n_zones) for entry in zone)
+    return site + forecasts + known + declared + DERIVED + meter + zones
 
 
 def bounds(table: tuple[Observed, ...]) -> tuple[Float32Array, Float32Array]:
@@ -134,6 +186,13 @@ COSTS: Final = (
     Cost("power_ramp", "rated power", 0.2, 0.0, "rise of a hashing zone's power set-point above the threshold, summed"),
     Cost("starts", "zones", 0.0, 0.01, "zones that left sleep"),
     Cost("site_cap", "cap", 0.0, 0.0, "mean power at the meter above the site's cap, as a share of the cap"),
+    Cost(
+        "curtailment_breach",
+        "rated power",
+        0.0,
+        0.0,
+        "mean power above what a curtailment call allows, over rated power",
+    ),
 )
 """Named costs in the order of every cost array. `info["cost"]` is their sum."""
 
@@ -147,8 +206,8 @@ REWARDS: Final = ("profit", "profit_over_rule")
 steady state in the same step; the subtracted baseline depends on no action, so the best policy is the same."""
 
 INFO_KEYS: Final = (
-    "profit_usd", "revenue_usd", "energy_usd", "water_usd", "wear_usd", "energy_kwh", "it_energy_kwh",
-    "cooling_energy_kwh", "hash_th", "water_l", "starts", "trips", "max_chip_temp_c", "pue",
-    "wue_l_per_kwh", "call_excess_kwh",
+    "profit_usd", "revenue_usd", "energy_usd", "water_usd", "wear_usd", "demand_usd", "coincident_usd", "programme_usd",
+    "heat_usd", "energy_kwh", "it_energy_kwh", "cooling_energy_kwh", "hash_th", "water_l", "starts", "trips",
+    "max_chip_temp_c", "pue", "wue_l_per_kwh", "call_excess_kwh", "carbon_kg",
 )  # fmt: skip
 """Site flows of a step as they stand in `info`, in the order of sim's SITE_FLOW."""

@@ -28,8 +28,8 @@ from hashgym.sim.constants import CONTROL_STEP_S
 from hashgym.sim.errors import BadInputError
 from hashgym.sim.exogenous import STEPS_PER_DAY
 from hashgym.sim.history import STEP
-from hashgym.sim.state import Exogenous
 from hashgym.sim.telemetry import fleet_rows
+from hashgym.sim.world import Exogenous
 
 SENSOR_SEED: Final = 7
 """Seed of the telemetry's spread and of the sensors in the runs that tell what came; advice draws from its own."""
@@ -90,7 +90,7 @@ def backtest(advisor: Advisor, scenario: Scenario, steps: range) -> dict[str, An
     for "keep" and for "change" from the true state: prices, weather and hashprice are uncertain in it, the machines are
     not.
     """
-    history, published = scenario.history, world_of(scenario.history)
+    history, published = scenario.history, world_of(scenario.history, scenario.site.markets[0])
     truth = scenario.exogenous(advisor.bundle.manifest["env"]["forecast"])
     cases: list[Case] = []
     silences: list[tuple[str, str]] = []

@@ -9,7 +9,7 @@ from hashgym.sim import models, threads
 from hashgym.sim.params import Link, SiteParams, ZoneParams
 from hashgym.sim.plants import ContainerParams, LoopParams, RoomParams
 from hashgym.sim.site import Site
-from hashgym.sim.state import SIM_CHANNELS, Events, Exogenous
+from hashgym.sim.world import Events, Exogenous
 
 N_ENVS: Final = 64
 N_ZONES: Final = 64
@@ -40,7 +40,7 @@ def site(n_zones: int = N_ZONES) -> SiteParams:
 def world(params: SiteParams, seed: int = 0) -> tuple[Exogenous, Events]:
     """Return a year's worth of weather from cold to hot, in a week, and events of every kind."""
     rng = np.random.default_rng(seed)
-    values = np.empty((1, _N_STEPS, len(SIM_CHANNELS)))
+    values = np.empty((1, _N_STEPS, 4))
     hour = np.arange(_N_STEPS) / 12.0
     values[0, :, 0] = 18.0 + 18.0 * np.sin(2.0 * np.pi * hour / 24.0) + rng.normal(0.0, 1.0, _N_STEPS)
     values[0, :, 1] = values[0, :, 0] - 8.0
@@ -53,8 +53,7 @@ def world(params: SiteParams, seed: int = 0) -> tuple[Exogenous, Events]:
     zone_events = np.empty((1, _N_STEPS, len(params.zones), 2))
     zone_events[..., 0] = 1.0 - 0.05 * rng.random((1, _N_STEPS, len(params.zones)))
     zone_events[..., 1] = 0.2 * rng.random((1, 1, len(params.zones)))
-    known = values[:, :, 2:3].astype(np.float32)
-    return Exogenous(values, known, ("price_known_usd_per_mwh",)), Events(site_events, zone_events)
+    return Exogenous.plain(values), Events(site_events, zone_events)
 
 
 class Load:

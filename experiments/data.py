@@ -4,9 +4,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from hashgym.sim.exogenous import hashprice
 from hashgym.sim.history import History
 from hashgym.sim.importing import import_history
+from hashgym.sim.market import coin_hashprice
 from hashgym.sim.synthesis import synthesize
 
 
@@ -27,7 +27,7 @@ def main(args: list[str]) -> int:
 
 def describe(history: History) -> str:
     """Return what a history holds, one line a column."""
-    frame = history.frame.assign(hashprice_usd_per_ph_day=hashprice(history))
+    frame = history.frame.assign(hashprice_usd_per_ph_day=coin_hashprice(history, "btc"))
     lines = [
         f"{history.kind} history {history.hash}, {history.start:%Y-%m-%d}…{history.end:%Y-%m-%d}, {len(frame)} steps of 5 min"
     ]

@@ -55,11 +55,9 @@ class RulePolicy:
 
 def rule_policy(rule: Rule) -> RulePolicy:
     """Return a rule as a policy; it sees the observed price ratio, the myopic profile and the mode."""
-    column = [entry.name for entry in tables.observation_table(1, "none")].index("price_ratio")
 
     def choose(batch: Batch) -> npt.NDArray[Any]:
-        offset = column + len(batch.table) - len(tables.observation_table(batch.n_zones, "none"))
-        ratio = batch.obs[:, offset].astype(np.float64)
+        ratio = batch.obs[:, batch.column("price_ratio")].astype(np.float64)
         return rule.act(View(ratio, batch.myopic, is_asleep(batch.state.zone["mode"])))
 
     return RulePolicy(rule.name, choose)

@@ -78,7 +78,7 @@ def export(
     settings_of_trees = fit_config(forecast)
     until = pd.Timestamp(options.scenario.splits["train"][1], tz="UTC")
     try:
-        forecaster = fit(world_of(options.scenario.history), until, settings_of_trees)
+        forecaster = fit(world_of(options.scenario.history, options.scenario.site.markets[0]), until, settings_of_trees)
     except ValueError as error:
         raise BadInputError(f"forecast: {error}") from error
     log.info("fitted the forecast on what was published before %s", until.date())

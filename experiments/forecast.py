@@ -10,6 +10,7 @@ import numpy as np
 from hashgym.advisor.advise import Advisor
 from hashgym.advisor.bundle import Bundle
 from hashgym.advisor.outlook import world_of
+from hashgym.advisor.situation import scenario_of
 from hashgym.advisor.trial import Settings
 from hashgym.experiments.advise import history_at, require_untrained, span_of
 from hashgym.experiments.files import require_place, write_json
@@ -37,7 +38,13 @@ def main(args: list[str]) -> int:
     first, last = span_of(history, options.start, options.end, 15)
     origins = np.arange(first, last - STEPS_PER_DAY, SPACING_STEPS)
     try:
-        result = rows(advisor.forecaster, world_of(history), origins, Settings().n_paths, history.hash)
+        result = rows(
+            advisor.forecaster,
+            world_of(history, scenario_of(advisor.bundle, history).site.markets[0]),
+            origins,
+            Settings().n_paths,
+            history.hash,
+        )
     except ValueError as error:
         raise BadInputError(f"{options.start}…{options.end}: {error}") from error
     sys.stdout.write(text(result, len(origins)) + "\n")

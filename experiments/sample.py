@@ -12,8 +12,9 @@ from hashgym.experiments.files import write_text
 from hashgym.sim.constants import usd_per_th
 from hashgym.sim.exogenous import STEPS_PER_DAY, STEPS_PER_HOUR
 from hashgym.sim.history import STEP
-from hashgym.sim.state import Exogenous
+from hashgym.sim.site import HASHPRICE
 from hashgym.sim.telemetry import fleet_rows
+from hashgym.sim.world import Exogenous
 
 ABOVE_BREAK_EVEN = 1.5
 """The sample is the first whole hour of the held-out months whose last published price is this multiple of break-even."""
@@ -34,7 +35,7 @@ def sample_step(scenario: Scenario, truth: Exogenous, split: str = "test") -> in
     steps = np.arange(first + STEPS_PER_DAY, last - STEPS_PER_DAY)
     on_the_hour = (scenario.history.start + STEP * steps[0]).minute // 5
     steps = steps[(STEPS_PER_HOUR - on_the_hour) % STEPS_PER_HOUR :: STEPS_PER_HOUR]
-    break_even = break_even_usd_per_mwh(probe.menus[0], usd_per_th(1.0)) * truth.values[0, steps, 3]
+    break_even = break_even_usd_per_mwh(probe.menus[0], usd_per_th(1.0)) * truth.values[0, steps, HASHPRICE]
     ratio = truth.known[0, steps, truth.column("price_known_usd_per_mwh")] / break_even
     dear = np.flatnonzero(ratio > ABOVE_BREAK_EVEN)
     return int(steps[dear[0] if dear.size else np.argmax(ratio)])

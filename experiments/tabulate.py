@@ -18,7 +18,7 @@ def page() -> str:
     lines = ["# hashgym/HashrateTuning-v0", "", inspect.cleandoc(HashrateTuningEnv.__doc__ or ""), ""]
     lines += ["## Table of observations (one zone, with forecast)", ""]
     lines += ["| # | name | unit | range | group | scale | meaning |", "|---|---|---|---|---|---|---|"]
-    for index, entry in enumerate(tables.observation_table(1, "day_ahead")):
+    for index, entry in enumerate(tables.observation_table(tables.Form(1, "day_ahead"))):
         scale = entry.scale if entry.scale == "linear" else f"asinh({entry.unit_size:g})"
         span = f"{entry.low:g} … {entry.high:g}"
         lines.append(

@@ -17,7 +17,7 @@ from hashgym.sim import fitting, models
 from hashgym.sim.params import SiteParams, ZoneParams
 from hashgym.sim.plants import LoopParams, RoomParams
 from hashgym.sim.site import Site
-from hashgym.sim.state import Exogenous
+from hashgym.sim.world import Exogenous
 
 DOCS: Final = Path(__file__).resolve().parent.parent / "docs"
 Row = dict[str, Any]
@@ -66,7 +66,7 @@ def settled(zone: ZoneParams, temp_c: float, wet_bulb_c: float) -> Site:
     values[0, :, 0], values[0, :, 1] = temp_c, wet_bulb_c
     run = Site(
         SiteParams(zones=(zone,), altitude_m=0.0),
-        Exogenous(values, values[:, :, 2:3].astype(np.float32), ("price_known_usd_per_mwh",)),
+        Exogenous.plain(values),
     )
     for _ in range(72):
         run.step(np.full((1, 1), zone.max_mhz))

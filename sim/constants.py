@@ -46,6 +46,7 @@ STEP_MWH_PER_W: Final = CONTROL_STEP_S / SECONDS_PER_HOUR / KWH_PER_MWH / 1000.0
 """Energy of one watt over a control step. [MWh]"""
 PETAHASH_PER_TERAHASH: Final = 1e-3  # by definition
 LITRES_PER_M3: Final = 1000.0  # by definition
+GRAMS_PER_KG: Final = 1000.0  # by definition
 
 
 @kernel

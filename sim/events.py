@@ -12,8 +12,8 @@ from .constants import CONTROL_STEP_S, SECONDS_PER_HOUR
 from .crew import Report
 from .errors import BadInputError
 from .reliability import book
-from .state import SITE_EVENTS, Events
 from .unit import require, require_fraction, require_positive
+from .world import SITE_EVENTS, Events
 
 FloatArray = npt.NDArray[np.float64]
 Process = Generator[simpy.Event, Any, None]

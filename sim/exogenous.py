@@ -12,14 +12,16 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from .billing import channels
 from .constants import CONTROL_STEP_S, SECONDS_PER_HOUR
 from .errors import BadInputError
 from .history import History
-from .market import hashprice_usd_per_ph_day, subsidy_btc_at
-from .power import Tariff, TimeOfUseTariff, known_price_usd_per_mwh
+from .params import SiteParams
+from .pools import Market, expected_usd_per_ph_day, realised_usd_per_ph_day
+from .power import CoincidentPeakCharge, Contract, RealTimeTariff, known_price_usd_per_mwh
 from .psychrometrics import wet_bulb_temp_c
 from .publication import day_ahead_until, settled_until
-from .state import SIM_CHANNELS, Exogenous
+from .world import SIM_CHANNELS, Exogenous
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -40,77 +42,117 @@ FORECAST_CHANNELS: Final = tuple(
 
 def build(
     history: History,
-    tariff: Tariff,
+    site: SiteParams,
     forecast: str = "none",
     columns: Mapping[str, FloatArray] | None = None,
-    altitude_m: float = 0.0,
+    month_peak_mw: float = 0.0,
 ) -> Exogenous:
     """Return the exogenous array of one series, or of many futures on the clock of one history.
 
     Args:
         history: The history.
-        tariff: What energy costs.
+        site: Its contract, markets and altitude are read.
         forecast: "none"; "persistence" (the same span a day ago) or "day_ahead" (published day-ahead prices, where not
             yet out those of a day before).
-        columns: What replaces the history's own: price_usd_per_mwh (of the market), hashprice_usd_per_ph_day,
-            outdoor_temp_c and wet_bulb_temp_c, each (n_series, n_steps).
-        altitude_m: Height of the site, for the wet bulb. [m]
+        columns: What replaces the history's own: price_usd_per_mwh (of the market), hashprice_usd_per_ph_day (of the
+            first market, after the pool), outdoor_temp_c and wet_bulb_temp_c, each (n_series, n_steps).
+        month_peak_mw: Highest load of the first month before the history begins. [MW]
 
     Raises:
-        BadInputError: The forecast is unknown or needs a column that the history lacks.
+        BadInputError: The forecast is unknown, or forecast, contract or markets need a column that the history lacks.
     """
     if forecast not in FORECASTS:
         raise BadInputError(f"forecast is {forecast!r}; it must be one of {', '.join(FORECASTS)}")
-    world = _columns(history, altitude_m) if columns is None else columns
+    world = _columns(history, site) if columns is None else dict(columns)
+    expected = hashprice(history, site.markets[0])[None] if columns is None else world["hashprice_usd_per_ph_day"]
+    contract = site.contract
+    market = world.pop("price_usd_per_mwh")
+    bill = channels(history, contract, site.rated_power_w, market, month_peak_mw)
     local = pd.DatetimeIndex(history.frame.index).tz_convert(history.timezone)
-    settlement = tariff.settlement_usd_per_mwh(world["price_usd_per_mwh"], local)
-    is_known_ahead = tariff.is_known_ahead(history)
-    known = known_price_usd_per_mwh(settlement, None if is_known_ahead else settled_until(history))
-    in_force = {**world, "price_usd_per_mwh": settlement}
-    channels: dict[str, FloatArray] = {
+    # A site that draws less than its block decides at the price at which the rest is sold.
+    is_resold = contract.block is not None and contract.block.power_w >= site.rated_power_w
+    decisive = bill["resale_usd_per_mwh"] if is_resold else bill["price_usd_per_mwh"]
+    is_known_ahead = contract.energy.is_known_ahead(history)
+    known = known_price_usd_per_mwh(decisive, None if is_known_ahead else settled_until(history))
+    observed: dict[str, FloatArray] = {
         "price_known_usd_per_mwh": known,
         "price_mean_1h_usd_per_mwh": _trailing_mean(known, STEPS_PER_HOUR),
         "price_mean_24h_usd_per_mwh": _trailing_mean(known, STEPS_PER_DAY),
-        "hashprice_usd_per_ph_day": in_force["hashprice_usd_per_ph_day"],
-        "outdoor_temp_c": in_force["outdoor_temp_c"],
-        "wet_bulb_temp_c": in_force["wet_bulb_temp_c"],
+        "hashprice_usd_per_ph_day": expected,
+        "outdoor_temp_c": world["outdoor_temp_c"],
+        "wet_bulb_temp_c": world["wet_bulb_temp_c"],
         **_calendar(local),
     }
     if forecast == "persistence":
-        channels.update(_persistence(settlement, history, is_known_ahead=is_known_ahead))
+        observed.update(_persistence(decisive, history, is_known_ahead=is_known_ahead))
     elif forecast == "day_ahead":
-        channels.update(_day_ahead(settlement, history, tariff))
-    shape = settlement.shape
+        observed.update(_day_ahead(decisive, history, contract))
+    observed.update(_of_contract(history, contract, local, month_peak_mw))
+    observed.update({name: history.frame[name].to_numpy(np.float64) for name in history.channels})
+    shape = market.shape
+    in_force = {**world, **bill}
+    further = [in_force.get(name) for name in SIM_CHANNELS]
+    rows = [np.broadcast_to(values, shape) for values in further if values is not None]
+    rows += [np.broadcast_to(_realised(history, site, m), shape) for m in range(1, len(site.markets))]
     return Exogenous(
-        np.stack([in_force[name] for name in SIM_CHANNELS], axis=2),
-        np.stack([np.broadcast_to(values, shape) for values in channels.values()], axis=2).astype(np.float32),
-        tuple(channels),
+        np.stack(rows, axis=2),
+        np.stack([np.broadcast_to(values, shape) for values in observed.values()], axis=2).astype(np.float32),
+        tuple(observed),
     )
 
 
-def _columns(history: History, altitude_m: float) -> dict[str, FloatArray]:
+def _columns(history: History, site: SiteParams) -> dict[str, FloatArray]:
     """Return what a history holds of weather, market and hashprice, each (1, n_steps)."""
     frame = history.frame
     outdoor_temp_c = frame["outdoor_temp_c"].to_numpy(np.float64)
     humidity_pct = frame["relative_humidity_pct"].to_numpy(np.float64)
     return {
         "outdoor_temp_c": outdoor_temp_c[None],
-        "wet_bulb_temp_c": wet_bulb_temp_c(outdoor_temp_c, humidity_pct, altitude_m)[None],
+        "wet_bulb_temp_c": wet_bulb_temp_c(outdoor_temp_c, humidity_pct, site.altitude_m)[None],
         "price_usd_per_mwh": frame["price_usd_per_mwh"].to_numpy(np.float64)[None],
-        "hashprice_usd_per_ph_day": hashprice(history)[None],
+        "hashprice_usd_per_ph_day": _realised(history, site, 0)[None],
     }
 
 
-def hashprice(history: History) -> FloatArray:
-    """Return the hashprice of each step of a history, (n_steps,). [USD/(PH/s)/day]"""
-    frame = history.frame
-    times = pd.DatetimeIndex(frame.index).tz_localize(None).to_numpy()
-    return hashprice_usd_per_ph_day(
-        frame["coin_price_usd"].to_numpy(np.float64),
-        frame["difficulty"].to_numpy(np.float64),
-        subsidy_btc_at(times),
-        frame["fee_share"].to_numpy(np.float64),
-    )
+def hashprice(history: History, market: Market) -> FloatArray:
+    """Return the expected payout of a market in each step of a history, after its pool, (n_steps,). [USD/(PH/s)/day]"""
+    return expected_usd_per_ph_day(market, history)
+
+
+def _realised(history: History, site: SiteParams, number: int) -> FloatArray:
+    return realised_usd_per_ph_day(site.markets[number], history, site.rated_hashrate_ths)
+
+
+def _of_contract(
+    history: History, contract: Contract, local: pd.DatetimeIndex, month_peak_mw: float
+) -> dict[str, FloatArray]:
+    """Return what an operator knows of calls and of the grid's load, by name."""
+    result: dict[str, FloatArray] = {}
+    if contract.coincident_peak is not None:
+        result["coincident_ratio"] = _coincident_ratio(history, contract.coincident_peak, local, month_peak_mw)
+    if contract.curtailment is not None:
+        called = history.frame["curtailment_call"].to_numpy(np.float64)
+        ahead = int(contract.curtailment.notice_s // CONTROL_STEP_S)
+        padded = np.concatenate([called, np.zeros(ahead)])
+        result["call_now"] = called
+        result["call_soon"] = np.lib.stride_tricks.sliding_window_view(padded, ahead + 1).max(axis=1)
+    return result
+
+
+def _coincident_ratio(
+    history: History, charge: CoincidentPeakCharge, local: pd.DatetimeIndex, month_peak_mw: float
+) -> FloatArray:
+    """Return the last step's load over the highest of the month until then; 0 in months that do not count."""
+    load_mw = history.frame["grid_load_mw"].to_numpy(np.float64)
+    last = np.concatenate([load_mw[:1], load_mw[:-1]])
+    month = (local.year * 12 + local.month).to_numpy()
+    start = np.concatenate([[0], np.flatnonzero(np.diff(month)) + 1, [len(month)]])
+    highest = np.empty(len(last))
+    for first, end in pairwise(start):
+        least = month_peak_mw if first == 0 else 0.0
+        highest[first:end] = np.maximum(np.maximum.accumulate(last[first:end]), least)
+    counts = np.isin(local.month.to_numpy(), charge.months)
+    return np.where(counts, last / np.maximum(highest, 1e-9), 0.0)
 
 
 def _trailing_mean(values: FloatArray, n_steps: int) -> FloatArray:
@@ -152,13 +194,13 @@ def _persistence(settlement: FloatArray, history: History, *, is_known_ahead: bo
     return result
 
 
-def _day_ahead(settlement: FloatArray, history: History, tariff: Tariff) -> dict[str, FloatArray]:
+def _day_ahead(settlement: FloatArray, history: History, contract: Contract) -> dict[str, FloatArray]:
     """Forecast each span by published day-ahead prices plus what the tariff adds to the market price.
 
     A tariff that is a calendar is its own forecast.
     """
-    frame, n_steps = history.frame, settlement.shape[-1]
-    if isinstance(tariff, TimeOfUseTariff):
+    frame, n_steps, tariff = history.frame, settlement.shape[-1], contract.energy
+    if not isinstance(tariff, RealTimeTariff):
         energy, published = settlement, np.full(n_steps, n_steps + STEPS_PER_DAY)
     elif "day_ahead_price_usd_per_mwh" in frame:
         market = frame["day_ahead_price_usd_per_mwh"].to_numpy(np.float64)[None]

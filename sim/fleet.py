@@ -11,7 +11,8 @@ from .errors import BadInputError
 from .params import LINKS, SiteParams
 from .plants import LOOP
 from .site import step_blocks
-from .state import SITE_FLOW, ZONE_FLOW, Events, Exogenous, State
+from .state import SITE_FLOW, ZONE_FLOW, State
+from .world import Events, Exogenous
 
 FloatArray = npt.NDArray[np.float64]
 

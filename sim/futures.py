@@ -9,10 +9,10 @@ import pandas as pd
 from . import exogenous
 from .exogenous import STEPS_PER_DAY, WARM_UP_STEPS
 from .history import STEP, History, price_ahead
-from .power import Tariff
+from .params import SiteParams
 from .psychrometrics import wet_bulb_temp_c
 from .publication import until
-from .state import Exogenous
+from .world import Exogenous
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -20,25 +20,24 @@ FloatArray = npt.NDArray[np.float64]
 def build(
     history: History,
     origin: int,
-    tariff: Tariff,
+    site: SiteParams,
     forecast: str,
     paths: dict[str, FloatArray],
-    altitude_m: float = 0.0,
 ) -> Exogenous:
     """Return the world from step `origin` of a history on, one series for each path.
 
     Nothing of the history is read that is not known at the origin. What an operator will know inside a future follows
     from the path as it follows from a history: prices are published after their interval, means trail. Day-ahead prices
-    that are not yet out are taken as the mean of the paths, and the humidity of an hour as that of a day before.
+    that are not yet out are taken as the mean of the paths; humidity, load and carbon intensity of an hour as those of a
+    day before; declared channels as they stand; no call is expected.
 
     Args:
         history: The history; the origin's row must be in it, and it may go on.
         origin: Step at which the futures begin, two days or more after the history's start.
-        tariff: What energy costs.
+        site: Its contract, markets and altitude are read.
         forecast: Forecast channels, as `exogenous.build` has them.
         paths: price_usd_per_mwh (of the market), hashprice_usd_per_ph_day and outdoor_temp_c, each (n_paths, n_steps),
-            for the steps from `origin` on; a day at most.
-        altitude_m: Height of the site, for the wet bulb. [m]
+            for the steps from `origin` on; a day at most. Hashprice is that of the first market, after the pool.
 
     Raises:
         ValueError: The origin has too little history before it, or the paths are longer than a day.
@@ -52,16 +51,16 @@ def build(
     clock = _clock(history, origin, past, paths)
     humidity_pct = clock.frame["relative_humidity_pct"].to_numpy(np.float64)
     outdoor_temp_c = _joined(past["outdoor_temp_c"], paths["outdoor_temp_c"])
-    before = exogenous.hashprice(replace(history, frame=past, ahead=None))
+    before = exogenous.hashprice(replace(history, frame=past, ahead=None), site.markets[0])
     columns = {
         "outdoor_temp_c": outdoor_temp_c,
         "wet_bulb_temp_c": wet_bulb_temp_c(
-            outdoor_temp_c, np.broadcast_to(humidity_pct, outdoor_temp_c.shape), altitude_m
+            outdoor_temp_c, np.broadcast_to(humidity_pct, outdoor_temp_c.shape), site.altitude_m
         ),
         "price_usd_per_mwh": _joined(past["price_usd_per_mwh"], paths["price_usd_per_mwh"]),
         "hashprice_usd_per_ph_day": _joined(before, paths["hashprice_usd_per_ph_day"]),
     }
-    whole = exogenous.build(clock, tariff, forecast, columns)
+    whole = exogenous.build(clock, site, forecast, columns, _month_peak_mw(history, origin))
     span = slice(WARM_UP_STEPS, WARM_UP_STEPS + n_steps)
     return Exogenous(whole.values[:, span].copy(), whole.known[:, span].copy(), whole.channels)
 
@@ -78,6 +77,11 @@ def _clock(history: History, origin: int, past: pd.DataFrame, paths: dict[str, F
     ahead.iloc[0, list(ahead.columns).index("relative_humidity_pct")] = history.frame["relative_humidity_pct"].iloc[
         origin
     ]
+    for name in ("grid_load_mw", "carbon_g_per_kwh"):
+        if name in past:
+            ahead[name] = np.resize(past[name].to_numpy()[-STEPS_PER_DAY:], n_steps)
+    if "curtailment_call" in past:  # a call that is in force may end at any time: none is counted on
+        ahead["curtailment_call"] = 0.0
     if "day_ahead_price_usd_per_mwh" in past:
         day_ahead = np.tile(paths["price_usd_per_mwh"].mean(axis=0), 2)
         if history.publication != "day_ahead":
@@ -86,6 +90,17 @@ def _clock(history: History, origin: int, past: pd.DataFrame, paths: dict[str, F
             day_ahead[: len(published)] = published
         ahead["day_ahead_price_usd_per_mwh"] = day_ahead
     return replace(history, frame=pd.concat([past, ahead]), ahead=None)
+
+
+def _month_peak_mw(history: History, origin: int) -> float:
+    """Return the highest load of the month before the two days that stand before an origin. [MW]"""
+    if "grid_load_mw" not in history.frame:
+        return 0.0
+    local = pd.DatetimeIndex(history.frame.index[:origin]).tz_convert(history.timezone)
+    first = origin - WARM_UP_STEPS
+    same = ((local.year == local[first].year) & (local.month == local[first].month))[:first]
+    load_mw = history.frame["grid_load_mw"].to_numpy(np.float64)[:first]
+    return float(load_mw[same].max(initial=0.0))
 
 
 def _joined(past: pd.Series | FloatArray, ahead: FloatArray) -> FloatArray:

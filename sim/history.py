@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
@@ -36,7 +37,30 @@ COLUMNS: Final[dict[str, Column]] = {
     "coin_price_usd": Column(unit="USD", low=1e-9, high=1e8),
     "difficulty": Column(unit="1", low=1e-9, high=1e20),
     "fee_share": Column(unit="share of block reward", low=0.0, high=0.999),
+    "grid_load_mw": Column(unit="MW", low=0.0, high=1e6, is_required=False),
+    "carbon_g_per_kwh": Column(unit="g/kWh", low=0.0, high=2000.0, is_required=False),
+    "curtailment_call": Column(unit="1", low=0.0, high=1.0, is_required=False),
+    **{
+        f"{coin}_{name}": Column(unit=unit, low=low, high=high, is_required=False)
+        for coin in ("bch", "ltc", "doge")
+        for name, unit, low, high in (
+            ("price_usd", "USD", 1e-9, 1e8),
+            ("difficulty", "1", 1e-9, 1e20),
+            ("fee_share", "share of block reward", 0.0, 0.999),
+        )
+    },
 }
+"""Columns that the simulator knows. Others may stand beside them as declared channels: `History.channels`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Channel:
+    """A named series beyond COLUMNS: its unit, the delay after which a value is known, and its usual range."""
+
+    unit: str
+    delay_s: float
+    low: float
+    high: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +69,7 @@ class History:
 
     frame: columns of COLUMNS on a UTC index of 300 s without gaps; each row holds what was in force from its stamp on.
     ahead: prices that are out for the steps from the frame's end on (day-ahead prices, or settlement prices of a day-ahead
-    market), None or (n,); a history that ends now needs them to know what an operator knows. kind: "synthetic" or
+    market), None or (n,); a history that ends now needs them to know what an operator knows. channels: columns beyond COLUMNS. kind: "synthetic" or
     "imported". publication: when the settlement price of an interval is known, after the interval
     or the day before. price_interval_s: length of a settlement interval. timezone: local time of the market.
     """
@@ -57,6 +81,7 @@ class History:
     timezone: str
     provenance: list[dict[str, Any]] = field(default_factory=list)
     ahead: np.ndarray | None = None
+    channels: dict[str, Channel] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Check the table against the canonical form; raises BadInputError."""
@@ -80,7 +105,7 @@ class History:
             raise BadInputError(
                 f"History.timezone is {self.timezone!r}; it must be a name like America/Chicago"
             ) from error
-        check_frame(self.frame)
+        check_frame(self.frame, self.channels)
         if self.ahead is not None:
             name = self.ahead_column
             if self.ahead.ndim != 1 or not len(self.ahead):
@@ -100,7 +125,7 @@ class History:
         digest = hashlib.sha256()
         digest.update(f"{self.publication}|{self.price_interval_s}|{self.timezone}|".encode())
         digest.update(pd.DatetimeIndex(self.frame.index).as_unit("s").asi8.tobytes())
-        for name in COLUMNS:
+        for name in (*COLUMNS, *sorted(self.channels)):
             if name in self.frame:
                 digest.update(name.encode())
                 digest.update(np.ascontiguousarray(self.frame[name].to_numpy(np.float64)).tobytes())
@@ -127,6 +152,7 @@ class History:
             "timezone": self.timezone,
             "provenance": self.provenance,
             "ahead": None if self.ahead is None else self.ahead.tolist(),
+            "channels": {name: asdict(channel) for name, channel in self.channels.items()},
             "hash": self.hash,
         }
         with whole_folder(folder, "history.json") as aside:
@@ -146,7 +172,9 @@ class History:
             meta = json.loads(meta_path.read_text(encoding="utf-8"))
             frame = pd.read_parquet(table_path)
             expected, ahead = meta.pop("hash"), meta.pop("ahead", None)
-            history = cls(frame=frame, ahead=None if ahead is None else np.array(ahead, dtype=np.float64), **meta)
+            channels = {name: Channel(**entry) for name, entry in meta.pop("channels", {}).items()}
+            ahead = None if ahead is None else np.array(ahead, dtype=np.float64)
+            history = cls(frame=frame, ahead=ahead, channels=channels, **meta)
         except BadInputError:
             raise
         except Exception as error:
@@ -162,7 +190,7 @@ def price_ahead(history: History) -> np.ndarray:
     return within if history.ahead is None else np.concatenate([within, history.ahead])
 
 
-def check_frame(frame: pd.DataFrame) -> None:
+def check_frame(frame: pd.DataFrame, channels: Mapping[str, Channel]) -> None:
     """Check a table against the canonical form; raises BadInputError that names column and row."""
     index = frame.index
     if not isinstance(index, pd.DatetimeIndex) or str(index.tz) != "UTC":
@@ -174,21 +202,27 @@ def check_frame(frame: pd.DataFrame) -> None:
     if wrong.size:
         raise BadInputError(f"history row {wrong[0] + 1} ({index[wrong[0] + 1]}) is not 300 s after the row before")
     for name, column in COLUMNS.items():
-        if name not in frame:
-            if column.is_required:
-                raise BadInputError(f"a history lacks the column {name!r} [{column.unit}]")
-            continue
-        check_range(name, frame[name].to_numpy(np.float64), lambda row: f"history row {row} ({index[row]})")
+        if name not in frame and column.is_required:
+            raise BadInputError(f"a history lacks the column {name!r} [{column.unit}]")
+    for name in (str(entry) for entry in frame):
+        if name not in COLUMNS and name not in channels:
+            raise BadInputError(f"history column {name!r} is neither a known one nor declared in 'channels'")
+        check_range(
+            name, frame[name].to_numpy(np.float64), lambda row: f"history row {row} ({index[row]})", channels.get(name)
+        )
+    for name in channels:
+        if name not in frame or name in COLUMNS:
+            raise BadInputError(f"history channel {name!r} is declared; it must be a column of its own")
 
 
-def check_range(name: str, values: np.ndarray, where: Any) -> None:
+def check_range(name: str, values: np.ndarray, where: Any, column: Channel | None = None) -> None:
     """Raise a BadInputError for the first value of a column that is not finite or out of range; `where(row)` names it."""
-    column = COLUMNS[name]
-    bad = np.flatnonzero(~(np.isfinite(values) & (values >= column.low) & (values <= column.high)))
+    allowed = COLUMNS[name] if column is None else column
+    bad = np.flatnonzero(~(np.isfinite(values) & (values >= allowed.low) & (values <= allowed.high)))
     if bad.size:
         row = int(bad[0])
         raise BadInputError(
-            f"{where(row)}, column {name!r}: {values[row]!r} is not in {column.low:g}…{column.high:g} {column.unit}"
+            f"{where(row)}, column {name!r}: {values[row]!r} is not in {allowed.low:g}…{allowed.high:g} {allowed.unit}"
         )
 
 

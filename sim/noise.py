@@ -31,6 +31,7 @@ STREAM_SERIES: Final = np.uint64(2)
 STREAM_CHIP_SENSOR: Final = np.uint64(3)
 STREAM_POWER_SENSOR: Final = np.uint64(4)
 STREAM_HASHRATE_SENSOR: Final = np.uint64(5)
+STREAM_PEAK: Final = np.uint64(6)
 
 
 @kernel

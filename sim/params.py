@@ -11,6 +11,8 @@ from .constants import AIR_DENSITY_KG_PER_M3, SEA_LEVEL_PA
 from .cooling import air_capacity_w_per_k
 from .errors import BadInputError
 from .plants import LOOP, ContainerParams, LoopParams, PlantParams, RoomParams
+from .pools import MOST_MARKETS, Market, usual_market
+from .power import Contract
 from .psychrometrics import pressure_pa
 from .thermal import CONVECTION_EXPONENT
 from .unit import PROFILE_FAN_PU, FirmwareParams, MachineParams, require, require_fraction, require_positive
@@ -123,10 +125,10 @@ class SiteParams:
     """Transformer and cable loss per delivered power. Source: 1-2 % for dry-type units, U.S. DOE 10 CFR 431.196."""
     misc_w_per_unit: float = 3.0
     """Network, lights and control per machine. [W] assumed."""
-    pool_fee_frac: float = 0.02
-    """Source: 2 % FPPS (Okminer help page)."""
-    reject_frac: float = 0.002
-    """Rejected shares. Source: 0.11-0.20 % in live telemetry (256foundation/asic-rs)."""
+    contract: Contract = field(default_factory=Contract)
+    """What power costs."""
+    markets: tuple[Market, ...] = ()
+    """Where hashes can be sold; the first is where they are until somebody changes it. None given: that of the machines."""
     water_usd_per_m3: float = 2.0
     """assumed: municipal industrial water in Texas, about 7.5 USD per 1,000 gallons."""
     ageing_usd_per_h: float = 0.00114
@@ -138,12 +140,20 @@ class SiteParams:
     def __post_init__(self) -> None:
         """Check ranges; raises BadInputError."""
         require(len(self.zones) >= 1, "SiteParams", "zones", self.zones, "one zone or more")
-        require_fraction(self, "transformer_loss_frac", "pool_fee_frac", "reject_frac")
+        require_fraction(self, "transformer_loss_frac")
+        self._check_markets()
         require_positive(self, "site_cap_w")
         for name in ("misc_w_per_unit", "water_usd_per_m3", "ageing_usd_per_h"):
             require(getattr(self, name) >= 0.0, "SiteParams", name, getattr(self, name), "0 or more")
         require(-500.0 <= self.altitude_m <= 5000.0, "SiteParams", "altitude_m", self.altitude_m, "in [-500, 5000]")
         self._check_links()
+
+    def _check_markets(self) -> None:
+        if not self.markets:
+            object.__setattr__(self, "markets", (usual_market(self.zones[0].machine.algorithm),))
+        require(
+            1 <= len(self.markets) <= MOST_MARKETS, "SiteParams", "markets", len(self.markets), f"1 to {MOST_MARKETS}"
+        )
 
     def _check_links(self) -> None:
         numbers, given = range(len(self.zones)), [0.0] * len(self.zones)
@@ -225,6 +235,12 @@ class SiteParams:
         record = np.zeros(1, SITE_PARAMS)
         for name in _numbers(SiteParams):
             record[name][0] = getattr(self, name)
+        for name, value in self.contract.numbers.items():
+            record[name][0] = value
+        record["n_markets"][0] = len(self.markets)
+        for m, market in enumerate(self.markets):
+            record["release_frac"][0, m] = market.release_frac
+            record["switch_s"][0, m] = market.switch_s
         record.flags.writeable = False
         return record
 
@@ -239,15 +255,8 @@ class SiteParams:
 
 
 _OF_ZONE: Final = (
-    "step_mhz",
-    "slew_mhz_per_s",
-    "min_mhz",
-    "max_mhz",
-    "chip_k_per_w",
-    "psu_loss_pu",
-    "fan_min_sink_pu",
-    "run_temp_c",
-)
+    "step_mhz", "slew_mhz_per_s", "min_mhz", "max_mhz", "chip_k_per_w", "psu_loss_pu", "fan_min_sink_pu", "run_temp_c",
+)  # fmt: skip
 
 _BY_PLANT: Final = (
     "plant_kind", "air_w_per_k", "intake_fan_rated_w", "exhaust_fan_rated_w", "asleep_sink_pu", "idle_chip_w_per_k", "sink_per_air",
@@ -269,8 +278,15 @@ ZONE_PARAMS: Final = _dtype(
 )
 """A zone's parameters as one record of float64: those of plants of another kind are 0."""
 
-SITE_PARAMS: Final = _dtype((SiteParams,), ())
-"""A site's parameters as one record of float64."""
+SITE_PARAMS: Final = np.dtype(
+    [(name, np.float64) for name in (*_numbers(SiteParams), *Contract().numbers)]
+    + [
+        ("n_markets", np.int64),
+        ("release_frac", np.float64, (MOST_MARKETS,)),
+        ("switch_s", np.float64, (MOST_MARKETS,)),
+    ]
+)
+"""A site's parameters as one record, its contract's numbers and its markets' terms."""
 
 LINKS: Final = np.dtype([("zone", np.int64), ("source", np.int64), ("share", np.float64)])
 """A link as the kernel reads it."""

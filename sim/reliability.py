@@ -10,8 +10,8 @@ import numpy.typing as npt
 from . import models, wear
 from .params import SiteParams, ZoneParams
 from .site import Site
-from .state import Events, Exogenous
 from .unit import require, require_positive
+from .world import Events, Exogenous
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -108,7 +108,7 @@ def _table(zone: ZoneParams, altitude_m: float, setpoint_mhz: float) -> FloatArr
     values[:, :, 2:] = 0.0
     zone_events = np.ones((len(grid), 1, 1, 2))
     zone_events[:, 0, 0, 1] = [fouling for _, fouling in grid]
-    world = Exogenous(values, values[:, :, 2:3].astype(np.float32), ("price_known_usd_per_mwh",))
+    world = Exogenous.plain(values)
     alone = SiteParams(zones=(zone,), altitude_m=altitude_m)
     run = Site(alone, world, len(grid), events=Events(np.ones((1, 1, 3)), zone_events))
     run.state.site["series"] = np.arange(len(grid))

@@ -5,7 +5,9 @@ from typing import Final
 import numpy as np
 
 from . import threads
+from .billing import book
 from .constants import (
+    GRAMS_PER_KG,
     JOULES_PER_KWH,
     KWH_PER_MWH,
     LITRES_PER_M3,
@@ -16,7 +18,9 @@ from .constants import (
 from .errors import BadInputError
 from .jit import kernel
 from .params import SiteParams
-from .state import SITE_EVENTS, SITE_FLOW, ZONE_FLOW, Events, Exogenous, State
+from .plants import LOOP
+from .state import SITE_FLOW, ZONE_FLOW, State
+from .world import N_CHANNELS, SIM_CHANNELS, SITE_EVENTS, Events, Exogenous
 from .zone import begin_step, end_step, sub_step
 
 BLOCK: Final = 16
@@ -28,6 +32,11 @@ MOST_MIXED: Final = 0.9
 GRID_ON: Final = SITE_EVENTS.index("grid_on")
 POOL_FRAC: Final = SITE_EVENTS.index("pool_frac")
 CALL_PU: Final = SITE_EVENTS.index("call_pu")
+
+HASHPRICE: Final = SIM_CHANNELS.index("hashprice_usd_per_ph_day")
+CALL: Final = SIM_CHANNELS.index("call_pu")
+CARBON: Final = SIM_CHANNELS.index("carbon_g_per_kwh")
+HEAT: Final = SIM_CHANNELS.index("heat_usd_per_mwh")
 
 
 @kernel
@@ -55,13 +64,30 @@ def mix(i: int, links: np.ndarray, zone_params: np.ndarray, zone_state: np.ndarr
 
 
 @kernel
+def sell(hash_th: float, row: np.ndarray, s: np.void, pool_frac: float, place: np.void) -> float:
+    """Return what a step's hashes earn at the market of the moment, and what older ones earn that waited. [USD]
+
+    No hash counts while machines change the market. A PPLNS pool pays a window's share of what waits in each step.
+    """
+    lost_s = min(place["switch_s"], N_SUB_STEPS * SUB_STEP_S)
+    place["switch_s"] -= lost_s
+    place["pending_th"][place["market"]] += hash_th * (1.0 - lost_s / (N_SUB_STEPS * SUB_STEP_S)) * pool_frac
+    usd = 0.0
+    for m in range(s["n_markets"]):
+        paid_th = place["pending_th"][m] * s["release_frac"][m]
+        place["pending_th"][m] -= paid_th
+        usd += paid_th * usd_per_th(row[HASHPRICE] if m == 0 else row[N_CHANNELS + m - 1])
+    return usd
+
+
+@kernel
 def settle(
-    i: int, zone_flow: np.ndarray, zone_params: np.ndarray, s: np.void, price_usd_per_mwh: float, hashprice: float,
-    events: np.ndarray, out: np.void,
+    i: int, zone_flow: np.ndarray, zone_params: np.ndarray, s: np.void, row: np.ndarray, events: np.ndarray,
+    place: np.void, out: np.void,
 ) -> None:  # fmt: skip
     """Sum the zones of site `i` and put a price on what it did in a control step."""
     it_kwh, cooling_kwh, hash_th, water_l, ageing_h, starts, trips, wear_usd = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
-    units, rated_w, hottest_c = 0.0, 0.0, -273.15
+    units, rated_w, hottest_c, heat_kwh = 0.0, 0.0, -273.15, 0.0
     for z in range(zone_flow.shape[1]):
         flow = zone_flow[i, z]
         it_kwh += flow["it_energy_kwh"]
@@ -75,10 +101,12 @@ def settle(
         hottest_c = max(hottest_c, flow["max_chip_temp_c"])
         units += zone_params[z]["n_units"]
         rated_w += zone_params[z]["n_units"] * zone_params[z]["rated_power_w"]
+        if zone_params[z]["plant_kind"] == LOOP and flow["supply_temp_c"] >= s["heat_min_temp_c"]:
+            heat_kwh += flow["heat_rejected_kwh"]
     step_kwh_per_w = N_SUB_STEPS * SUB_STEP_S / JOULES_PER_KWH
     misc_kwh = s["misc_w_per_unit"] * units * step_kwh_per_w * events[GRID_ON]
     energy_kwh = (it_kwh + cooling_kwh + misc_kwh) * (1.0 + s["transformer_loss_frac"])
-    paid_frac = (1.0 - s["pool_fee_frac"]) * (1.0 - s["reject_frac"]) * events[POOL_FRAC]
+    bill = book(energy_kwh, row, s, rated_w * step_kwh_per_w, place)
     out["it_energy_kwh"] = it_kwh
     out["cooling_energy_kwh"] = cooling_kwh
     out["energy_kwh"] = energy_kwh
@@ -90,13 +118,22 @@ def settle(
     out["pue"] = energy_kwh / it_kwh if it_kwh > 0.0 else 0.0
     out["wue_l_per_kwh"] = water_l / it_kwh if it_kwh > 0.0 else 0.0
     out["call_excess_kwh"] = 0.0
-    if events[CALL_PU] < 1.0:
-        out["call_excess_kwh"] = max(0.0, energy_kwh - events[CALL_PU] * rated_w * step_kwh_per_w)
-    out["revenue_usd"] = hash_th * usd_per_th(hashprice) * paid_frac
-    out["energy_usd"] = energy_kwh * price_usd_per_mwh / KWH_PER_MWH
+    call_pu = min(events[CALL_PU], row[CALL])
+    if call_pu < 1.0:
+        out["call_excess_kwh"] = max(0.0, energy_kwh - call_pu * rated_w * step_kwh_per_w)
+    out["carbon_kg"] = energy_kwh * row[CARBON] / GRAMS_PER_KG
+    out["revenue_usd"] = sell(hash_th, row, s, events[POOL_FRAC], place)
+    out["energy_usd"] = bill[0] + bill[1] + bill[2] + bill[3] + bill[10]
+    out["demand_usd"] = bill[4] + bill[5]
+    out["coincident_usd"] = bill[6]
+    out["programme_usd"] = -bill[7] - bill[8] - bill[9]
+    out["heat_usd"] = heat_kwh * row[HEAT] / KWH_PER_MWH
     out["water_usd"] = water_l / LITRES_PER_M3 * s["water_usd_per_m3"]
     out["wear_usd"] = wear_usd + ageing_h * s["ageing_usd_per_h"]
-    out["profit_usd"] = out["revenue_usd"] - out["energy_usd"] - out["water_usd"] - out["wear_usd"]
+    earned = out["revenue_usd"] + out["programme_usd"] + out["heat_usd"]
+    out["profit_usd"] = (
+        earned - out["energy_usd"] - out["demand_usd"] - out["coincident_usd"] - out["water_usd"] - out["wear_usd"]
+    )
 
 
 @kernel
@@ -139,8 +176,8 @@ def step_range(
         for z in range(n_zones):
             end_step(zone_state[i, z], zone_params[z], zone_flow[i, z])
         settle(
-            i, zone_flow, zone_params, site_params[0], exogenous[series, step, 2], exogenous[series, step, 3],
-            site_events[min(series, last_series), min(step, last_step)], site_flow[i],
+            i, zone_flow, zone_params, site_params[0], exogenous[series, step],
+            site_events[min(series, last_series), min(step, last_step)], place, site_flow[i],
         )  # fmt: skip
         place["step"] += 1
         place["age"] += 1
@@ -181,6 +218,20 @@ class Site:
         self.state = State.hashing(n_envs, params)
         self.zone_flow = np.zeros(self.state.zone.shape, ZONE_FLOW)
         self.site_flow = np.zeros(n_envs, SITE_FLOW)
+
+    def switch(self, market: np.ndarray) -> None:
+        """Sell the hashes at another market from now on; where it is another one, the change takes its time.
+
+        Args:
+            market: Number of the market of each site, (n_envs,).
+        """
+        market = np.broadcast_to(np.asarray(market), self.state.site.shape)
+        if ((market < 0) | (market >= len(self.params.markets))).any():
+            raise BadInputError(f"market is {market.tolist()}; there are {len(self.params.markets)}, from 0")
+        changed = market != self.state.site["market"]
+        cost_s = np.array([entry.switch_s for entry in self.params.markets])[market]
+        self.state.site["switch_s"] = np.where(changed, cost_s, self.state.site["switch_s"])
+        self.state.site["market"] = market
 
     def step(self, setpoint_mhz: np.ndarray) -> np.ndarray:
         """Advance by a control step.

@@ -1,14 +1,14 @@
-"""What the kernel reads and writes: state, flows and the exogenous world, as arrays with named fields."""
+"""What the kernel reads and writes: state and flows, as arrays with named fields."""
 
 from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
-from .errors import BadInputError
+from .constants import CONTROL_STEP_S
 from .params import SiteParams
 from .plants import LoopParams
+from .pools import MOST_MARKETS
 
 ASLEEP: Final = 0.0
 STARTING: Final = 1.0
@@ -68,9 +68,19 @@ SITE_STATE: Final = np.dtype(
         ("series", np.int64),
         ("step", np.int64),
         ("age", np.int64),
+        ("interval_kwh", np.float64),
+        ("peak_kw", np.float64),
+        ("window_peak_kw", np.float64),
+        ("market", np.int64),
+        ("switch_s", np.float64),
+        ("pending_th", np.float64, (MOST_MARKETS,)),
     ]
 )
-"""key: noise key of the episode; series, step: position in the exogenous array; age: control steps since the reset."""
+"""key: noise key of the episode; series, step: position in the exogenous array; age: control steps since the reset.
+interval_kwh: energy at the meter in the running clock interval; peak_kw, window_peak_kw: highest interval means of the month so
+far, of each demand charge; market: where hashes are sold; switch_s: rest of a change of market; pending_th: hashes that wait
+for a PPLNS payout at each market.
+"""
 
 ZONE_FLOW: Final = _struct(
     "it_energy_kwh",
@@ -119,6 +129,10 @@ SITE_FLOW: Final = _struct(
     "energy_usd",
     "water_usd",
     "wear_usd",
+    "demand_usd",
+    "coincident_usd",
+    "programme_usd",
+    "heat_usd",
     "energy_kwh",
     "it_energy_kwh",
     "cooling_energy_kwh",
@@ -130,112 +144,15 @@ SITE_FLOW: Final = _struct(
     "pue",
     "wue_l_per_kwh",
     "call_excess_kwh",
+    "carbon_kg",
 )
-"""What the site did in a control step. profit = revenue (after pool fee) - energy - water - wear; energy at the meter.
+"""What the site did in a control step: profit = revenue (after the pool) + programme + heat - energy - demand - coincident - water - wear.
 
-pue, wue_l_per_kwh: 0 while the machines draw nothing; call_excess_kwh: energy beyond what a curtailment call allows.
+energy_usd: energy, block, resale, fixed charge and carbon price; demand_usd: growth of the month's peaks; coincident_usd: power in
+the grid's monthly peak; programme_usd: pay for readiness, credits less breaches; energy_kwh: at the meter; pue, wue_l_per_kwh: 0 while the machines draw nothing; call_excess_kwh: energy beyond what a curtailment call allows.
 """
 
-SITE_EVENTS: Final = ("grid_on", "pool_frac", "call_pu")
-"""What befalls a site in a step: 1 with grid power, share of the step with a pool, share of rated power that a
-curtailment call leaves (1 without a call)."""
-
-ZONE_EVENTS: Final = ("online_frac", "fouling_frac")
-"""What befalls a zone in a step: share of its machines that work, share of the heatsinks' conductance lost to dust."""
-
 NEVER_FAILED_MHZ: Final = 1e9  # by definition beyond any frequency
-
-MOST_FOULING: Final = 0.6
-"""Largest share of conductance that dust may take. assumed: beyond it a machine trips within seconds of a start."""
-
-SIM_CHANNELS: Final = ("outdoor_temp_c", "wet_bulb_temp_c", "price_usd_per_mwh", "hashprice_usd_per_ph_day")
-"""Channels in force, in the order in which the kernel reads them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Exogenous:
-    """The world that no action changes, shared read-only by all environments.
-
-    values: what is in force in each step, in the order of SIM_CHANNELS. known: what an operator knows of it when the
-    step begins, float32 as observations are, in the order of channels.
-    """
-
-    values: npt.NDArray[np.float64]  # (n_series, n_steps, len(SIM_CHANNELS))
-    known: npt.NDArray[np.float32]  # (n_series, n_steps, len(channels))
-    channels: tuple[str, ...]
-
-    def __post_init__(self) -> None:
-        """Check shapes and finiteness; raises BadInputError."""
-        for name, array, columns in (("values", self.values, SIM_CHANNELS), ("known", self.known, self.channels)):
-            if array.ndim != 3 or array.shape[2] != len(columns):
-                raise BadInputError(
-                    f"Exogenous.{name} has shape {array.shape}; it must be (n_series, n_steps, {len(columns)})"
-                )
-            if not np.isfinite(array).all():
-                bad = np.argwhere(~np.isfinite(array))[0]
-                raise BadInputError(f"Exogenous.{name} is not finite at step {bad[1]}, channel {columns[bad[2]]!r}")
-            array.flags.writeable = False
-        if (self.values[:, :, 1] > self.values[:, :, 0]).any():
-            step = int(np.argwhere(self.values[:, :, 1] > self.values[:, :, 0])[0][1])
-            raise BadInputError(f"Exogenous.values: the wet bulb is above the dry bulb at step {step}")
-        if self.values.shape[:2] != self.known.shape[:2]:
-            raise BadInputError(
-                f"Exogenous.known has {self.known.shape[:2]} series and steps, values {self.values.shape[:2]}"
-            )
-
-    def __reduce__(self) -> tuple[type["Exogenous"], tuple[object, ...]]:
-        """Pickle by the constructor, so that the copy is checked and read-only as well."""
-        return Exogenous, (self.values, self.known, self.channels)
-
-    @property
-    def n_steps(self) -> int:
-        """Number of control steps in each series."""
-        return int(self.values.shape[1])
-
-    def column(self, name: str) -> int:
-        """Return the index of a known channel; raises BadInputError if there is none of that name."""
-        if name not in self.channels:
-            raise BadInputError(f"no channel {name!r}; there are {', '.join(self.channels)}")
-        return self.channels.index(name)
-
-
-@dataclass(frozen=True, slots=True)
-class Events:
-    """What happens to a site whatever the policy does, beside weather and markets; made by `events.simulate` or by hand.
-
-    A series or a step beyond the last one has the last one's values, so that one row stands for all time.
-    """
-
-    site: npt.NDArray[np.float64]  # (n_series, n_steps, len(SITE_EVENTS))
-    zone: npt.NDArray[np.float64]  # (n_series, n_steps, n_zones, len(ZONE_EVENTS))
-
-    def __post_init__(self) -> None:
-        """Check shapes and ranges; raises BadInputError."""
-        for name, array, n_axes, columns in (
-            ("site", self.site, 3, SITE_EVENTS),
-            ("zone", self.zone, 4, ZONE_EVENTS),
-        ):
-            if array.ndim != n_axes or array.shape[-1] != len(columns) or 0 in array.shape:
-                raise BadInputError(
-                    f"Events.{name} has shape {array.shape}; its last axis must be {', '.join(columns)}"
-                )
-            most = np.array([MOST_FOULING if column == "fouling_frac" else 1.0 for column in columns])
-            wrong = np.argwhere(~((array >= 0.0) & (array <= most)))
-            if len(wrong):
-                bad = tuple(wrong[0])
-                allowed = f"in [0, {most[bad[-1]]:g}]"
-                raise BadInputError(
-                    f"Events.{name} is {array[bad]} at step {bad[1]}, {columns[bad[-1]]!r}; it must be {allowed}"
-                )
-            array.flags.writeable = False
-        if not np.isin(self.site[..., 0], (0.0, 1.0)).all():
-            raise BadInputError("Events.site: 'grid_on' is 0 or 1 in each step")
-
-    @classmethod
-    def none(cls, n_zones: int) -> "Events":
-        """Return a world in which nothing happens: power, pools and all machines, clean."""
-        zone = np.tile(np.array([1.0, 0.0]), (1, 1, n_zones, 1))
-        return cls(np.ones((1, 1, len(SITE_EVENTS))), zone)
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,7 +187,14 @@ class State:
             column["power_w"] = part.machine.rated_power_w * known_pu
             column["hashrate_ths"] = part.machine.rated_hashrate_ths * known_pu
             column["fan_pu"] = part.firmware.fan_min_pu
-        return cls(zone, np.zeros(n_envs, SITE_STATE))
+        site = np.zeros(n_envs, SITE_STATE)
+        release = params.markets[0].release_frac
+        step_th = (
+            float((zone["hashrate_ths"] * [part.n_units for part in params.zones]).sum(axis=1)[0]) * CONTROL_STEP_S
+        )
+        # What waits at a PPLNS pool pays as much as comes in.
+        site["pending_th"][:, 0] = step_th * (1.0 - release) / release
+        return cls(zone, site)
 
     def copy(self) -> "State":
         """Return an independent copy."""

@@ -9,7 +9,7 @@ from hashgym.envs import scenario as scenarios
 from hashgym.envs.scenario import Scenario
 from hashgym.sim import models
 from hashgym.sim.params import SiteParams, ZoneParams
-from hashgym.sim.state import Exogenous
+from hashgym.sim.world import Exogenous
 
 SMALL: dict[str, Any] = {
     "name": "small",
@@ -50,4 +50,4 @@ def weather(n_steps: int, temp_c: float | np.ndarray = 20.0, price: float | np.n
     values[0, :, 1] = np.asarray(temp_c) - 5.0
     values[0, :, 2] = price
     values[0, :, 3] = 50.0
-    return Exogenous(values, values[:, :, 2:3].astype(np.float32), ("price_known_usd_per_mwh",))
+    return Exogenous.plain(values)

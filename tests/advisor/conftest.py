@@ -92,7 +92,7 @@ def opened(mapping: dict[str, Any], history: History, folder: Path) -> Workshop:
     rule = evaluation.rule_policy(Hysteresis(Menu.of(env.batch.profiles, env.batch.menus), 4.0, 1.1))
     stay = tables.DISCRETE_OFFSETS.index(0) + 1
     cloning.clone(model, env, lambda: np.where(rule.act(env.batch) == 0, 0, stay), 48)
-    forecaster = fit(world_of(scenario.history), pd.Timestamp("2024-05-20", tz="UTC"), FIT)
+    forecaster = fit(world_of(scenario.history, scenario.site.markets[0]), pd.Timestamp("2024-05-20", tz="UTC"), FIT)
     metrics = {
         "split": "test", "episodes": 1, "episode_days": 1, "values": {"score": {"mean": 0.5, "lo": 0.4, "hi": 0.6}},
     }  # fmt: skip

@@ -10,7 +10,8 @@ from hashgym.advisor.execution import Ladder
 from hashgym.advisor.whatif import Plan
 from hashgym.envs.scenario import Scenario
 from hashgym.sim.site import Site
-from hashgym.sim.state import ASLEEP, HASHING, ZONE_STATE, Exogenous, State
+from hashgym.sim.state import ASLEEP, HASHING, ZONE_STATE, State
+from hashgym.sim.world import Exogenous
 
 
 @pytest.fixture

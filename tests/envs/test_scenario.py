@@ -25,7 +25,7 @@ def changed(path: str, value: Any) -> dict[str, Any]:
         ("site.zones", [{"machine": "s99", "firmware": "slow_tuner"}], "no machine 's99'"),
         ("site.zones", [{"machine": "s21", "firmware": "slow_tuner", "fans": 4}], "unknown key 'site.zones.fans'"),
         ("site.zones", [{"machine": "s21", "firmware": "slow_tuner", "plant": {"pad": 1}}], "zones.plant.pad"),
-        ("tariff.kind", "free", "tariff.kind is 'free'; it must be one of real_time, time_of_use"),
+        ("tariff.kind", "free", "tariff.kind is 'free'; it must be one of real_time, flat, time_of_use"),
         ("tariff.adder", 1.0, "unknown key 'tariff.adder'"),
         ("history.region", "mars", "no region 'mars'"),
         ("history.path", "x", "unknown key 'history.path'"),
@@ -101,10 +101,13 @@ def test_an_environment_runs_on_every_plant_and_on_mixing_air() -> None:
             "unknown key 'site.links.from'",
         ),
         ({"zones": [{"machine": "s21_hyd", "firmware": "slow_tuner"}]}, "cooled by liquid"),
-        ({"zones": [{"machine": "l9", "firmware": "slow_tuner"}]}, "mines scrypt"),
+        (
+            {"zones": [{"machine": m, "firmware": "slow_tuner"} for m in ("s21", "l9")]},
+            "mines scrypt; the market btc@pool",
+        ),
         ({"zones": [{"machine": "s21/stock", "firmware": "slow_tuner"}]}, "no curve 'stock'"),
     ],
 )
 def test_mistakes_in_plants_and_links_are_named(site: dict[str, Any], message: str) -> None:
     with pytest.raises(BadInputError, match=message):
-        scenarios.from_mapping({**SMALL, "site": site})
+        scenarios.from_mapping({**SMALL, "site": site, "markets": [{}]})

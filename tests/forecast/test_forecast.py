@@ -19,6 +19,7 @@ from hashgym.forecast.series import Published, World
 from hashgym.forecast.targets import TARGETS, actual
 from hashgym.sim.errors import BadInputError
 from hashgym.sim.history import STEP, History
+from hashgym.sim.pools import Market
 from hashgym.sim.synthesis import synthesize
 
 CONFIG = FitConfig(n_trees=30, learning_rate=0.15, min_child_weight=20, n_vintages=2, vintage_days=10, stopping_days=6, early_stopping=5)  # fmt: skip
@@ -32,7 +33,7 @@ def history() -> History:
 
 @pytest.fixture(scope="module")
 def world(history: History) -> World:
-    return world_of(history)
+    return world_of(history, Market())
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +63,7 @@ def disturbed(history: History, origin: int) -> History:
 @pytest.mark.parametrize("stamp", ["2024-06-10T12:05", "2024-06-10T18:25", "2024-06-10T18:30", "2024-06-11T00:00"])
 def test_no_feature_and_no_forecast_sees_what_is_not_published(history: History, world: World, forecaster: Forecaster, stamp: str) -> None:  # fmt: skip
     origin = step(history, stamp)
-    other = world_of(disturbed(history, origin))
+    other = world_of(disturbed(history, origin), Market())
     origins = np.array([origin])
     for name in REGISTRY:
         before, after = (matrix(part, (name,), origins) for part in (world, other))
@@ -77,7 +78,7 @@ def test_no_feature_and_no_forecast_sees_what_is_not_published(history: History,
 
 
 def test_a_model_is_not_moved_by_what_came_after_its_cut_off(history: History, forecaster: Forecaster) -> None:
-    again = fit(world_of(disturbed(history, step(history, "2024-04-20"))), UNTIL, CONFIG)
+    again = fit(world_of(disturbed(history, step(history, "2024-04-20")), Market()), UNTIL, CONFIG)
     assert again.dump() == forecaster.dump()
 
 
@@ -140,7 +141,7 @@ def test_cut_offs_without_enough_before_them_are_left_out(world: World) -> None:
 
 
 def test_a_history_without_a_day_ahead_market_is_forecast_too(history: History) -> None:
-    bare = world_of(replace(history, frame=history.frame.drop(columns="day_ahead_price_usd_per_mwh")))
+    bare = world_of(replace(history, frame=history.frame.drop(columns="day_ahead_price_usd_per_mwh")), Market())
     found = fit(bare, UNTIL, CONFIG, ("price_usd_per_mwh",))
     assert "day_ahead" not in found.features["price_usd_per_mwh"]
     assert np.isfinite(found.quantiles(bare, "price_usd_per_mwh", np.array([step(history, "2024-05-01")]))).all()
@@ -150,7 +151,7 @@ def test_what_is_published_ahead_is_not_forecast(history: History) -> None:
     frame = history.frame.drop(columns="price_usd_per_mwh").rename(
         columns={"day_ahead_price_usd_per_mwh": "price_usd_per_mwh"}
     )
-    market = world_of(replace(history, frame=frame, publication="day_ahead", price_interval_s=3600))
+    market = world_of(replace(history, frame=frame, publication="day_ahead", price_interval_s=3600), Market())
     found = fit(market, UNTIL, CONFIG)
     origins = np.array([step(history, "2024-06-10T20:00")])  # 15 o'clock in Texas: tomorrow's prices are out
     quantiles = found.quantiles(market, "price_usd_per_mwh", origins)

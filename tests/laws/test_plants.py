@@ -11,7 +11,7 @@ from hashgym.sim import cooling, jit, models, site, thermal, zone
 from hashgym.sim.params import Link, SiteParams, ZoneParams
 from hashgym.sim.plants import ContainerParams, LoopParams, RoomParams
 from hashgym.sim.site import Site
-from hashgym.sim.state import Events, Exogenous
+from hashgym.sim.world import Events, Exogenous
 from tests.conftest import weather
 
 pytestmark = [pytest.mark.interpreted, pytest.mark.filterwarnings("ignore:overflow encountered:RuntimeWarning")]

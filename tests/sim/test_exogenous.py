@@ -7,10 +7,12 @@ import pytest
 from hashgym.sim import exogenous
 from hashgym.sim.errors import BadInputError
 from hashgym.sim.history import History
-from hashgym.sim.power import RealTimeTariff, Tariff, TimeOfUseTariff, known_price_usd_per_mwh
+from hashgym.sim.params import SiteParams
+from hashgym.sim.power import Contract, RealTimeTariff, Tariff, TimeOfUseTariff, known_price_usd_per_mwh
 from hashgym.sim.publication import day_ahead_until, settled_until
-from hashgym.sim.state import Exogenous
 from hashgym.sim.synthesis import synthesize
+from hashgym.sim.world import N_CHANNELS, Exogenous
+from tests.conftest import site
 
 TARIFF = RealTimeTariff(adder_usd_per_mwh=15.0)
 CALENDAR = TimeOfUseTariff(weekday_usd_per_mwh=tuple(range(24)), weekend_usd_per_mwh=(5.0,) * 24)
@@ -19,6 +21,10 @@ CALENDAR = TimeOfUseTariff(weekday_usd_per_mwh=tuple(range(24)), weekend_usd_per
 def settlement(tariff: Tariff, history: History) -> np.ndarray:
     local = pd.DatetimeIndex(history.frame.index).tz_convert(history.timezone)
     return tariff.settlement_usd_per_mwh(history.frame["price_usd_per_mwh"].to_numpy(), local)
+
+
+def under(tariff: Tariff) -> SiteParams:
+    return site(contract=Contract(energy=tariff), altitude_m=0.0)
 
 
 @pytest.fixture(scope="module")
@@ -55,13 +61,13 @@ def test_known_channels_do_not_see_the_future(
     changed.loc[changed.index >= end, "day_ahead_price_usd_per_mwh"] = 777.0
     for name in ("coin_price_usd", "outdoor_temp_c", "difficulty", "fee_share"):
         changed.loc[changed.index[cut + 1 :], name] *= 0.9
-    before = exogenous.build(history, tariff, forecast).known[0, : cut + 1]
-    after = exogenous.build(replace(history, frame=changed), tariff, forecast).known[0, : cut + 1]
+    before = exogenous.build(history, under(tariff), forecast).known[0, : cut + 1]
+    after = exogenous.build(replace(history, frame=changed), under(tariff), forecast).known[0, : cut + 1]
     assert np.array_equal(before, after)
 
 
 def test_day_ahead_forecast_is_the_mean_of_published_prices(history: History) -> None:
-    built = exogenous.build(history, TARIFF, "day_ahead")
+    built = exogenous.build(history, under(TARIFF), "day_ahead")
     day_ahead = history.frame["day_ahead_price_usd_per_mwh"].to_numpy() + 15.0
     step = 1000
     expected = day_ahead[step + 12 : step + 36].mean()
@@ -69,7 +75,7 @@ def test_day_ahead_forecast_is_the_mean_of_published_prices(history: History) ->
 
 
 def test_persistence_forecast_is_the_day_before(history: History) -> None:
-    built = exogenous.build(history, TARIFF, "persistence")
+    built = exogenous.build(history, under(TARIFF), "persistence")
     price = settlement(TARIFF, history)
     step = 1000
     expected = price[step - 291 : step - 279].mean()
@@ -78,11 +84,11 @@ def test_persistence_forecast_is_the_day_before(history: History) -> None:
 
 def test_unknown_forecast_and_missing_day_ahead_are_named(history: History) -> None:
     with pytest.raises(BadInputError, match="forecast is 'crystal'"):
-        exogenous.build(history, TARIFF, "crystal")
+        exogenous.build(history, under(TARIFF), "crystal")
     bare = replace(history, frame=history.frame.drop(columns="day_ahead_price_usd_per_mwh"))
     with pytest.raises(BadInputError, match="day_ahead_price_usd_per_mwh"):
-        exogenous.build(bare, TARIFF, "day_ahead")
-    exogenous.build(replace(bare, publication="day_ahead"), TARIFF, "day_ahead")
+        exogenous.build(bare, under(TARIFF), "day_ahead")
+    exogenous.build(replace(bare, publication="day_ahead"), under(TARIFF), "day_ahead")
 
 
 def test_time_of_use_follows_the_local_calendar(history: History) -> None:
@@ -97,7 +103,7 @@ def test_time_of_use_follows_the_local_calendar(history: History) -> None:
 
 
 def test_exogenous_refuses_wrong_shapes_and_values() -> None:
-    good = np.zeros((1, 5, 4)), np.zeros((1, 5, 1), np.float32)
+    good = np.zeros((1, 5, N_CHANNELS)), np.zeros((1, 5, 1), np.float32)
     with pytest.raises(BadInputError, match="shape"):
         Exogenous(good[0][:, :, :2], good[1], ("a",))
     with pytest.raises(BadInputError, match="known has"):
@@ -111,7 +117,7 @@ def test_exogenous_refuses_wrong_shapes_and_values() -> None:
 
 
 def test_a_calendar_is_its_own_forecast(history: History) -> None:
-    built = exogenous.build(history, CALENDAR, "day_ahead")
+    built = exogenous.build(history, under(CALENDAR), "day_ahead")
     price = settlement(CALENDAR, history)
     ahead = built.known[0, :, built.column("price_forecast_1_3h_usd_per_mwh")]
     assert ahead[700] == pytest.approx(price[712:736].mean())
@@ -136,7 +142,7 @@ def test_hourly_prices_follow_the_market_s_local_clock(history: History) -> None
 
 
 def test_a_wet_bulb_above_the_dry_bulb_is_refused() -> None:
-    values = np.zeros((1, 5, 4))
+    values = np.zeros((1, 5, N_CHANNELS))
     values[0, 2, 1] = 1.0
     with pytest.raises(BadInputError, match="wet bulb is above the dry bulb at step 2"):
         Exogenous(values, np.zeros((1, 5, 1), np.float32), ("a",))

@@ -8,10 +8,17 @@ import pytest
 
 from hashgym.sim import exogenous, futures
 from hashgym.sim.history import History
-from hashgym.sim.power import RealTimeTariff, TimeOfUseTariff
+from hashgym.sim.params import SiteParams
+from hashgym.sim.pools import Market
+from hashgym.sim.power import Contract, RealTimeTariff, TimeOfUseTariff
 from hashgym.sim.synthesis import synthesize
+from tests.conftest import site
 
 TARIFFS = [RealTimeTariff(), TimeOfUseTariff(weekday_usd_per_mwh=tuple(range(24)), weekend_usd_per_mwh=(5.0,) * 24)]
+
+
+def under(tariff: RealTimeTariff | TimeOfUseTariff) -> SiteParams:
+    return site(contract=Contract(energy=tariff), altitude_m=0.0)
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +31,7 @@ def paths_of(history: History, origin: int, n_steps: int = 288) -> dict[str, np.
     return {
         "price_usd_per_mwh": history.frame["price_usd_per_mwh"].to_numpy()[span][None],
         "outdoor_temp_c": history.frame["outdoor_temp_c"].to_numpy()[span][None],
-        "hashprice_usd_per_ph_day": exogenous.hashprice(history)[span][None],
+        "hashprice_usd_per_ph_day": exogenous.hashprice(history, Market())[span][None],
     }
 
 
@@ -34,8 +41,8 @@ def paths_of(history: History, origin: int, n_steps: int = 288) -> dict[str, np.
 def test_the_path_that_came_is_the_history(
     history: History, tariff: RealTimeTariff | TimeOfUseTariff, forecast: str, origin: int
 ) -> None:
-    whole = exogenous.build(history, tariff, forecast)
-    found = futures.build(history, origin, tariff, forecast, paths_of(history, origin))
+    whole = exogenous.build(history, under(tariff), forecast)
+    found = futures.build(history, origin, under(tariff), forecast, paths_of(history, origin))
     span = slice(origin, origin + 288)
     for column in (0, 2, 3):
         assert found.values[0, :, column] == pytest.approx(whole.values[0, span, column])
@@ -58,25 +65,26 @@ def test_futures_do_not_read_the_history_beyond_their_origin(history: History) -
     border = (local.normalize() + pd.Timedelta(days=days)).tz_convert("UTC")
     frame.loc[frame.index >= border, "day_ahead_price_usd_per_mwh"] = 777.0
     one, other = (
-        futures.build(h, origin, TARIFFS[0], "day_ahead", paths) for h in (history, replace(history, frame=frame))
+        futures.build(h, origin, under(TARIFFS[0]), "day_ahead", paths)
+        for h in (history, replace(history, frame=frame))
     )
     assert np.array_equal(one.values, other.values)
     assert np.array_equal(one.known, other.known)
     ended = replace(history, frame=history.frame.iloc[: origin + 1])
-    assert np.array_equal(futures.build(ended, origin, TARIFFS[0], "none", paths).known, futures.build(history, origin, TARIFFS[0], "none", paths).known)  # fmt: skip
+    assert np.array_equal(futures.build(ended, origin, under(TARIFFS[0]), "none", paths).known, futures.build(history, origin, under(TARIFFS[0]), "none", paths).known)  # fmt: skip
 
 
 def test_paths_differ_where_they_differ(history: History) -> None:
     origin = 1200
     paths = {name: np.repeat(value, 2, axis=0) for name, value in paths_of(history, origin).items()}
     paths["price_usd_per_mwh"][1, 100:] += 50.0
-    found = futures.build(history, origin, TARIFFS[0], "day_ahead", paths)
+    found = futures.build(history, origin, under(TARIFFS[0]), "day_ahead", paths)
     assert np.array_equal(found.known[0, :100], found.known[1, :100])
     assert (found.known[1, 110:, 0] > found.known[0, 110:, 0] + 49.0).all()
 
 
 def test_too_little_past_and_too_long_paths_are_refused(history: History) -> None:
     with pytest.raises(ValueError, match="there must be 576 before it"):
-        futures.build(history, 100, TARIFFS[0], "none", paths_of(history, 100))
+        futures.build(history, 100, under(TARIFFS[0]), "none", paths_of(history, 100))
     with pytest.raises(ValueError, match="288 at most"):
-        futures.build(history, 1000, TARIFFS[0], "none", paths_of(history, 1000, 400))
+        futures.build(history, 1000, under(TARIFFS[0]), "none", paths_of(history, 1000, 400))

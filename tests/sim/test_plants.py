@@ -11,7 +11,8 @@ from hashgym.sim.errors import BadInputError
 from hashgym.sim.params import Link, SiteParams, ZoneParams
 from hashgym.sim.plants import ContainerParams, LoopParams, RoomParams
 from hashgym.sim.site import Site
-from hashgym.sim.state import ASLEEP, HASHING, STARTING, TRIPPED, Events
+from hashgym.sim.state import ASLEEP, HASHING, STARTING, TRIPPED
+from hashgym.sim.world import Events
 from tests.conftest import weather
 
 pytestmark = pytest.mark.interpreted

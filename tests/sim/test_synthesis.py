@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from hashgym.sim.errors import BadInputError
-from hashgym.sim.exogenous import hashprice
 from hashgym.sim.history import History
+from hashgym.sim.market import coin_hashprice
 from hashgym.sim.synthesis import synthesize
 
 
@@ -95,7 +95,7 @@ def test_difficulty_changes_at_retargets_only(years: History) -> None:
 
 
 def test_hashprice_keeps_the_published_level(years: History) -> None:
-    daily = pd.Series(hashprice(years), years.frame.index)
+    daily = pd.Series(coin_hashprice(years, "btc"), years.frame.index)
     assert daily["2025-01":"2025-03"].mean() == pytest.approx(53.6, rel=0.35)  # type: ignore[misc]
 
 
