@@ -87,6 +87,7 @@ class Situation:
         batch = Batch(config, 1, self.world)
         saved = batch.save()
         saved["zone"][0] = self.zones
+        batch.enter_month(saved)
         batch.restore(saved)
         return batch
 

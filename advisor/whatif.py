@@ -96,4 +96,5 @@ def _enter(batch: Batch, zones: np.ndarray, n_plans: int, n_paths: int, seed: in
     saved["site"]["series"], saved["site"]["step"] = path, 0
     keys = np.array([noise.episode_key(np.uint64(seed), np.uint64(j)) for j in range(n_paths)], dtype=np.uint64)
     saved["site"]["key"] = keys[path]
+    batch.enter_month(saved)
     batch.restore(saved)

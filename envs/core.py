@@ -21,7 +21,7 @@ from ..sim.plant_record import banks_w
 from ..sim.plants import LoopParams
 from ..sim.state import SITE_FLOW, ZONE_FLOW, State
 from ..sim.unit import PROFILE_FAN_PU
-from ..sim.world import Events, Exogenous
+from ..sim.world import N_CHANNELS, Events, Exogenous
 from . import kernels, tables
 from .scenario import Scenario, load
 
@@ -84,6 +84,9 @@ class Batch:
         self.exogenous = self.scenario.exogenous(config.forecast) if world is None else world
         self.form = tables.Form.of(self.site, self.scenario.history.channels, config.forecast)
         self.table = tables.observation_table(self.form)
+        further = self.exogenous.values.shape[2] - N_CHANNELS
+        if further != len(self.site.markets) - 1:
+            raise BadInputError(f"the world has {further + 1} markets; the site has {len(self.site.markets)}")
         self.low, self.high = tables.bounds(self.table)
         known = tuple(entry.name for entry in self.table[: len(self.exogenous.channels)])
         if known != self.exogenous.channels:
@@ -93,8 +96,7 @@ class Batch:
         typical = REFERENCE_HASHPRICE[self.form.algorithm]
         self.reward_scale_usd = self.site.rated_hashrate_ths * usd_per_th(typical) * CONTROL_STEP_S
         self._env = self._env_params(is_drawn=world is None)
-        fresh = State.hashing(1, self.site)
-        self._fresh, self._fresh_site = fresh.zone[0].copy(), fresh.site
+        self._fresh = State.hashing(1, self.site).zone[0].copy()
 
         self.state = State.hashing(n_envs, self.site)
         self.obs = np.zeros((n_envs, len(self.table)), np.float32)
@@ -201,7 +203,7 @@ class Batch:
             raise BadInputError(f"starts must be one step for each environment, {last} at most; got {starts}")
         kernels.reset_many(
             index, starts, self._env, self.low, self.high, self.profiles, self.menus, self._fresh,
-            self._fresh_site, self.exogenous.values, self.exogenous.known, self.site.zone_record, self.state.zone, self.state.site,
+            self.exogenous.values, self.exogenous.known, self.site.zone_record, self.state.zone, self.state.site,
             self.myopic, self.obs,
         )  # fmt: skip
         self.state.site["episode"][index] += np.uint64(1)
@@ -232,6 +234,14 @@ class Batch:
         """Return a copy of everything that is needed to go on from here."""
         return {"zone": self.state.zone.copy(), "site": self.state.site.copy()}
 
+    def enter_month(self, saved: dict[str, np.ndarray]) -> None:
+        """Set a saved state's peaks of the month to the site's full power, for a site whose meter is not read.
+
+        With a demand charge such a site has, as a rule, run at its stock profiles earlier in the month.
+        """
+        if self.site.contract.demand:
+            saved["site"]["peak_kw"] = saved["site"]["window_peak_kw"] = self.full_power_w / 1000.0
+
     def restore(self, saved: dict[str, np.ndarray]) -> None:
         """Go back to a saved state; raises BadInputError if it is of another shape."""
         for name, array in (("zone", self.state.zone), ("site", self.state.site)):
@@ -242,6 +252,9 @@ class Batch:
             raise BadInputError(
                 f"saved state is at step {places['step'].max()}; this history ends at {self.exogenous.n_steps}"
             )
+        markets = places["market"]
+        if markets.min() < 0 or markets.max() >= len(self.site.markets):
+            raise BadInputError(f"saved state sells at market {markets.max()}; there are {len(self.site.markets)}")
         for name, array in (("zone", self.state.zone), ("site", self.state.site)):
             array[...] = saved[name]
         self.observe()

@@ -12,7 +12,6 @@ from ..sim import noise
 from ..sim.constants import CONTROL_STEP_S, SECONDS_PER_HOUR, STEP_MWH_PER_W, usd_per_th
 from ..sim.jit import kernel
 from ..sim.plants import CONTAINER
-from ..sim.pools import MOST_MARKETS
 from ..sim.site import BLOCK, HASHPRICE, step_range
 from ..sim.state import ASLEEP, HASHING, STARTING, TRIPPED
 from ..sim.world import SIM_CHANNELS
@@ -255,7 +254,7 @@ def transition_range(
 
 @kernel
 def reset_one(
-    i: int, start: int, env: np.void, fresh: np.ndarray, fresh_site: np.ndarray, exogenous: np.ndarray,
+    i: int, start: int, env: np.void, fresh: np.ndarray, exogenous: np.ndarray,
     zone_params: np.ndarray, zone_state: np.ndarray, site_state: np.ndarray,
 ) -> None:  # fmt: skip
     """Begin the next episode of environment `i`; a start below 0 is drawn from the episode's key."""
@@ -275,8 +274,6 @@ def reset_one(
     place["window_peak_kw"] = place["peak_kw"]
     place["market"] = 0
     place["switch_s"] = 0.0
-    for m in range(MOST_MARKETS):
-        place["pending_th"][m] = fresh_site[0]["pending_th"][m]
     inlet_c = exogenous[place["series"], place["step"], 0]
     for z in range(zone_state.shape[1]):
         zone_state[i, z] = fresh[z]
@@ -287,13 +284,13 @@ def reset_one(
 @kernel
 def reset_many(
     index: np.ndarray, start: np.ndarray, env_params: np.ndarray, low: np.ndarray, high: np.ndarray,
-    profiles: np.ndarray, menus: np.ndarray, fresh: np.ndarray, fresh_site: np.ndarray, exogenous: np.ndarray,
+    profiles: np.ndarray, menus: np.ndarray, fresh: np.ndarray, exogenous: np.ndarray,
     known: np.ndarray, zone_params: np.ndarray, zone_state: np.ndarray, site_state: np.ndarray, myopic: np.ndarray, obs: np.ndarray,
 ) -> None:  # fmt: skip
     """Reset the environments of `index` and write their first observations."""
     for j in range(index.shape[0]):
         i = index[j]
-        reset_one(i, start[j], env_params[0], fresh, fresh_site, exogenous, zone_params, zone_state, site_state)
+        reset_one(i, start[j], env_params[0], fresh, exogenous, zone_params, zone_state, site_state)
         observe_range(
             i, i + 1, env_params[0], low, high, profiles, menus, known, zone_params, zone_state, site_state, myopic, obs
         )

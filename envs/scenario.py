@@ -30,8 +30,8 @@ from ..sim.power import (
     RealTimeTariff,
     TimeOfUseTariff,
 )
-from ..sim.synthesis import synthesize
 from ..sim.world import Exogenous
+from ..synthesis.generate import synthesize
 
 _TARIFFS: Final = {"real_time": RealTimeTariff, "flat": FlatTariff, "time_of_use": TimeOfUseTariff}
 _PARTS: Final = {
@@ -142,8 +142,14 @@ def _history(mapping: Mapping[str, Any], other: str | History | None) -> History
 
 
 def _synthesize(mapping: Mapping[str, Any]) -> History:
-    _check("history.", mapping, {"region", "start", "end", "seed"})
-    return synthesize(str(mapping["region"]), str(mapping["start"]), str(mapping["end"]), int(mapping["seed"]))
+    _check("history.", mapping, {"region", "start", "end", "seed", "coins", "kind"})
+    for key in ("region", "start", "end", "seed"):
+        if key not in mapping:
+            raise BadInputError(f"scenario: key 'history.{key}' is missing")
+    return synthesize(
+        str(mapping["region"]), str(mapping["start"]), str(mapping["end"]), int(mapping["seed"]),
+        tuple(mapping.get("coins", ())), mapping.get("kind", "replay"),
+    )  # fmt: skip
 
 
 def contract(mapping: Mapping[str, Any]) -> Contract:
@@ -151,7 +157,7 @@ def contract(mapping: Mapping[str, Any]) -> Contract:
     if not isinstance(mapping, Mapping):
         raise BadInputError(f"scenario.tariff is {mapping!r}; it must be a dictionary")
     kind = mapping.get("kind")
-    if kind not in _TARIFFS:
+    if not isinstance(kind, str) or kind not in _TARIFFS:
         raise BadInputError(f"scenario.tariff.kind is {kind!r}; it must be one of {', '.join(_TARIFFS)}")
     energy, names = _TARIFFS[kind], {entry.name for entry in dataclasses.fields(Contract)} - {"energy"}
     rest = {name: value for name, value in mapping.items() if name in names}
@@ -159,28 +165,40 @@ def contract(mapping: Mapping[str, Any]) -> Contract:
     for name, cls in _PARTS.items():
         if name in rest:
             given = rest[name] if isinstance(rest[name], list) else [rest[name]]
+            if len(given) != 1 and name != "demand":
+                raise BadInputError(f"scenario.tariff.{name} has {len(given)} entries; there is one at most")
             built = tuple(_built(cls, f"tariff.{name}.", entry) for entry in given)
             rest[name] = built if name == "demand" else built[0]
-    return Contract(energy=_built(energy, "tariff.", own), **_tuples(rest))
+    unknown = set(own) - {entry.name for entry in dataclasses.fields(energy)}
+    if unknown:
+        allowed = sorted(names | {entry.name for entry in dataclasses.fields(energy)} | {"kind"})
+        raise BadInputError(f"scenario: unknown key 'tariff.{sorted(unknown)[0]}'; there are {', '.join(allowed)}")
+    return _made(Contract, "tariff.", {"energy": _built(energy, "tariff.", own), **rest})
 
 
 def markets(entries: Sequence[Mapping[str, Any]]) -> tuple[Market, ...]:
     """Build markets from a scenario's `markets`: each with coins, pool and switch_s."""
+    if not isinstance(entries, Sequence) or isinstance(entries, str):
+        raise BadInputError(f"scenario.markets is {entries!r}; it must be a list")
     built = []
     for entry in entries:
         _check("markets.", entry, {"coins", "pool", "switch_s"})
         pool = _built(Pool, "markets.pool.", entry.get("pool", {}))
-        built.append(Market(**_tuples({**entry, "pool": pool})))
+        built.append(_made(Market, "markets.", {**entry, "pool": pool}))
     return tuple(built)
 
 
 def _built(cls: type[Any], prefix: str, mapping: Any) -> Any:
     """Return an instance of a parameter class from a dictionary; unknown keys are named."""
     _check(prefix, mapping, {entry.name for entry in dataclasses.fields(cls)})
+    return _made(cls, prefix, mapping)
+
+
+def _made(cls: type[Any], prefix: str, mapping: Mapping[str, Any]) -> Any:
     try:
         return cls(**_tuples(mapping))
     except TypeError as error:
-        raise BadInputError(f"scenario.{prefix.rstrip('.')}: {error}") from error
+        raise BadInputError(f"scenario.{prefix.rstrip('.')}: a value is of the wrong kind ({error})") from error
 
 
 def _tuples(mapping: Mapping[str, Any]) -> dict[str, Any]:
@@ -201,6 +219,10 @@ def site_of(scenario: Mapping[str, Any]) -> SiteParams:
                 raise BadInputError(
                     f"scenario.site.zones[{number}].machine mines {zone.machine.algorithm}; the market {market.name} does not"
                 )
+    if len({zone.machine.algorithm for zone in zones}) > 1:
+        raise BadInputError(
+            "scenario.site.zones: machines mine several algorithms; a site's hashes are sold at one market"
+        )
     links = tuple(Link(**entry) for entry in mapping.get("links", ()))
     return SiteParams(**{**mapping, "zones": zones, "links": links, "contract": power, "markets": sold})
 

@@ -1,28 +1,26 @@
-"""`hashgym data`: make a synthetic history, import real files, describe a history."""
+"""`hashgym data`: make a synthetic history, fetch and import real ones, describe a history, calibrate a region to it."""
 
 import argparse
 import sys
 from pathlib import Path
 
+from hashgym.experiments import quality_report
+from hashgym.experiments.files import require_place, write_text
+from hashgym.experiments.fit_regions import dump
+from hashgym.sim.errors import BadInputError
 from hashgym.sim.history import History
-from hashgym.sim.importing import import_history
 from hashgym.sim.market import coin_hashprice
-from hashgym.sim.synthesis import synthesize
+from hashgym.sources import connectors
+from hashgym.sources.assembly import import_history
+from hashgym.sources.quality import as_text
+from hashgym.synthesis.calibrate import calibrate
+from hashgym.synthesis.generate import coin_content, synthesize
 
 
 def main(args: list[str]) -> int:
     """Run one of the sub-commands; returns the exit code."""
     options = _parser().parse_args(args)
-    if options.what == "synthesize":
-        history = synthesize(options.region, options.start, options.end, options.seed)
-        history.save(options.out)
-    elif options.what == "import":
-        history = import_history(options.mapping)
-        history.save(options.out)
-    else:
-        history = History.load(options.folder)
-    sys.stdout.write(describe(history) + "\n")
-    return 0
+    return int(options.run(options))
 
 
 def describe(history: History) -> str:
@@ -42,20 +40,88 @@ def describe(history: History) -> str:
     return "\n".join(lines)
 
 
+def _synthesize(options: argparse.Namespace) -> int:
+    coins = tuple(coin for coin in options.coins.split(",") if coin)
+    history = synthesize(options.region, options.start, options.end, options.seed, coins, options.kind)
+    history.save(options.out)
+    sys.stdout.write(describe(history) + "\n")
+    return 0
+
+
+def _import(options: argparse.Namespace) -> int:
+    mappings = [*options.mappings, *options.mapping]
+    if not mappings:
+        raise BadInputError("data import: name one mapping or several; docs/history.md says what they hold")
+    imported = import_history(mappings, options.start, options.end, options.root)
+    imported.history.save(options.out)
+    quality_report.write(imported, options.out)
+    sys.stdout.write(f"{describe(imported.history)}\n\n{as_text(imported.quality)}\n")
+    sys.stdout.write(f"{options.out / quality_report.NAME}\n")
+    return 0
+
+
+def _fetch(options: argparse.Namespace) -> int:
+    for name in options.services:
+        report = connectors.fetch(name, options.start, options.end, options.cache, options.set)
+        sys.stdout.write(report + "\n")
+    return 0
+
+
+def _show(options: argparse.Namespace) -> int:
+    sys.stdout.write(describe(History.load(options.folder)) + "\n")
+    return 0
+
+
+def _calibrate(options: argparse.Namespace) -> int:
+    require_place(options.out, options.folder)
+    if options.out.suffix != ".yaml":
+        raise BadInputError(f"{options.out}: a region is a file that ends in .yaml")
+    content = calibrate(History.load(options.folder), coin_content(), options.out.stem)
+    write_text(options.out, "# Written by `hashgym data calibrate`.\n" + dump(content))
+    sys.stdout.write(f"{options.out}\n")
+    return 0
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="hashgym data", description=__doc__)
-    sub = parser.add_subparsers(dest="what", required=True, metavar="synthesize|import|show")
+    sub = parser.add_subparsers(dest="what", required=True, metavar="synthesize|fetch|import|show|calibrate")
     make = sub.add_parser("synthesize", help="make a synthetic history from calibrated structure")
-    make.add_argument("--region", default="ercot", help="region of the catalogue (default: ercot)")
+    make.add_argument("--region", default="ercot", help="region that ships, or a file of `calibrate` (default: ercot)")
     make.add_argument("--start", required=True, help="first day, ISO date, UTC")
     make.add_argument("--end", required=True, help="day after the last, ISO date, UTC")
     make.add_argument("--seed", type=int, default=0, help="seed of every draw (default: 0)")
+    make.add_argument("--coins", default="", help="coins beside Bitcoin, for example ltc,doge (default: none)")
+    make.add_argument(
+        "--kind", choices=("replay", "free"), default="replay", help="keep to published levels, or run free"
+    )
     make.add_argument("--out", type=Path, required=True, help="folder of the new history")
+    make.set_defaults(run=_synthesize)
+    get = sub.add_parser("fetch", help="fetch public services into a cache; docs/history.md")
+    get.add_argument("services", nargs="+", help=f"of {', '.join(connectors.names())}")
+    get.add_argument("--start", required=True, help="first day, ISO date, UTC")
+    get.add_argument("--end", required=True, help="day after the last, ISO date, UTC")
+    get.add_argument(
+        "--cache", type=Path, required=True, help="folder of the cache; a call that is repeated goes on in it"
+    )
+    get.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", help="parameter of a service, as latitude=31.9"
+    )
+    get.set_defaults(run=_fetch)
     read = sub.add_parser("import", help="build a history from real files")
     read.add_argument(
-        "--mapping", type=Path, required=True, help="YAML that says which file and column holds what; docs/history.md"
+        "mappings", nargs="*", type=Path, help="YAMLs that say which file and column holds what; docs/history.md"
     )
+    read.add_argument("--mapping", type=Path, action="append", default=[], help="the same, once for each")
+    read.add_argument("--start", help="first moment, UTC, in place of the mappings'")
+    read.add_argument("--end", help="end, UTC, in place of the mappings'")
+    read.add_argument("--root", type=Path, help="folder that file names are relative to (default: that of the mapping)")
     read.add_argument("--out", type=Path, required=True, help="folder of the new history")
+    read.set_defaults(run=_import)
     show = sub.add_parser("show", help="describe a history")
     show.add_argument("folder", type=Path, help="folder of the history")
+    show.set_defaults(run=_show)
+    fit = sub.add_parser("calibrate", help="fit the generator to a history")
+    fit.add_argument("folder", type=Path, help="folder of the history")
+    fit.add_argument("--out", type=Path, required=True, help="region file to write, .yaml")
+    fit.set_defaults(run=_calibrate)
     return parser

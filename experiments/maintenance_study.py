@@ -11,7 +11,7 @@ from hashgym.sim import models
 from hashgym.sim.crew import PREDICTIVE, RUN_TO_FAILURE, Report, Rule
 from hashgym.sim.maintenance import simulate
 from hashgym.sim.params import SiteParams, ZoneParams
-from hashgym.sim.synthesis import synthesize
+from hashgym.synthesis.generate import synthesize
 
 SEEDS: Final = range(20)
 YEARS: Final = ("2024-01-01", "2026-01-01")

@@ -105,7 +105,7 @@ def _book_all(
 def settle(
     contract: Contract, history: History, energy_kwh: FloatArray, rated_power_w: float
 ) -> tuple[pd.DataFrame, FloatArray]:
-    """Settle metered energy.
+    """Settle metered energy of whole months; a month that is cut off is settled as if it were whole.
 
     Args:
         contract: The contract.
@@ -156,7 +156,7 @@ def channels(
     contract: Contract,
     rated_power_w: float,
     market_usd_per_mwh: FloatArray,
-    month_peak_mw: float = 0.0,
+    coincident_share: FloatArray | None = None,
 ) -> dict[str, FloatArray]:
     """Return what the settlement reads in each step, BILL_CHANNELS of (n_series, n_steps) or (1, n_steps) each.
 
@@ -165,7 +165,7 @@ def channels(
         contract: The contract.
         rated_power_w: The machines' rated power. [W]
         market_usd_per_mwh: The market's settlement price, (n_series, n_steps).
-        month_peak_mw: Highest load of the month before the history begins, of its first month. [MW]
+        coincident_share: How likely each step is of its month's coincident peak, (n_steps,); None: what the load says.
 
     Raises:
         BadInputError: Names the part of the contract that needs a column which the history lacks.
@@ -176,17 +176,18 @@ def channels(
     result["price_usd_per_mwh"] = result["resale_usd_per_mwh"] = settlement
     result["clock"] = _clock(local, contract.interval_s)
     result["call_pu"] = np.ones((1, n_steps))
-    steps_of_month = local.days_in_month.to_numpy() * (24.0 / STEP_H)
-    result["fixed_usd"] = (contract.fixed_usd_per_month / steps_of_month)[None]
+    result["fixed_usd"] = (contract.fixed_usd_per_month / _steps_of_month(local))[None]
     result["heat_usd_per_mwh"] = np.asarray(contract.heat_usd_per_mwh)[local.month.to_numpy() - 1][None]
     if contract.block is not None:
         result.update(_block(history, contract, settlement))
     for name, demand in zip(("demand_usd_per_kw", "window_demand_usd_per_kw"), contract.demand, strict=False):
         result[name] = np.where(demand.counts(local), demand.usd_per_kw, 0.0)[None]
     if contract.coincident_peak is not None:
-        peaks = coincident_steps(history, contract.coincident_peak, contract.interval_s, month_peak_mw)
+        share = coincident_share
+        if share is None:
+            share = coincident_steps(history, contract.coincident_peak, contract.interval_s).astype(np.float64)
         per_mwh = contract.coincident_peak.usd_per_kw * KWH_PER_MWH / (contract.interval_s / SECONDS_PER_HOUR)
-        result["coincident_usd_per_mwh"] = np.where(peaks, per_mwh, 0.0)[None]
+        result["coincident_usd_per_mwh"] = (share * per_mwh)[None]
     programme = contract.curtailment
     if programme is not None:
         called = _needed(history, "curtailment_call", "the curtailment programme") > 0.5
@@ -217,17 +218,13 @@ def _block(history: History, contract: Contract, settlement: FloatArray) -> dict
     }
 
 
-def coincident_steps(
-    history: History, charge: CoincidentPeakCharge, interval_s: int, month_peak_mw: float = 0.0
-) -> npt.NDArray[np.bool_]:
+def coincident_steps(history: History, charge: CoincidentPeakCharge, interval_s: int) -> npt.NDArray[np.bool_]:
     """Tell which steps are of an interval in which the grid's mean load has its highest of a month, (n_steps,).
 
     Args:
         history: Its column grid_load_mw is read.
         charge: Gives the months that count.
         interval_s: Length of an interval. [s]
-        month_peak_mw: Highest load of the first month before the history begins; an interval of that month is only
-            flagged above it.
     """
     load_mw = _needed(history, "grid_load_mw", "the coincident-peak charge")
     local = _local(history)
@@ -239,8 +236,7 @@ def coincident_steps(
     for which in np.unique(month[np.isin(local.month.to_numpy(), charge.months)]):
         steps = np.flatnonzero(month == which)
         first = int(steps[np.argmax(mean_mw[steps])])
-        if which != month[0] or mean_mw[first] > month_peak_mw:
-            flagged |= (number == number[first]) & (month == which)
+        flagged |= (number == number[first]) & (month == which)
     return flagged
 
 
@@ -260,6 +256,16 @@ def _local(history: History) -> pd.DatetimeIndex:
 def _ends_interval(local: pd.DatetimeIndex, interval_s: int) -> npt.NDArray[np.int64]:
     seconds = local.tz_localize(None).as_unit("s").asi8 + int(CONTROL_STEP_S)
     return np.asarray(seconds % interval_s == 0, dtype=np.int64)
+
+
+def _steps_of_month(local: pd.DatetimeIndex) -> FloatArray:
+    """Return the number of steps that each step's local month has, changes of clocks counted, (n_steps,)."""
+    months = local.tz_localize(None).to_period("M")
+    counts = {}
+    for month in months.unique():
+        ends = [stamp.tz_localize(local.tz) for stamp in (month.start_time, (month + 1).start_time)]
+        counts[month] = (ends[1] - ends[0]).total_seconds() / CONTROL_STEP_S
+    return months.map(counts).to_numpy(np.float64)
 
 
 def _clock(local: pd.DatetimeIndex, interval_s: int) -> FloatArray:

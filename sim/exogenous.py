@@ -46,6 +46,7 @@ def build(
     forecast: str = "none",
     columns: Mapping[str, FloatArray] | None = None,
     month_peak_mw: float = 0.0,
+    coincident_share: FloatArray | None = None,
 ) -> Exogenous:
     """Return the exogenous array of one series, or of many futures on the clock of one history.
 
@@ -57,6 +58,7 @@ def build(
         columns: What replaces the history's own: price_usd_per_mwh (of the market), hashprice_usd_per_ph_day (of the
             first market, after the pool), outdoor_temp_c and wet_bulb_temp_c, each (n_series, n_steps).
         month_peak_mw: Highest load of the first month before the history begins. [MW]
+        coincident_share: As `billing.channels` has it.
 
     Raises:
         BadInputError: The forecast is unknown, or forecast, contract or markets need a column that the history lacks.
@@ -67,7 +69,7 @@ def build(
     expected = hashprice(history, site.markets[0])[None] if columns is None else world["hashprice_usd_per_ph_day"]
     contract = site.contract
     market = world.pop("price_usd_per_mwh")
-    bill = channels(history, contract, site.rated_power_w, market, month_peak_mw)
+    bill = channels(history, contract, site.rated_power_w, market, coincident_share)
     local = pd.DatetimeIndex(history.frame.index).tz_convert(history.timezone)
     # A site that draws less than its block decides at the price at which the rest is sold.
     is_resold = contract.block is not None and contract.block.power_w >= site.rated_power_w

@@ -237,10 +237,6 @@ class SiteParams:
             record[name][0] = getattr(self, name)
         for name, value in self.contract.numbers.items():
             record[name][0] = value
-        record["n_markets"][0] = len(self.markets)
-        for m, market in enumerate(self.markets):
-            record["release_frac"][0, m] = market.release_frac
-            record["switch_s"][0, m] = market.switch_s
         record.flags.writeable = False
         return record
 
@@ -278,15 +274,8 @@ ZONE_PARAMS: Final = _dtype(
 )
 """A zone's parameters as one record of float64: those of plants of another kind are 0."""
 
-SITE_PARAMS: Final = np.dtype(
-    [(name, np.float64) for name in (*_numbers(SiteParams), *Contract().numbers)]
-    + [
-        ("n_markets", np.int64),
-        ("release_frac", np.float64, (MOST_MARKETS,)),
-        ("switch_s", np.float64, (MOST_MARKETS,)),
-    ]
-)
-"""A site's parameters as one record, its contract's numbers and its markets' terms."""
+SITE_PARAMS: Final = np.dtype([(name, np.float64) for name in (*_numbers(SiteParams), *Contract().numbers)])
+"""A site's parameters as one record of float64, its contract's numbers included."""
 
 LINKS: Final = np.dtype([("zone", np.int64), ("source", np.int64), ("share", np.float64)])
 """A link as the kernel reads it."""

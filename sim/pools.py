@@ -1,22 +1,26 @@
 """Pools: how they pay for hashes, what they keep, and what changing between them costs."""
 
+import zlib
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
+from scipy import signal
 
 from .constants import CONTROL_STEP_S, SECONDS_PER_DAY, SECONDS_PER_HOUR
 from .errors import BadInputError
 from .history import History
-from .market import COINS, coin_hashprice
+from .market import COINS, Coin, coin_hashprice
 from .unit import require, require_fraction
 
 FloatArray = npt.NDArray[np.float64]
 
 SCHEMES: Final = ("fpps", "pps+", "pplns", "solo")
 """fpps: subsidy and fees by expectation; pps+: subsidy by expectation, fees by the blocks found; pplns: all by the blocks found,
-over a window of past shares; solo: all by the blocks that the site finds itself."""
+over a window of past shares; solo: all by the blocks that the site finds itself. Hashes are booked when they are made, at what
+they will be paid: the luck of the window after them. Cash comes later, as `payouts` says."""
 
 MOST_MARKETS: Final = 6
 """Markets that a site may choose among. chosen: size of a field of the state."""
@@ -54,7 +58,7 @@ class Pool:
     payout_threshold_coins: float = 0.005
     """Smallest balance that is paid out. Source: usual default of large pools. [coins]"""
     seed: int = 0
-    """Seed of the pool's luck."""
+    """Seed of the pool's luck; pools of other names have other luck."""
 
     def __post_init__(self) -> None:
         """Check ranges; raises BadInputError."""
@@ -63,6 +67,8 @@ class Pool:
         require(0.0 < self.network_share <= 1.0, "Pool", "network_share", self.network_share, "in (0, 1]")
         for name in ("latency_ms", "bonus_frac", "payout_threshold_coins"):
             require(getattr(self, name) >= 0.0, "Pool", name, getattr(self, name), "0 or more")
+        ok = isinstance(self.seed, int) and self.seed >= 0
+        require(ok, "Pool", "seed", self.seed, "a whole number, 0 or more")
         for name in ("window_h", "payout_interval_h"):
             require(getattr(self, name) > 0.0, "Pool", name, getattr(self, name), "above 0")
 
@@ -78,10 +84,14 @@ class Market:
 
     def __post_init__(self) -> None:
         """Check coins; raises BadInputError."""
+        require(isinstance(self.coins, tuple), "Market", "coins", self.coins, "a list of coins")
         require(len(self.coins) >= 1, "Market", "coins", self.coins, "one coin or more")
         for coin in self.coins:
-            known = all(part in COINS for part in coin.split("+"))
+            parts = str(coin).split("+")
+            known = all(part in COINS for part in parts) and len(set(parts)) == len(parts)
             require(known, "Market", "coins", coin, f"of {', '.join(COINS)}, or a sum like ltc+doge")
+            merged = len(parts) == 1 or COINS[parts[0]].algorithm == "scrypt"
+            require(merged, "Market", "coins", coin, "coins that are mined merged: ltc+doge")
         require(len(self.algorithms) == 1, "Market", "coins", self.coins, "of one algorithm")
         require(self.switch_s >= 0.0, "Market", "switch_s", self.switch_s, "0 or more")
 
@@ -95,29 +105,23 @@ class Market:
         """Name in tables: coins and pool."""
         return f"{'|'.join(self.coins)}@{self.pool.name}"
 
-    @property
-    def release_frac(self) -> float:
-        """Share of the hashes that wait for payout that is paid in a step: 1, or a window's of PPLNS."""
-        if self.pool.scheme != "pplns":
-            return 1.0
-        return float(1.0 - np.exp(-CONTROL_STEP_S / (self.pool.window_h * SECONDS_PER_HOUR)))
-
 
 def usual_market(algorithm: str) -> Market:
     """Return the market that machines of an algorithm are made for: Bitcoin, or Litecoin and Dogecoin merged."""
     return Market() if algorithm == "sha256" else Market(coins=("ltc+doge",))
 
 
-_STALE_PER_MS: Final = 1.0 / 600_000.0
-"""Stale share per millisecond of delay: a block every 600 s ends the work on the one before. Source: Bitcoin's target spacing."""
 _REFERENCE_MS: Final = 40.0
 """Delay at which `stale_frac` was measured. Source: as Pool.latency_ms."""
 
 
-def paid_frac(pool: Pool, history: History) -> FloatArray:
-    """Return what a pool pays of the expected value of hashes, before luck, (n_steps,)."""
+def paid_frac(pool: Pool, history: History, spacing_s: float) -> FloatArray:
+    """Return what a pool pays of the expected value of hashes, before luck, (n_steps,).
+
+    Work is stale for as long as the news of a block is under way: each millisecond is a share of the coin's spacing.
+    """
     quantity = {name: _series(pool, name, history) for name in QUANTITIES}
-    stale = quantity["stale_frac"] + _STALE_PER_MS * (quantity["latency_ms"] - _REFERENCE_MS)
+    stale = quantity["stale_frac"] + (quantity["latency_ms"] - _REFERENCE_MS) / (1000.0 * spacing_s)
     kept = (1.0 - quantity["fee_frac"]) * (1.0 - np.clip(stale, 0.0, 1.0))
     return kept * quantity["uptime_frac"] * (1.0 + quantity["bonus_frac"])
 
@@ -129,7 +133,7 @@ def _series(pool: Pool, name: str, history: History) -> FloatArray:
     return np.full(len(history.frame), float(getattr(pool, name)))
 
 
-def luck(pool: Pool, n_steps: int, own_share: float) -> FloatArray:
+def luck(pool: Pool, n_steps: int, own_share: float, spacing_s: float, first_step: int) -> FloatArray:
     """Return blocks found over blocks expected in each step, of mean 1, (n_steps,).
 
     Blocks are a Poisson process: of the pool, or, solo, of the site's own share of the network at rated hashrate.
@@ -138,11 +142,17 @@ def luck(pool: Pool, n_steps: int, own_share: float) -> FloatArray:
         pool: The pool.
         n_steps: Number of steps.
         own_share: The site's share of the network.
+        spacing_s: Time between the coin's blocks. [s]
+        first_step: Number of the first step since 1970: a day has the same luck in every history.
     """
     share = own_share if pool.scheme == "solo" else pool.network_share
-    expected = share * 144.0 / STEPS_PER_DAY
-    draws = np.random.default_rng(np.random.SeedSequence([pool.seed, n_steps])).poisson(expected, n_steps)
-    return np.asarray(draws / expected)
+    expected = share * CONTROL_STEP_S / spacing_s
+    name = zlib.crc32(pool.name.encode())
+    per_day = int(STEPS_PER_DAY)
+    days = range(first_step // per_day, (first_step + n_steps - 1) // per_day + 1)
+    draws = [np.random.default_rng([pool.seed, name, day]).poisson(expected, per_day) for day in days]
+    skipped = first_step % per_day
+    return np.asarray(np.concatenate(draws)[skipped : skipped + n_steps] / expected)
 
 
 def expected_usd_per_ph_day(market: Market, history: History) -> FloatArray:
@@ -159,7 +169,7 @@ def expected_usd_per_ph_day(market: Market, history: History) -> FloatArray:
         value = values[mined, np.arange(values.shape[1])] * np.where(
             changed, 1.0 - market.pool.switching_loss_frac, 1.0
         )
-    return value * paid_frac(market.pool, history)
+    return value * paid_frac(market.pool, history, _lead(market).spacing_s)
 
 
 def realised_usd_per_ph_day(market: Market, history: History, rated_hashrate_ths: float) -> FloatArray:
@@ -169,21 +179,37 @@ def realised_usd_per_ph_day(market: Market, history: History, rated_hashrate_ths
     if scheme == "fpps":
         return expected
     own_share = np.clip(rated_hashrate_ths / _network_ths(market, history), 1e-12, 1.0)
-    found = luck(market.pool, len(expected), float(own_share))
+    first_step = int(history.start.timestamp() // CONTROL_STEP_S)
+    found = luck(market.pool, len(expected), float(own_share), _lead(market).spacing_s, first_step)
+    if scheme == "pplns":
+        found = _over_window(found[::-1], market.pool.window_h)[::-1]
     if scheme != "pps+":
         return expected * found
-    fee_share = history.frame[COINS[market.coins[0].split("+")[0]].columns[2]].to_numpy(np.float64)
+    fee_share = history.frame[_lead(market).columns[2]].to_numpy(np.float64)
     return expected * (1.0 - fee_share + fee_share * found)
 
 
+def _over_window(values: FloatArray, window_h: float) -> FloatArray:
+    """Return the mean of each value and those before it, by weights that fade over the window, (n,)."""
+    steps = window_h * SECONDS_PER_HOUR / CONTROL_STEP_S
+    return np.asarray(pd.Series(values).ewm(alpha=1.0 - np.exp(-1.0 / steps)).mean())
+
+
+def _lead(market: Market) -> Coin:
+    """Return the coin whose blocks and network stand for a market."""
+    return COINS[market.coins[0].split("+")[0]]
+
+
 def _network_ths(market: Market, history: History) -> float:
-    coin = COINS[market.coins[0].split("+")[0]]
+    coin = _lead(market)
     difficulty = float(history.frame[coin.columns[1]].median())
     return difficulty * 2.0**32 / coin.spacing_s / 1e12
 
 
 def payouts(earned_coins: FloatArray, pool: Pool) -> FloatArray:
     """Return what a pool sends in each step: the balance, at the end of each payout interval, if it reaches the threshold.
+
+    A PPLNS pool credits what is earned over the window that follows: payouts ramp in after a change, and go on after the next.
 
     Args:
         earned_coins: Coins earned in each step, (n_steps,).
@@ -194,6 +220,9 @@ def payouts(earned_coins: FloatArray, pool: Pool) -> FloatArray:
     """
     if not (np.isfinite(earned_coins) & (earned_coins >= 0.0)).all():
         raise BadInputError("payouts: earned coins must be finite and 0 or more")
+    if pool.scheme == "pplns":
+        fade = np.exp(-CONTROL_STEP_S / (pool.window_h * SECONDS_PER_HOUR))
+        earned_coins = np.asarray(signal.lfilter([1.0 - fade], [1.0, -fade], earned_coins))
     every = max(1, round(pool.payout_interval_h * SECONDS_PER_HOUR / CONTROL_STEP_S))
     sent, balance = np.zeros(len(earned_coins)), 0.0
     for first in range(0, len(earned_coins) - every + 1, every):

@@ -200,8 +200,9 @@ class CurtailmentProgramme:
 
     def __post_init__(self) -> None:
         """Check ranges; raises BadInputError."""
-        ok = 0.0 < self.committed_pu <= self.baseline_pu
-        require(ok, "CurtailmentProgramme", "committed_pu", self.committed_pu, "above 0, baseline_pu at most")
+        ok = max(0.0, self.baseline_pu - 1.0) < self.committed_pu <= self.baseline_pu
+        allowed = "above 0, baseline_pu at most, and so much that a call leaves less than rated power"
+        require(ok, "CurtailmentProgramme", "committed_pu", self.committed_pu, allowed)
         for name in ("capacity_usd_per_mw_h", "credit_usd_per_mwh", "breach_usd_per_mwh", "notice_s"):
             value = getattr(self, name)
             require(np.isfinite(value) and value >= 0.0, "CurtailmentProgramme", name, value, "0 or more")
@@ -244,6 +245,8 @@ class Contract:
             self.heat_usd_per_mwh,
             "12 prices",
         )
+        ok = np.isfinite(self.heat_min_temp_c)
+        require(bool(ok), "Contract", "heat_min_temp_c", self.heat_min_temp_c, "finite")
         for name in ("fixed_usd_per_month", "carbon_usd_per_t"):
             value = getattr(self, name)
             require(np.isfinite(value) and value >= 0.0, "Contract", name, value, "0 or more")
@@ -268,8 +271,8 @@ class Contract:
 
 def _require_months(owner: object, name: str) -> None:
     months = getattr(owner, name)
-    ok = len(months) > 0 and all(month in ALL_YEAR for month in months)
-    require(ok, type(owner).__name__, name, months, "months from 1 to 12")
+    ok = len(months) > 0 and all(month in ALL_YEAR for month in months) and len(set(months)) == len(months)
+    require(ok, type(owner).__name__, name, months, "months from 1 to 12, each once")
 
 
 def known_price_usd_per_mwh(settlement: FloatArray, settled_until: npt.NDArray[np.int64] | None) -> FloatArray:

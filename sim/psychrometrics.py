@@ -129,8 +129,24 @@ def relative_humidity_pct(dry_bulb_temp_c: FloatArray, dew_point_c: FloatArray) 
     Source:
         Magnus formula, O. Alduchov, R. Eskridge, J. Appl. Meteorol. 35, 601 (1996), eq. 21.
     """
+    return np.minimum(100.0, 100.0 * np.exp(_magnus(dew_point_c) - _magnus(dry_bulb_temp_c)))
 
-    def log_pressure(temp_c: FloatArray) -> FloatArray:
-        return 17.625 * temp_c / (temp_c + 243.04)
 
-    return np.minimum(100.0, 100.0 * np.exp(log_pressure(dew_point_c) - log_pressure(dry_bulb_temp_c)))
+_MAGNUS_B: Final = 17.625  # source as below
+_MAGNUS_C: Final = 243.04  # [°C] source as below
+"""Source: as `relative_humidity_pct`."""
+
+
+def _magnus(temp_c: FloatArray) -> FloatArray:
+    return np.asarray(_MAGNUS_B * temp_c / (temp_c + _MAGNUS_C))
+
+
+def dew_point_temp_c(dry_bulb_temp_c: FloatArray, relative_humidity_pct: FloatArray) -> FloatArray:
+    """Return the dew point of air, the inverse of `relative_humidity_pct`. [°C]
+
+    Args:
+        dry_bulb_temp_c: Dry-bulb temperature, array of any shape. [°C]
+        relative_humidity_pct: Relative humidity, above 0, of the same shape. [%]
+    """
+    share = np.log(relative_humidity_pct / 100.0) + _magnus(dry_bulb_temp_c)
+    return np.asarray(_MAGNUS_C * share / (_MAGNUS_B - share))

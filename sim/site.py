@@ -64,20 +64,13 @@ def mix(i: int, links: np.ndarray, zone_params: np.ndarray, zone_state: np.ndarr
 
 
 @kernel
-def sell(hash_th: float, row: np.ndarray, s: np.void, pool_frac: float, place: np.void) -> float:
-    """Return what a step's hashes earn at the market of the moment, and what older ones earn that waited. [USD]
-
-    No hash counts while machines change the market. A PPLNS pool pays a window's share of what waits in each step.
-    """
+def sell(hash_th: float, row: np.ndarray, pool_frac: float, place: np.void) -> float:
+    """Return what a step's hashes earn at the market of the moment. [USD] No hash counts while machines change the market."""
     lost_s = min(place["switch_s"], N_SUB_STEPS * SUB_STEP_S)
     place["switch_s"] -= lost_s
-    place["pending_th"][place["market"]] += hash_th * (1.0 - lost_s / (N_SUB_STEPS * SUB_STEP_S)) * pool_frac
-    usd = 0.0
-    for m in range(s["n_markets"]):
-        paid_th = place["pending_th"][m] * s["release_frac"][m]
-        place["pending_th"][m] -= paid_th
-        usd += paid_th * usd_per_th(row[HASHPRICE] if m == 0 else row[N_CHANNELS + m - 1])
-    return usd
+    paid_th = hash_th * (1.0 - lost_s / (N_SUB_STEPS * SUB_STEP_S)) * pool_frac
+    m = place["market"]
+    return paid_th * usd_per_th(row[HASHPRICE] if m == 0 else row[N_CHANNELS + m - 1])
 
 
 @kernel
@@ -122,7 +115,7 @@ def settle(
     if call_pu < 1.0:
         out["call_excess_kwh"] = max(0.0, energy_kwh - call_pu * rated_w * step_kwh_per_w)
     out["carbon_kg"] = energy_kwh * row[CARBON] / GRAMS_PER_KG
-    out["revenue_usd"] = sell(hash_th, row, s, events[POOL_FRAC], place)
+    out["revenue_usd"] = sell(hash_th, row, events[POOL_FRAC], place)
     out["energy_usd"] = bill[0] + bill[1] + bill[2] + bill[3] + bill[10]
     out["demand_usd"] = bill[4] + bill[5]
     out["coincident_usd"] = bill[6]
@@ -212,6 +205,11 @@ class Site:
         self.events = Events.none(len(params.zones)) if events is None else events
         if self.events.zone.shape[2] != len(params.zones):
             raise BadInputError(f"events.zone has {self.events.zone.shape[2]} zones; the site has {len(params.zones)}")
+        further = exogenous.values.shape[2] - N_CHANNELS
+        if further != len(params.markets) - 1:
+            raise BadInputError(
+                f"the world has hashprices of {further + 1} markets; the site has {len(params.markets)}"
+            )
         self.params = params
         self.exogenous = exogenous
         self.n_threads = n_threads
@@ -225,7 +223,7 @@ class Site:
         Args:
             market: Number of the market of each site, (n_envs,).
         """
-        market = np.broadcast_to(np.asarray(market), self.state.site.shape)
+        market = np.broadcast_to(np.asarray(market, dtype=np.int64), self.state.site.shape)
         if ((market < 0) | (market >= len(self.params.markets))).any():
             raise BadInputError(f"market is {market.tolist()}; there are {len(self.params.markets)}, from 0")
         changed = market != self.state.site["market"]

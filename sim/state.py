@@ -5,10 +5,8 @@ from typing import Final
 
 import numpy as np
 
-from .constants import CONTROL_STEP_S
 from .params import SiteParams
 from .plants import LoopParams
-from .pools import MOST_MARKETS
 
 ASLEEP: Final = 0.0
 STARTING: Final = 1.0
@@ -73,13 +71,11 @@ SITE_STATE: Final = np.dtype(
         ("window_peak_kw", np.float64),
         ("market", np.int64),
         ("switch_s", np.float64),
-        ("pending_th", np.float64, (MOST_MARKETS,)),
     ]
 )
 """key: noise key of the episode; series, step: position in the exogenous array; age: control steps since the reset.
 interval_kwh: energy at the meter in the running clock interval; peak_kw, window_peak_kw: highest interval means of the month so
-far, of each demand charge; market: where hashes are sold; switch_s: rest of a change of market; pending_th: hashes that wait
-for a PPLNS payout at each market.
+far, of each demand charge; market: where hashes are sold; switch_s: rest of a change of market.
 """
 
 ZONE_FLOW: Final = _struct(
@@ -187,14 +183,7 @@ class State:
             column["power_w"] = part.machine.rated_power_w * known_pu
             column["hashrate_ths"] = part.machine.rated_hashrate_ths * known_pu
             column["fan_pu"] = part.firmware.fan_min_pu
-        site = np.zeros(n_envs, SITE_STATE)
-        release = params.markets[0].release_frac
-        step_th = (
-            float((zone["hashrate_ths"] * [part.n_units for part in params.zones]).sum(axis=1)[0]) * CONTROL_STEP_S
-        )
-        # What waits at a PPLNS pool pays as much as comes in.
-        site["pending_th"][:, 0] = step_th * (1.0 - release) / release
-        return cls(zone, site)
+        return cls(zone, np.zeros(n_envs, SITE_STATE))
 
     def copy(self) -> "State":
         """Return an independent copy."""

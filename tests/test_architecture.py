@@ -9,11 +9,13 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 MAY_IMPORT = {
     "sim": set(),
-    "envs": {"sim"},
+    "synthesis": {"sim"},
+    "sources": {"sim"},
+    "envs": {"sim", "synthesis"},
     "agents": {"sim"},
     "forecast": set(),
     "advisor": {"sim", "envs", "agents", "forecast"},
-    "experiments": {"sim", "envs", "agents", "forecast", "advisor"},
+    "experiments": {"sim", "synthesis", "sources", "envs", "agents", "forecast", "advisor"},
 }
 FILES = [path for folder in MAY_IMPORT for path in sorted((ROOT / folder).glob("*.py"))]
 

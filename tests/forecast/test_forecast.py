@@ -20,7 +20,7 @@ from hashgym.forecast.targets import TARGETS, actual
 from hashgym.sim.errors import BadInputError
 from hashgym.sim.history import STEP, History
 from hashgym.sim.pools import Market
-from hashgym.sim.synthesis import synthesize
+from hashgym.synthesis.generate import synthesize
 
 CONFIG = FitConfig(n_trees=30, learning_rate=0.15, min_child_weight=20, n_vintages=2, vintage_days=10, stopping_days=6, early_stopping=5)  # fmt: skip
 UNTIL = pd.Timestamp("2024-04-20", tz="UTC")

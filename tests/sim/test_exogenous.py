@@ -10,8 +10,8 @@ from hashgym.sim.history import History
 from hashgym.sim.params import SiteParams
 from hashgym.sim.power import Contract, RealTimeTariff, Tariff, TimeOfUseTariff, known_price_usd_per_mwh
 from hashgym.sim.publication import day_ahead_until, settled_until
-from hashgym.sim.synthesis import synthesize
 from hashgym.sim.world import N_CHANNELS, Exogenous
+from hashgym.synthesis.generate import synthesize
 from tests.conftest import site
 
 TARIFF = RealTimeTariff(adder_usd_per_mwh=15.0)

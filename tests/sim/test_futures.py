@@ -11,7 +11,7 @@ from hashgym.sim.history import History
 from hashgym.sim.params import SiteParams
 from hashgym.sim.pools import Market
 from hashgym.sim.power import Contract, RealTimeTariff, TimeOfUseTariff
-from hashgym.sim.synthesis import synthesize
+from hashgym.synthesis.generate import synthesize
 from tests.conftest import site
 
 TARIFFS = [RealTimeTariff(), TimeOfUseTariff(weekday_usd_per_mwh=tuple(range(24)), weekend_usd_per_mwh=(5.0,) * 24)]

@@ -7,7 +7,7 @@ import pytest
 
 from hashgym.sim.errors import BadInputError
 from hashgym.sim.history import History, month_range
-from hashgym.sim.synthesis import synthesize
+from hashgym.synthesis.generate import synthesize
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from hashgym.sim.errors import BadInputError
-from hashgym.sim.importing import import_history
+from hashgym.sources.assembly import import_history
 
 HOURS = pd.date_range("2024-01-01", periods=72, freq="h", tz="UTC")
 
@@ -63,7 +63,7 @@ def write(tmp_path: Path) -> Write:
 
 
 def test_values_hold_from_when_they_are_in_force(write: Write) -> None:
-    history = import_history(write(tables(), mapping()))
+    history = import_history(write(tables(), mapping())).history
     frame = history.frame
     assert history.kind == "imported"
     assert len(frame) == 42 * 12
@@ -76,12 +76,12 @@ def test_values_hold_from_when_they_are_in_force(write: Write) -> None:
 
 
 def test_the_past_does_not_depend_on_the_future(write: Write) -> None:
-    before = import_history(write(tables(), mapping())).frame
+    before = import_history(write(tables(), mapping())).history.frame
     changed = tables()
     for name in ("price", "weather", "coin"):
         numbers = changed[name].columns[1]
         changed[name].loc[40:, numbers] *= 0.5
-    after = import_history(write(changed, mapping())).frame
+    after = import_history(write(changed, mapping())).history.frame
     cut = pd.Timestamp("2024-01-02T15:55:00Z")
     pd.testing.assert_frame_equal(before[:cut], after[:cut])
     assert not before.equals(after)
@@ -93,12 +93,12 @@ def test_units_are_converted(write: Write) -> None:
     frames["weather"]["temp"] = frames["weather"]["temp"] * 1.8 + 32.0
     content["series"][0]["unit"], content["series"][1]["unit"] = "usd/kwh", "f"
     pd.testing.assert_frame_equal(
-        import_history(write(frames, content)).frame, import_history(write(tables(), mapping())).frame
+        import_history(write(frames, content)).frame, import_history(write(tables(), mapping())).history.frame
     )
 
 
 def test_parquet_and_json_read_like_csv(write: Write, tmp_path: Path) -> None:
-    expected = import_history(write(tables(), mapping())).frame
+    expected = import_history(write(tables(), mapping())).history.frame
     tables()["price"].to_parquet(tmp_path / "price.parquet")
     weather = tables()["weather"]
     weather["when"] = (HOURS - pd.Timedelta(hours=5)).strftime("%Y-%m-%dT%H:%M")
@@ -107,7 +107,7 @@ def test_parquet_and_json_read_like_csv(write: Write, tmp_path: Path) -> None:
     content["series"][0] |= {"files": ["price.parquet"], "format": "parquet"}
     for entry in content["series"][1:3]:
         entry |= {"files": ["weather.json"], "format": "json", "records": "hourly", "timezone": "Etc/GMT+5"}
-    pd.testing.assert_frame_equal(import_history(write(tables(), content)).frame, expected)
+    pd.testing.assert_frame_equal(import_history(write(tables(), content)).history.frame, expected)
 
 
 def test_daily_fees_become_a_share_of_the_reward(write: Write) -> None:
@@ -119,7 +119,7 @@ def test_daily_fees_become_a_share_of_the_reward(write: Write) -> None:
         "column": "fees_usd_per_day", "files": ["fees.csv"], "time": "day", "value": "usd", "unit": "usd",
         "timezone": "UTC", "delay_s": 86400,
     }  # fmt: skip
-    share = import_history(write(frames, content)).frame["fee_share"]
+    share = import_history(write(frames, content)).history.frame["fee_share"]
     assert share.iloc[0] == pytest.approx(6e6 / (6e6 + 144 * 6.25 * 42_000.0), rel=0.01)
 
 

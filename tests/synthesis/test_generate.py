@@ -7,7 +7,7 @@ import pytest
 from hashgym.sim.errors import BadInputError
 from hashgym.sim.history import History
 from hashgym.sim.market import coin_hashprice
-from hashgym.sim.synthesis import synthesize
+from hashgym.synthesis.generate import synthesize
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +100,7 @@ def test_hashprice_keeps_the_published_level(years: History) -> None:
 
 
 def test_unknown_region_and_short_span_are_named() -> None:
-    with pytest.raises(BadInputError, match="no region 'mars'; there are ercot"):
+    with pytest.raises(BadInputError, match="no region .mars.; there are alberta"):
         synthesize("mars", "2024-01-01", "2024-02-01", 0)
     with pytest.raises(BadInputError, match="shorter than two days"):
         synthesize("ercot", "2024-01-01", "2024-01-02", 0)

@@ -1,0 +1,1 @@
+"""Real files and public services become histories: mappings, readers, clocks, quality, connectors."""

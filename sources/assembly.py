@@ -1,0 +1,154 @@
+"""From mappings and files to a history: every series held to the 5-minute grid, never ahead of its time."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from ..sim.errors import BadInputError
+from ..sim.history import COLUMNS, STEP, History
+from ..sim.market import subsidy_btc_at
+from .clocks import spread_over
+from .mapping import Mapping, Series, read_mappings, span_of
+from .quality import Quality, assess
+from .readers import read_series
+
+_BLOCKS_PER_DAY: Final = 144.0
+"""Source: Bitcoin's target of a block in ten minutes."""
+
+_MOST_AHEAD: Final = pd.Timedelta(days=2)
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """A history made from files, and what there is to say of each series."""
+
+    history: History
+    quality: tuple[Quality, ...]
+
+
+def import_history(
+    mappings: Path | Sequence[Path], start: str | None = None, end: str | None = None, root: Path | None = None
+) -> Imported:
+    """Build a history from the files that mappings name.
+
+    Rule for gaps: a value is held until the next, for at most max_age_h (default three times the series' usual step);
+    anything longer is refused by name. No value is used before its stamp plus delay_s.
+
+    Args:
+        mappings: One YAML or several, each of a source.
+        start: First moment, UTC, in place of the mappings'.
+        end: End, UTC, in place of the mappings'.
+        root: Folder that file names are relative to; None: that of each mapping.
+
+    Raises:
+        BadInputError: Names mapping and key, or file, row and column, and what would be right.
+    """
+    paths = [mappings] if isinstance(mappings, Path) else list(mappings)
+    mapping = read_mappings(paths, start, end, root)
+    index = span_of(mapping, STEP)
+    frame = pd.DataFrame(index=index)
+    provenance: list[dict[str, Any]] = [{"sources": mapping.sources}]
+    ahead: dict[str, np.ndarray | None] = {}
+    quality: list[Quality] = []
+    for series in mapping.series:
+        if series.constant is not None:
+            frame[series.column] = series.constant
+            provenance.append({"column": series.column, "constant": series.constant})
+            continue
+        joined = _joined(series, index)
+        frame[series.column], age_ns = _held(joined, index, series)
+        ahead[series.column] = _ahead(joined, index, series)
+        quality.append(assess(series.column, joined, index, age_ns, mapping.timezone))
+        provenance.append(
+            {"column": series.column, "files": [p.name for p in series.files], "rows": len(joined), "unit": series.unit}
+        )
+    _share_of_fees(frame, index)
+    missing = [name for name, column in COLUMNS.items() if column.is_required and name not in frame]
+    if missing:
+        raise BadInputError(f"{', '.join(path.name for path in paths)}: 'series' lacks {', '.join(missing)}")
+    return Imported(_history(mapping, frame, ahead, provenance), tuple(quality))
+
+
+def _history(
+    mapping: Mapping, frame: pd.DataFrame, ahead: dict[str, np.ndarray | None], provenance: list[dict[str, Any]]
+) -> History:
+    is_day_ahead = mapping.publication == "day_ahead"
+    return History(
+        ahead=ahead.get("price_usd_per_mwh" if is_day_ahead else "day_ahead_price_usd_per_mwh"),
+        frame=frame,
+        kind="imported",
+        publication=mapping.publication,  # type: ignore[arg-type]
+        price_interval_s=mapping.interval_s,
+        timezone=mapping.timezone,
+        provenance=provenance,
+        channels={series.column: series.channel for series in mapping.series if series.channel is not None},
+    )
+
+
+def _share_of_fees(frame: pd.DataFrame, index: pd.DatetimeIndex) -> None:
+    if "fees_usd_per_day" not in frame:
+        return
+    if "coin_price_usd" not in frame:
+        raise BadInputError("'series': fees_usd_per_day needs coin_price_usd beside it")
+    reward = subsidy_btc_at(index.tz_localize(None).to_numpy()) * _BLOCKS_PER_DAY * frame["coin_price_usd"]
+    frame["fee_share"] = frame["fees_usd_per_day"] / (frame["fees_usd_per_day"] + reward)
+    del frame["fees_usd_per_day"]
+
+
+def _joined(series: Series, index: pd.DatetimeIndex) -> pd.Series:
+    """Return the values of all files of a series, in dollars where it is a price, on the UTC times at which they begin."""
+    parts = [read_series(path, series) for path in series.files]
+    joined = pd.concat(parts)
+    if series.duplicates == "same":
+        joined = joined.sort_index(kind="stable")
+        clash = joined.index.duplicated(keep=False) & ~joined.reset_index().duplicated(keep=False).to_numpy()
+        if clash.any():
+            raise BadInputError(f"{series.where}: files of {series.column!r} differ at {joined.index[clash][0]}")
+        joined = joined[~joined.index.duplicated()]
+    if not joined.index.is_monotonic_increasing or joined.index.has_duplicates:
+        names = ", ".join(path.name for path in series.files)
+        raise BadInputError(f"{names}: the files of {series.column!r} overlap or are not in order of time")
+    if joined.empty:
+        raise BadInputError(f"{series.files[0]}: no value in column {series.value!r}")
+    if series.typical_year:
+        joined = spread_over(joined, index[0], index[-1])
+    if isinstance(series.usd_per_unit, Series):
+        rates, _ = _held(_joined(series.usd_per_unit, index), pd.DatetimeIndex(joined.index), series.usd_per_unit)
+        return joined * rates
+    return joined * series.usd_per_unit
+
+
+def _held(values: pd.Series, index: pd.DatetimeIndex, series: Series) -> tuple[np.ndarray, np.ndarray]:
+    """Hold each value from the time it is in force until the next; refuse gaps longer than the series allows.
+
+    Returns:
+        The values and how long each has been held [ns], (n_steps,) each.
+    """
+    in_force = pd.DatetimeIndex(values.index).as_unit("ns").asi8 + int(series.delay_s * 1e9)
+    wanted = index.as_unit("ns").asi8
+    position = np.searchsorted(in_force, wanted, side="right") - 1
+    usual_ns = float(np.median(np.diff(in_force))) if len(in_force) > 1 else 0.0
+    limit_ns = series.max_age_h * 3.6e12 if series.max_age_h is not None else 3.0 * usual_ns
+    age_ns = wanted - in_force[np.maximum(position, 0)]
+    bad = np.flatnonzero((position < 0) | (age_ns >= limit_ns))
+    if bad.size:
+        first = int(bad[0])
+        run = int(np.flatnonzero(np.diff(np.append(bad, -1)) != 1)[0])
+        names = ", ".join(path.name for path in series.files)
+        raise BadInputError(
+            f"{names}: no value of {series.column!r} for {index[first]}…{index[int(bad[run])]}; "
+            f"a value is held for at most {limit_ns / 3.6e12:g} h (max_age_h)"
+        )
+    return values.to_numpy(np.float64)[position], age_ns
+
+
+def _ahead(values: pd.Series, index: pd.DatetimeIndex, series: Series) -> np.ndarray | None:
+    """Return what the files hold beyond the index's end, two days at most: prices that are out ahead; None if nothing."""
+    usual = pd.DatetimeIndex(values.index).to_series().diff().median()
+    last = min(values.index[-1] + pd.Timedelta(seconds=series.delay_s) + usual, index[-1] + STEP + _MOST_AHEAD)
+    beyond = pd.date_range(index[-1] + STEP, last, freq=STEP, inclusive="left")
+    return _held(values, beyond, series)[0] if len(beyond) else None

@@ -1,0 +1,259 @@
+"""Public services into a cache of CSV files, each with a mapping that `hashgym data import` takes.
+
+A service is a YAML of conf/service: address, query, how the answer reads, its pace, a second source. A span is fetched in
+chunks; a chunk that is whole is never asked for again, so a call that was cut off goes on where it stood.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from importlib import resources
+from pathlib import Path
+from typing import Any, Final
+
+import pandas as pd
+import yaml
+
+from ..sim.errors import BadInputError
+from . import grid, keys
+from .cache import Cache, Chunk
+from .web import SourceError, Web
+
+ORIENTATIONS: Final = ("rows", "columns", "by_time")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """A public service.
+
+    url, params: address and query, in which {start_ms}, {end_ms}, {start_s}, {end_s}, {start_iso}, {end_iso}, {start_day}, {end_day}
+    (the last day inside) and the names of `defaults` are filled in. chunk_h: span of one request. records: key of the
+    answer's rows, with dots. orientation: rows (lists or dictionaries), columns (a list for each name) or by_time (a
+    dictionary of values by stamp). time, time_unit (s, ms) or time_format: of the stamps. values: column of the history to
+    place in the answer. missing: what stands for no value. scale: factor. series: how the columns go into a history, beside
+    time and files. key, header or query: name of a key and where it goes. fallback: second source. gridstatus: arguments of
+    `grid.day`, in place of an address.
+    """
+
+    name: str
+    title: str
+    values: dict[str, Any]
+    series: list[dict[str, Any]]
+    url: str = ""
+    params: dict[str, Any] | None = None
+    defaults: dict[str, Any] | None = None
+    chunk_h: int = 720
+    records: str | None = None
+    orientation: str = "rows"
+    time: Any = "time"
+    time_unit: str | None = None
+    time_format: str | None = None
+    missing: float | None = None
+    scale: float = 1.0
+    requests_per_minute: float = 30.0
+    key: str | None = None
+    header: str | None = None
+    query: str | None = None
+    fallback: str | None = None
+    gridstatus: dict[str, Any] | None = None
+    market: dict[str, Any] | None = None
+
+
+def names() -> tuple[str, ...]:
+    """Return the services that ship."""
+    folder = resources.files("hashgym.conf").joinpath("service")
+    return tuple(sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml")))
+
+
+def read_service(name: str) -> Service:
+    """Return a service that ships, by name, or one from a file of the same form.
+
+    Raises:
+        BadInputError: Names the key that is unknown or missing.
+    """
+    if name in names():
+        text = resources.files("hashgym.conf").joinpath("service").joinpath(f"{name}.yaml").read_text(encoding="utf-8")
+    elif name.endswith(".yaml") and Path(name).is_file():
+        text = Path(name).read_text(encoding="utf-8")
+    else:
+        raise BadInputError(f"no service {name!r}; there are {', '.join(names())}, or a file like them")
+    content = yaml.safe_load(text)
+    allowed = {entry.name for entry in fields(Service)} - {"name"}
+    for key in content:
+        if key not in allowed:
+            raise BadInputError(f"service {name}: unknown key {key!r}; there are {', '.join(sorted(allowed))}")
+    for key in ("title", "values", "series"):
+        if key not in content:
+            raise BadInputError(f"service {name}: key {key!r} is missing")
+    service = Service(name=Path(name).stem, **content)
+    if service.orientation not in ORIENTATIONS:
+        raise BadInputError(f"service {name}: orientation is {service.orientation!r}; use {', '.join(ORIENTATIONS)}")
+    return service
+
+
+def fetch(
+    name: str, start: str, end: str, folder: Path, settings: Sequence[str] = (), web: Web | None = None,
+    now: pd.Timestamp | None = None,
+) -> str:  # fmt: skip
+    """Fetch a span of a service into a cache; returns what was done, in words.
+
+    Args:
+        name: Service.
+        start: First day, ISO date, UTC.
+        end: Day after the last, ISO date, UTC.
+        folder: Folder of the cache; the service has one of its own in it.
+        settings: NAME=VALUE for the service's defaults.
+        web: Client, for tests.
+        now: The present, for tests.
+
+    Raises:
+        BadInputError: Service, span or setting is none, or a key is missing.
+        SourceError: Neither the service nor its second source gave a chunk; what came before is kept.
+    """
+    service = _with(read_service(name), settings)
+    now = pd.Timestamp.now(tz="UTC") if now is None else now
+    cache = Cache(folder / _label(service))
+    made = 0
+    for chunk in _chunks(service, start, end, now):
+        if cache.has(chunk):
+            continue
+        try:
+            frame, origin = _from_either(service, chunk, web, cache)
+        except SourceError as error:
+            raise SourceError(
+                f"{error}; {made} chunks fetched now are kept in {cache.folder}: run the same command again"
+            ) from None
+        cache.add(chunk, frame, origin, is_whole=chunk.end <= now)
+        made += 1
+    cache.write_mapping(f"{service.title} ({cache.told()})", service.series, service.market)
+    return f"{cache.folder / 'mapping.yaml'}: {made} chunks fetched, {cache.told()}"
+
+
+def _label(service: Service) -> str:
+    """Return the cache folder's name: the service, and a hash of settings that differ from place to place."""
+    if not service.defaults:
+        return service.name
+    text = json.dumps(service.defaults, sort_keys=True, default=str)
+    return f"{service.name}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+
+
+def _with(service: Service, settings: Sequence[str]) -> Service:
+    defaults = dict(service.defaults or {})
+    for setting in settings:
+        key, sign, value = setting.partition("=")
+        if not sign or key not in defaults:
+            raise BadInputError(
+                f"--set {setting!r}: the service {service.name} has {', '.join(defaults) or 'no settings'}"
+            )
+        defaults[key] = value
+    return replace(service, defaults=defaults)
+
+
+def _chunks(service: Service, start: str, end: str, now: pd.Timestamp) -> list[Chunk]:
+    """Return the chunks that cover a span, on a grid of their own, so that other spans find them again."""
+    try:
+        first, last = (pd.Timestamp(text, tz="UTC") for text in (start, end))
+    except (TypeError, ValueError) as error:
+        raise BadInputError(f"span {start}…{end}: not dates like 2024-01-31 ({error})") from error
+    if not first < last:
+        raise BadInputError(f"span {start}…{end} is empty")
+    size = pd.Timedelta(hours=service.chunk_h)
+    at, found = first.floor(size), []
+    while at < min(last, now):
+        found.append(Chunk(at, at + size))
+        at += size
+    if not found:
+        raise BadInputError(f"span {start}…{end} lies in the future")
+    return found
+
+
+def _from_either(
+    service: Service, chunk: Chunk, web: Web | None, cache: Cache
+) -> tuple[pd.DataFrame, dict[str, Any]]:  # fmt: skip
+    try:
+        return _from(service, chunk, web)
+    except SourceError as error:
+        if service.fallback is None:
+            raise
+        second = read_service(service.fallback)
+        second = replace(second, defaults={**(second.defaults or {}), **(service.defaults or {})})
+        try:
+            frame, origin = _from(second, chunk, web)
+        except SourceError as other:
+            raise SourceError(f"{error}; the second source {second.name}: {other}") from None
+        return frame, {**origin, "switched_from": service.name, "because": str(error)}
+
+
+def _from(service: Service, chunk: Chunk, web: Web | None) -> tuple[pd.DataFrame, dict[str, Any]]:
+    if service.gridstatus is not None:
+        frame = grid.span(service.gridstatus, chunk, service.defaults or {})
+        return _checked(service, frame, chunk), {"service": service.name, "library": "gridstatus"}
+    client = web or Web(per_minute=service.requests_per_minute)
+    filled = {**(service.defaults or {}), **chunk.names()}
+    params = {k: v.format(**filled) if isinstance(v, str) else v for k, v in (service.params or {}).items()}
+    headers = {"Accept": "application/json", "User-Agent": "hashgym"}
+    secrets: tuple[str, ...] = ()
+    shown = dict(params)
+    if service.key is not None:
+        secret = keys.find(service.key)
+        secrets = (secret,)
+        if service.header is not None:
+            headers[service.header] = secret
+        else:
+            params[service.query or "api_key"] = secret
+    content, body = client.document(service.url.format(**filled), params, headers, secrets)
+    frame = _table(service, content)
+    origin = {
+        "service": service.name, "url": service.url.format(**filled), "params": shown,
+        "sha256": hashlib.sha256(body).hexdigest(), "bytes": len(body),
+    }  # fmt: skip
+    return _checked(service, frame, chunk), origin
+
+
+def _table(service: Service, content: Any) -> pd.DataFrame:
+    """Return the answer as a frame with UTC stamps `time` and the service's columns; raises SourceError if it reads otherwise."""
+    try:
+        for key in service.records.split(".") if service.records else ():
+            content = content[key]
+        if service.orientation == "by_time":
+            rows = pd.DataFrame({column: pd.Series(content[place]) for column, place in service.values.items()})
+            raw, columns = (
+                pd.Series(rows.index, dtype=str),
+                {column: rows[column].to_numpy() for column in service.values},
+            )
+        else:
+            table = _rows(content)
+            raw = table[service.time]
+            columns = {column: table[place].to_numpy() for column, place in service.values.items()}
+        if service.time_unit is not None:
+            unit: Any = service.time_unit
+            stamps = pd.to_datetime(pd.to_numeric(raw), unit=unit, utc=True)
+        else:
+            stamps = pd.to_datetime(raw.astype(str), format=service.time_format or "ISO8601", utc=True)
+        numbers = {column: pd.to_numeric(pd.Series(values)).to_numpy(float) for column, values in columns.items()}
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+        raise SourceError(
+            f"{service.name}: the answer reads otherwise than expected ({type(error).__name__}: {error})"
+        ) from None
+    return pd.DataFrame({"time": pd.DatetimeIndex(stamps), **numbers})
+
+
+def _rows(content: Any) -> pd.DataFrame:
+    """Return rows as a frame; what lies deeper in a row has a name with dots."""
+    if isinstance(content, list) and content and isinstance(content[0], dict):
+        return pd.json_normalize(content)
+    return pd.DataFrame(content)
+
+
+def _checked(service: Service, frame: pd.DataFrame, chunk: Chunk) -> pd.DataFrame:
+    """Return the rows of a chunk in order of time, scaled, without those that have no value."""
+    if service.missing is not None:
+        frame = frame.mask(frame == service.missing)
+    frame = frame.dropna().sort_values("time").drop_duplicates("time")
+    frame = frame[(frame["time"] >= chunk.start) & (frame["time"] < chunk.end)].reset_index(drop=True)
+    for column in service.values:
+        frame[column] = frame[column] * service.scale
+    if frame.empty:
+        raise SourceError(f"{service.name} has no value in {chunk.start:%Y-%m-%d %H:%M}…{chunk.end:%Y-%m-%d %H:%M}")
+    return frame

@@ -1,0 +1,285 @@
+"""Mappings: a YAML for each source says which file and column holds what, in which unit, currency and time zone."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Final
+
+import pandas as pd
+import yaml
+
+from ..sim.errors import BadInputError
+from ..sim.history import COLUMNS, Channel
+
+Convert = Callable[[Any], Any]
+
+_SAME: Final[Convert] = lambda x: x  # noqa: E731
+_PER_KWH: Final[Convert] = lambda x: 1000.0 * x  # noqa: E731
+_PERCENT: Final[Convert] = lambda x: x / 100.0  # noqa: E731
+
+CURRENCIES: Final = ("usd", "eur", "cad", "sek", "nok", "aud", "gbp")
+"""Currencies of electricity prices; all but dollars need `usd_per_unit`."""
+
+_PRICE: Final[dict[str, Convert]] = {
+    f"{currency}/{energy}": convert
+    for currency in CURRENCIES
+    for energy, convert in (("mwh", _SAME), ("kwh", _PER_KWH))
+}
+
+UNITS: Final[dict[str, dict[str, Convert]]] = {
+    "outdoor_temp_c": {"c": _SAME, "f": lambda x: (x - 32.0) / 1.8, "k": lambda x: x - 273.15},
+    "relative_humidity_pct": {"percent": _SAME, "fraction": lambda x: 100.0 * x},
+    "price_usd_per_mwh": _PRICE,
+    "day_ahead_price_usd_per_mwh": _PRICE,
+    "grid_load_mw": {"mw": _SAME, "gw": _PER_KWH},
+    "carbon_g_per_kwh": {"g/kwh": _SAME, "kg/mwh": _SAME, "lb/mwh": lambda x: 0.45359237 * x},
+    "curtailment_call": {"1": _SAME},
+    "fees_usd_per_day": {"usd": _SAME},
+    "difficulty": {"1": _SAME},
+    **{name: {"usd": _SAME} for name in COLUMNS if name.endswith("price_usd")},
+    **{name: {"1": _SAME} for name in COLUMNS if name.endswith("_difficulty")},
+    **{name: {"fraction": _SAME, "percent": _PERCENT} for name in COLUMNS if name.endswith("fee_share")},
+}
+"""Units that a mapping may declare for a column, and how to convert them. fees_usd_per_day becomes fee_share."""
+
+FORMATS: Final = ("csv", "parquet", "json", "epw")
+STAMPS: Final = ("begin", "end")
+REPEATED: Final = ("refuse", "twice", "once")
+DUPLICATES: Final = ("refuse", "same")
+DERIVED: Final = ("retarget",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Series:
+    """One entry of a mapping.
+
+    column: of the history, or the name of a declared channel. files: names or patterns, relative to the mapping or to the
+    given root, in order of time. format: csv, parquet, json or epw; separator: of a CSV. records: key of the rows in a
+    JSON, with dots for deeper ones. time, value: columns; in rows that are lists, their places. time_format: as
+    strptime has it, if the stamps are not ISO 8601; time_unit: s or ms of numbers since 1970. time_split: text before
+    which a stamp ends ("begin - end"). stamp: whether stamps are of an interval's begin or end. timezone: of stamps
+    without offset: a name, "+01:00", or "file" for the offset that the file states. repeated: what stands for the hour that autumn
+    repeats: refuse, twice (both rows in order) or once (the second is missing and held). duplicates: "same" drops
+    rows that repeat a stamp with the same value, wherever they stand. typical_year: the file's year stands for every
+    year. shift_h: added to stamps that are known to be wrong. delay_s: time after a row's stamp from which its value is in
+    force, or known (an hourly close: 3600). max_age_h: how long a value may be held; a longer gap is refused; by default
+    three times the usual step. usd_per_unit: dollars for a unit of the currency; a number, or a series of its own.
+    derive: "retarget" computes difficulty from blocks, with their `height` and the `first_difficulty` of the first epoch that
+    begins among them. channel: unit, low and high of a declared channel. constant: a number for the whole span.
+    """
+
+    column: str
+    files: tuple[Path, ...] = ()
+    format: str = "csv"
+    separator: str = ","
+    records: str | None = None
+    time: str | int = ""
+    value: str | int = ""
+    unit: str = ""
+    time_format: str | None = None
+    time_unit: str | None = None
+    time_split: str | None = None
+    stamp: str = "begin"
+    timezone: str | None = None
+    repeated: str = "refuse"
+    duplicates: str = "refuse"
+    typical_year: bool = False
+    shift_h: float = 0.0
+    delay_s: float = 0.0
+    max_age_h: float | None = None
+    usd_per_unit: "float | Series" = 1.0
+    derive: str | None = None
+    height: str = ""
+    first_difficulty: float = 0.0
+    channel: Channel | None = None
+    constant: float | None = None
+    where: str = ""
+
+    def convert(self, values: Any) -> Any:
+        """Convert values to the history's unit, currency left as it is."""
+        return values if self.channel is not None else UNITS[self.column][self.unit](values)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mapping:
+    """One source, or several put together: span, market's clock, publication of prices, and series."""
+
+    start: str
+    end: str
+    timezone: str
+    publication: str
+    interval_s: int
+    series: tuple[Series, ...]
+    sources: dict[str, str] = field(default_factory=dict)
+
+
+_TOP: Final = {"source", "start", "end", "timezone", "price", "series"}
+_SERIES_KEYS: Final = {entry.name for entry in fields(Series)} - {"where"}
+_CHOICES: Final = {
+    "format": FORMATS, "stamp": STAMPS, "repeated": REPEATED, "duplicates": DUPLICATES, "derive": DERIVED,
+    "time_unit": ("s", "ms"),
+}  # fmt: skip
+
+
+def read_mappings(paths: Sequence[Path], start: str | None, end: str | None, root: Path | None) -> Mapping:
+    """Read mappings and put them together.
+
+    Args:
+        paths: YAML files.
+        start: First moment, UTC, in place of the mappings'.
+        end: End, UTC, in place of the mappings'.
+        root: Folder that file names are relative to; None: that of each mapping.
+
+    Raises:
+        BadInputError: Names file and key.
+    """
+    found: dict[str, Any] = {"start": start, "end": end}
+    given = {key for key, value in found.items() if value is not None}
+    series: dict[str, Series] = {}
+    sources = {}
+    for path in paths:
+        content = _content(path)
+        sources[path.name] = str(content.get("source", path.stem))
+        for key in ("start", "end", "timezone", "price"):
+            if key in content and key not in given:
+                if found.get(key) not in (None, content[key]):
+                    raise BadInputError(f"{path}: '{key}' is {content[key]!r}; another mapping has {found[key]!r}")
+                found[key] = content[key]
+        for entry in content.get("series", ()):
+            one = _series(entry, path, path.parent if root is None else root)
+            if one.column in series:
+                raise BadInputError(
+                    f"{path}: column {one.column!r} is mapped twice, also in {series[one.column].where}"
+                )
+            series[one.column] = one
+    names = ", ".join(path.name for path in paths)
+    for key in ("start", "end", "timezone", "price", "series"):
+        if found.get(key) is None and not (key == "series" and series):
+            raise BadInputError(f"{names}: key '{key}' is missing")
+    price = found["price"]
+    _check_keys(paths[0], "price.", price, {"publication", "interval_s"}, {"publication", "interval_s"})
+    return Mapping(
+        start=str(found["start"]), end=str(found["end"]), timezone=found["timezone"], publication=price["publication"],
+        interval_s=price["interval_s"], series=tuple(series.values()), sources=sources,
+    )  # fmt: skip
+
+
+def span_of(mapping: Mapping, step: pd.Timedelta) -> pd.DatetimeIndex:
+    """Return the steps of a mapping's span, UTC; raises BadInputError if they are not two or more."""
+    try:
+        index = pd.date_range(mapping.start, mapping.end, freq=step, inclusive="left", tz="UTC")
+    except (TypeError, ValueError) as error:
+        raise BadInputError(
+            f"'start' {mapping.start!r}, 'end' {mapping.end!r}: not times like 2024-01-01 ({error})"
+        ) from error
+    if len(index) < 2:
+        raise BadInputError(f"'end' {mapping.end} must lie after 'start' {mapping.start}")
+    if index[0] != index[0].floor(step):
+        raise BadInputError(f"'start' {mapping.start} must be a whole step of 5 minutes")
+    return index
+
+
+def _content(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise BadInputError(f"{path}: not a readable mapping ({error})") from error
+    if not isinstance(content, dict):
+        raise BadInputError(f"{path}: a mapping is a YAML dictionary with the keys {', '.join(sorted(_TOP))}")
+    _check_keys(path, "", content, _TOP, set())
+    if not isinstance(content.get("series", []), list):
+        raise BadInputError(f"{path}: 'series' must be a list")
+    return content
+
+
+def _check_keys(path: Path, prefix: str, entry: Any, allowed: set[str], needed: set[str]) -> None:
+    if not isinstance(entry, dict):
+        raise BadInputError(f"{path}: '{prefix.rstrip('.') or 'mapping'}' is {entry!r}; it must be a dictionary")
+    for key in entry:
+        if key not in allowed:
+            raise BadInputError(f"{path}: unknown key '{prefix}{key}'; there are {', '.join(sorted(allowed))}")
+    for key in sorted(needed):
+        if key not in entry:
+            raise BadInputError(f"{path}: key '{prefix}{key}' is missing")
+
+
+def _series(entry: Any, path: Path, root: Path) -> Series:
+    _check_keys(path, "series.", entry, _SERIES_KEYS, {"column"})
+    column = str(entry["column"])
+    prefix = f"series[{column}]."
+    channel = _channel(entry, path, prefix)
+    if channel is None and column not in UNITS:
+        raise BadInputError(
+            f"{path}: unknown column {column!r}; there are {', '.join(UNITS)}; another one is declared with 'channel'"
+        )
+    if "constant" in entry:
+        _number(path, prefix, entry, "constant")
+        return Series(column=column, constant=float(entry["constant"]), channel=channel, where=path.name)
+    needed = {"files", "time", "value"} | (set() if channel is not None else {"unit"})
+    if entry.get("derive") == "retarget":
+        needed = needed - {"value"} | {"height", "first_difficulty"}
+    _check_keys(path, prefix, entry, _SERIES_KEYS, needed)
+    unit = str(entry.get("unit", ""))
+    if channel is None and unit not in UNITS[column]:
+        raise BadInputError(f"{path}: unit {unit!r} of {column!r} is unknown; use {', '.join(UNITS[column])}")
+    for key, choices in _CHOICES.items():
+        if key in entry and entry[key] not in choices:
+            raise BadInputError(f"{path}: '{prefix}{key}' is {entry[key]!r}; it must be one of {', '.join(choices)}")
+    for key in ("shift_h", "delay_s", "max_age_h", "first_difficulty"):
+        _number(path, prefix, entry, key)
+    rest = {
+        key: value for key, value in entry.items() if key not in ("files", "unit", "column", "channel", "usd_per_unit")
+    }
+    return Series(
+        column=column, files=_files(entry, path, prefix, root), unit=unit, channel=channel, where=path.name,
+        usd_per_unit=_rate(entry, unit, path, prefix, root), **rest,
+    )  # fmt: skip
+
+
+def _channel(entry: dict[str, Any], path: Path, prefix: str) -> Channel | None:
+    if "channel" not in entry:
+        return None
+    if entry["column"] in UNITS:
+        raise BadInputError(
+            f"{path}: '{prefix}channel': {entry['column']!r} is a column of its own; choose another name"
+        )
+    content = entry["channel"]
+    _check_keys(path, f"{prefix}channel.", content, {"unit", "low", "high"}, {"unit", "low", "high"})
+    return Channel(
+        unit=str(content["unit"]),
+        delay_s=float(entry.get("delay_s", 0.0)),
+        low=float(content["low"]),
+        high=float(content["high"]),
+    )
+
+
+def _number(path: Path, prefix: str, entry: dict[str, Any], key: str) -> None:
+    if key in entry and (isinstance(entry[key], bool) or not isinstance(entry[key], int | float)):
+        raise BadInputError(f"{path}: '{prefix}{key}' is {entry[key]!r}; it must be a number")
+
+
+def _files(entry: dict[str, Any], path: Path, prefix: str, root: Path) -> tuple[Path, ...]:
+    if not isinstance(entry["files"], list):
+        raise BadInputError(f"{path}: '{prefix}files' is {entry['files']!r}; it must be a list of names or patterns")
+    found: list[Path] = []
+    for name in entry["files"]:
+        matches = sorted(root.glob(str(name))) if any(sign in str(name) for sign in "*?[") else [root / str(name)]
+        if not matches:
+            raise BadInputError(f"{path}: '{prefix}files': no file matches {name!r} in {root}")
+        found += matches
+    return tuple(found)
+
+
+def _rate(entry: dict[str, Any], unit: str, path: Path, prefix: str, root: Path) -> float | Series:
+    rate = entry.get("usd_per_unit")
+    is_foreign = "/" in unit and unit.split("/")[0] in CURRENCIES[1:]
+    if rate is None:
+        if is_foreign:
+            raise BadInputError(f"{path}: unit {unit!r} needs '{prefix}usd_per_unit', a number or a series of rates")
+        return 1.0
+    if isinstance(rate, dict):
+        return _series({"column": "coin_price_usd", "unit": "usd", **rate}, path, root)
+    _number(path, prefix, entry, "usd_per_unit")
+    if rate <= 0.0:
+        raise BadInputError(f"{path}: '{prefix}usd_per_unit' is {rate!r}; it must be above 0")
+    return float(rate)

@@ -1,0 +1,148 @@
+"""A synthetic history: weather, electricity and coins drawn together, seed by seed, and marked as synthetic."""
+
+from functools import lru_cache
+from importlib import resources
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from ..sim.errors import BadInputError
+from ..sim.history import STEP, History
+from .coin import STEPS_PER_DAY, STEPS_PER_HOUR, CoinModel, draw_bitcoin, draw_other, returns
+from .electricity import PowerModel
+from .weather import WeatherModel
+
+_DIGITS: Final = {"difficulty": None, "coin_price_usd": 2, "fee_share": 6, "relative_humidity_pct": 2}
+"""Decimals that are kept, 3 where none are named: as published, and so that processors agree on a history bit for bit."""
+
+GENERATOR: Final = "hashgym.synthesis 2"
+
+
+@lru_cache(maxsize=32)
+def _yaml(name: str) -> Any:
+    text = resources.files("hashgym.synthesis").joinpath(name).read_text(encoding="utf-8")
+    return yaml.load(text, Loader=_LOADER)
+
+
+_LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def regions() -> tuple[str, ...]:
+    """Return the names of the regions that ship."""
+    folder = resources.files("hashgym.synthesis").joinpath("regions")
+    return tuple(sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml")))
+
+
+def read_region(region: str) -> dict[str, Any]:
+    """Return a region's content: one that ships, by name, or a file that `hashgym data calibrate` wrote.
+
+    Raises:
+        BadInputError: There is neither.
+    """
+    if region in regions():
+        content: dict[str, Any] = _yaml(f"regions/{region}.yaml")
+        return content
+    path = Path(region)
+    if path.suffix != ".yaml" or not path.is_file():
+        raise BadInputError(
+            f"no region {region!r}; there are {', '.join(regions())}, or a file of `hashgym data calibrate`"
+        )
+    try:
+        loaded = yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise BadInputError(f"{path}: not a readable region ({error})") from error
+    if not isinstance(loaded, dict) or not {"timezone", "weather", "power"} <= set(loaded):
+        raise BadInputError(f"{path}: a region has the keys timezone, weather and power")
+    return loaded
+
+
+def synthesize(
+    region: str,
+    start: str,
+    end: str,
+    seed: int,
+    coins: tuple[str, ...] = (),
+    kind: Literal["replay", "free"] = "replay",
+) -> History:
+    """Make a synthetic history.
+
+    Args:
+        region: A region that ships, or the path of one that was calibrated.
+        start: First day, ISO date, UTC.
+        end: Day after the last, ISO date, UTC.
+        seed: Seed of every draw.
+        coins: Coins beside Bitcoin: of bch, ltc, doge.
+        kind: "replay" keeps to the published monthly and quarterly levels where there are any; "free" starts from the level
+            at the start and runs.
+
+    Raises:
+        BadInputError: Region, coin, kind or span is none.
+    """
+    content = read_region(region)
+    try:
+        weather = WeatherModel.parse(content["weather"], content.get("shift_c"))
+        power = PowerModel.parse(content["power"])
+        model = CoinModel.parse(content.get("coin") or _yaml("coin.yaml"))
+    except (KeyError, TypeError, ValueError) as error:
+        raise BadInputError(f"region {region}: not a model of this version ({error!r})") from error
+    for coin in coins:
+        if coin not in model.others:
+            raise BadInputError(f"coin {coin!r} is unknown; beside Bitcoin there are {', '.join(model.others)}")
+    if kind not in ("replay", "free"):
+        raise BadInputError(f"kind is {kind!r}; it must be 'replay' or 'free'")
+    index = _index(start, end)
+    weather_rng, power_rng, coin_rng = (np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(3))
+    is_anchored = kind == "replay"
+    frame = pd.DataFrame(index=index)
+    hours = pd.date_range(index[0], periods=len(index) // STEPS_PER_HOUR + 2, freq="h")
+    local = pd.DatetimeIndex(hours).tz_convert(content["timezone"])
+    dry_c, humidity_pct = weather.draw(local, 1.0, weather_rng, is_anchored=is_anchored)
+    at = np.arange(len(index)) / STEPS_PER_HOUR
+    frame["outdoor_temp_c"] = np.interp(at, np.arange(len(hours)), dry_c)
+    frame["relative_humidity_pct"] = np.interp(at, np.arange(len(hours)), humidity_pct)
+    temp_c = frame["outdoor_temp_c"].to_numpy(np.float64)
+    for column, values in power.draw(index, content["timezone"], temp_c, power_rng, is_anchored=is_anchored).items():
+        frame[column] = values
+    _add_coins(frame, model, coins, coin_rng, is_free=kind == "free")
+    for name in map(str, frame):
+        digits = _DIGITS.get(name, 3)
+        if digits is not None and not name.endswith("difficulty"):
+            frame[name] = frame[name].round(6 if name == "doge_price_usd" else digits)
+    return History(
+        frame=frame, kind="synthetic", publication=power.publication, price_interval_s=power.interval_s,  # type: ignore[arg-type]
+        timezone=content["timezone"],
+        provenance=[{"generator": GENERATOR, "region": region, "start": start, "end": end, "seed": seed, "kind": kind, "coins": list(coins)}],
+    )  # fmt: skip
+
+
+def _index(start: str, end: str) -> pd.DatetimeIndex:
+    try:
+        index = pd.date_range(start, end, freq=STEP, inclusive="left", tz="UTC")
+    except (TypeError, ValueError) as error:
+        raise BadInputError(f"span {start}…{end}: not dates like 2024-01-31 ({error})") from error
+    if len(index) < 2 * STEPS_PER_DAY:
+        raise BadInputError(f"span {start}…{end} is shorter than two days (or empty)")
+    return index
+
+
+def _add_coins(
+    frame: pd.DataFrame, model: CoinModel, coins: tuple[str, ...], rng: np.random.Generator, *, is_free: bool
+) -> None:
+    index = pd.DatetimeIndex(frame.index)
+    n_hours = len(index) // STEPS_PER_HOUR + 2
+    lead = returns(model, index[0], n_hours, rng)
+    bitcoin = draw_bitcoin(model, index, lead, rng, is_free=is_free)
+    frame["coin_price_usd"], frame["fee_share"] = bitcoin.price_usd, bitcoin.fee_share
+    frame["difficulty"] = np.round(bitcoin.difficulty, -6)
+    for coin, child in zip(coins, rng.spawn(len(coins)), strict=True):
+        drawn = draw_other(coin, model, index, lead, child)
+        frame[f"{coin}_price_usd"], frame[f"{coin}_fee_share"] = drawn.price_usd, drawn.fee_share
+        frame[f"{coin}_difficulty"] = np.round(drawn.difficulty, 0)
+
+
+def coin_content() -> dict[str, Any]:
+    """Return the content of the coin model that ships."""
+    return dict(_yaml("coin.yaml"))
