@@ -235,10 +235,7 @@ class Batch:
         return {"zone": self.state.zone.copy(), "site": self.state.site.copy()}
 
     def enter_month(self, saved: dict[str, np.ndarray]) -> None:
-        """Set a saved state's peaks of the month to the site's full power, for a site whose meter is not read.
-
-        With a demand charge such a site has, as a rule, run at its stock profiles earlier in the month.
-        """
+        """Set a saved state's peaks of the month to the site's full power: what a meter that is not read has seen, as a rule."""
         if self.site.contract.demand:
             saved["site"]["peak_kw"] = saved["site"]["window_peak_kw"] = self.full_power_w / 1000.0
 

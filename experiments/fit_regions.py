@@ -23,7 +23,7 @@ from hashgym.synthesis.scores import ScoreModel, fit, with_quantiles
 from hashgym.synthesis.weather import WeatherModel, fit_weather
 
 ROOT: Final = Path(__file__).resolve().parent.parent
-SOURCES: Final = ROOT / "conf" / "source"
+SOURCES: Final = ROOT / "sources" / "mappings"
 TARGET: Final = ROOT / "synthesis" / "regions"
 
 WEATHER: Final = {
@@ -163,7 +163,7 @@ def fitted(name: str, start: str, end: str, data: Path, usd_per_unit: float) -> 
 def main() -> int:
     """Fit all regions; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("data", type=Path, help="folder of the files that conf/source names")
+    parser.add_argument("data", type=Path, help="folder of the files that sources/mappings names")
     data = parser.parse_args().data
     figures = yaml.safe_load((ROOT / "synthesis" / "published.yaml").read_text(encoding="utf-8"))
     TARGET.mkdir(exist_ok=True)

@@ -1,6 +1,6 @@
 """Public services into a cache of CSV files, each with a mapping that `hashgym data import` takes.
 
-A service is a YAML of conf/service: address, query, how the answer reads, its pace, a second source. A span is fetched in
+A service is a YAML of sources/services: address, query, how the answer reads, its pace, a second source. A span is fetched in
 chunks; a chunk that is whole is never asked for again, so a call that was cut off goes on where it stood.
 """
 
@@ -62,7 +62,7 @@ class Service:
 
 def names() -> tuple[str, ...]:
     """Return the services that ship."""
-    folder = resources.files("hashgym.conf").joinpath("service")
+    folder = resources.files("hashgym.sources").joinpath("services")
     return tuple(sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml")))
 
 
@@ -73,7 +73,9 @@ def read_service(name: str) -> Service:
         BadInputError: Names the key that is unknown or missing.
     """
     if name in names():
-        text = resources.files("hashgym.conf").joinpath("service").joinpath(f"{name}.yaml").read_text(encoding="utf-8")
+        text = (
+            resources.files("hashgym.sources").joinpath("services").joinpath(f"{name}.yaml").read_text(encoding="utf-8")
+        )
     elif name.endswith(".yaml") and Path(name).is_file():
         text = Path(name).read_text(encoding="utf-8")
     else:

@@ -77,9 +77,11 @@ def test_every_curve_names_a_listed_source_and_what_is_not_fitted_says_why() -> 
             assert curve.get("fitted", True) or curve["reason"], f"{key}/{name}"
 
 
-def test_the_history_catalogue_says_where_it_comes_from() -> None:
-    text = (SIM / "catalogue" / "regions.yaml").read_text(encoding="utf-8")
-    assert "computed from" in text.partition("ercot:")[0]
+def test_the_models_of_history_say_where_they_come_from() -> None:
+    folder = SIM.parent / "synthesis"
+    for path in (folder / "coin.yaml", folder / "published.yaml", *sorted((folder / "regions").glob("*.yaml"))):
+        head = path.read_text(encoding="utf-8")[:400]
+        assert "omputed from" in head, path.name
 
 
 def test_steady_points_name_their_sources() -> None:

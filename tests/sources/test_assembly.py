@@ -93,7 +93,7 @@ def test_units_are_converted(write: Write) -> None:
     frames["weather"]["temp"] = frames["weather"]["temp"] * 1.8 + 32.0
     content["series"][0]["unit"], content["series"][1]["unit"] = "usd/kwh", "f"
     pd.testing.assert_frame_equal(
-        import_history(write(frames, content)).frame, import_history(write(tables(), mapping())).history.frame
+        import_history(write(frames, content)).history.frame, import_history(write(tables(), mapping())).history.frame
     )
 
 
@@ -206,14 +206,14 @@ def _offset(_: dict[str, pd.DataFrame], content: dict[str, Any]) -> None:
         (_negative, r"network\.csv, row 3, column 'difficulty': .*-5\.0"),
         (_kwh, r"price\.csv, column 'price': .*looks like USD/kWh; declare unit: usd/kwh"),
         (_no_column, r"price\.csv: no column 'price'; there are 'when', 'cost'"),
-        (_unit, r"mapping\.yaml: unit 'eur/mwh' of 'price_usd_per_mwh' is unknown; use usd/mwh"),
+        (_unit, r"unit 'eur/mwh' needs 'series\[price_usd_per_mwh\].usd_per_unit'"),
         (_key, r"mapping\.yaml: unknown key 'series\.colour'"),
         (_series, r"mapping\.yaml: 'series' lacks difficulty"),
         (_column, r"mapping\.yaml: unknown column 'prices'"),
-        (_format, r"format 'xls' is unknown"),
+        (_format, r"format' is 'xls'"),
         (_top_key, r"mapping\.yaml: key 'price' is missing"),
         (_span, r"'end' 2023-01-01 must lie after 'start'"),
-        (_missing_file, r"absent\.csv: not a readable csv file"),
+        (_missing_file, r"absent\.csv: there is no such file"),
         (_offset, r"stamps carry an offset; remove 'timezone'"),
     ],
 )
