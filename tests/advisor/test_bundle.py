@@ -176,9 +176,10 @@ def test_decide_refuses_wrong_shapes_and_names_what_is_not_a_number(workshop: Wo
 
 def test_a_scenario_that_is_none_is_refused_by_the_advisor(workshop: Workshop, tmp_path: Path) -> None:
     folder = rewritten(workshop.bundle, tmp_path / "b", lambda m: m["scenario"].__setitem__("tariff", 5))
-    advisor = Advisor.of(Bundle(folder))
     with pytest.raises(BundleError, match="'scenario' of the manifest is not one"):
-        scenario_of(advisor.bundle, workshop.scenario.history)
+        Advisor.of(Bundle(folder))
+    with pytest.raises(BundleError, match="'scenario' of the manifest is not one"):
+        scenario_of(Bundle(folder), workshop.scenario.history)
 
 
 def test_the_manifest_tells_what_the_policy_needs(workshop: Workshop) -> None:

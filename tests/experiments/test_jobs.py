@@ -110,7 +110,7 @@ def test_evaluation_is_paired_and_below_the_bound(trained: tuple[Path, dict[str,
         profit = entry["net_profit_usd_per_day"]
         assert profit["lo"] <= profit["mean"] <= profit["hi"]
         assert profit["mean"] <= most
-        assert set(entry["costs"]) == {"chip_over_temp", "power_ramp", "starts", "site_cap"}
+        assert set(entry["costs"]) == {"chip_over_temp", "power_ramp", "starts", "site_cap", "curtailment_breach"}
     gain = summary["policies"]["always_on"]["gain_over_always_on_pct"]
     assert gain == {"mean": 0.0, "lo": 0.0, "hi": 0.0}
     assert "ppo" in policy_table(summary)
