@@ -5,8 +5,7 @@ bill. A coincident peak is booked in the interval that turned out to be it: noth
 which one that will be, and the bookings of any parts of a history add up to the bill of the whole.
 """
 
-from dataclasses import fields
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -143,7 +142,7 @@ def _bill(contract: Contract, history: History, energy_kwh: FloatArray, items: F
     frame = pd.DataFrame(items, columns=list(ITEMS), index=local)
     frame.insert(0, "energy_kwh", energy_kwh)
     by_month = frame.groupby(local.tz_localize(None).to_period("M")).sum()
-    number = np.cumsum(_ends_interval(local, contract.interval_s)) - _ends_interval(local, contract.interval_s)
+    number = _interval_number(local, contract.interval_s)
     mean_kw = pd.Series(energy_kwh).groupby(number).sum() / (contract.interval_s / SECONDS_PER_HOUR)
     first = pd.Series(local.tz_localize(None).to_period("M")).groupby(number).first()
     by_month.insert(1, "peak_kw", mean_kw.groupby(first.to_numpy()).max())
@@ -228,8 +227,7 @@ def coincident_steps(history: History, charge: CoincidentPeakCharge, interval_s:
     """
     load_mw = _needed(history, "grid_load_mw", "the coincident-peak charge")
     local = _local(history)
-    ends = _ends_interval(local, interval_s)
-    number = np.cumsum(ends) - ends
+    number = _interval_number(local, interval_s)
     mean_mw = (np.bincount(number, load_mw) / np.bincount(number))[number]
     month = local.year.to_numpy() * 12 + local.month.to_numpy()
     flagged = np.zeros(len(load_mw), np.bool_)
@@ -256,6 +254,12 @@ def _local(history: History) -> pd.DatetimeIndex:
 def _ends_interval(local: pd.DatetimeIndex, interval_s: int) -> npt.NDArray[np.int64]:
     seconds = local.tz_localize(None).as_unit("s").asi8 + int(CONTROL_STEP_S)
     return np.asarray(seconds % interval_s == 0, dtype=np.int64)
+
+
+def _interval_number(local: pd.DatetimeIndex, interval_s: int) -> npt.NDArray[np.int64]:
+    """Return the number of the clock interval that each step lies in, from 0, (n_steps,)."""
+    ends = _ends_interval(local, interval_s)
+    return np.asarray(np.cumsum(ends) - ends)
 
 
 def _steps_of_month(local: pd.DatetimeIndex) -> FloatArray:
@@ -290,9 +294,3 @@ def standing_usd(values: FloatArray, credit_usd_per_mwh: float, offered_kwh: flo
     block = values[:, _BLOCK_USD] - values[:, _BLOCK_KWH] * values[:, _RESALE] / KWH_PER_MWH
     credit = np.where(values[:, _CALL] < 1.0, credit_usd_per_mwh * offered_kwh / KWH_PER_MWH, 0.0)
     return block + values[:, _FIXED] - values[:, _CAPACITY] - credit
-
-
-def describe(contract: Contract) -> dict[str, Any]:
-    """Return the parts of a contract by name, for manifests and pages; absent parts are left out."""
-    parts = {entry.name: getattr(contract, entry.name) for entry in fields(contract)}
-    return {name: value for name, value in parts.items() if value is not None and value != ()}

@@ -93,8 +93,7 @@ def build(
     observed.update({name: history.frame[name].to_numpy(np.float64) for name in history.channels})
     shape = market.shape
     in_force = {**world, **bill}
-    further = [in_force.get(name) for name in SIM_CHANNELS]
-    rows = [np.broadcast_to(values, shape) for values in further if values is not None]
+    rows = [np.broadcast_to(in_force[name], shape) for name in SIM_CHANNELS]
     rows += [np.broadcast_to(_realised(history, site, m), shape) for m in range(1, len(site.markets))]
     return Exogenous(
         np.stack(rows, axis=2),

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import signal
 
-from .constants import CONTROL_STEP_S, SECONDS_PER_DAY, SECONDS_PER_HOUR
+from .constants import CONTROL_STEP_S, HASHES_PER_DIFFICULTY, SECONDS_PER_DAY, SECONDS_PER_HOUR, TERAHASH
 from .errors import BadInputError
 from .history import History
 from .market import COINS, Coin, coin_hashprice
@@ -203,7 +203,7 @@ def _lead(market: Market) -> Coin:
 def _network_ths(market: Market, history: History) -> float:
     coin = _lead(market)
     difficulty = float(history.frame[coin.columns[1]].median())
-    return difficulty * 2.0**32 / coin.spacing_s / 1e12
+    return difficulty * HASHES_PER_DIFFICULTY / coin.spacing_s / TERAHASH
 
 
 def payouts(earned_coins: FloatArray, pool: Pool) -> FloatArray:

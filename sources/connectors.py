@@ -33,7 +33,7 @@ class Service:
     dictionary of values by stamp). time, time_unit (s, ms) or time_format: of the stamps. values: column of the history to
     place in the answer. missing: what stands for no value. scale: factor. series: how the columns go into a history, beside
     time and files. key, header or query: name of a key and where it goes. fallback: second source. gridstatus: arguments of
-    `grid.day`, in place of an address.
+    `grid.span`, in place of an address. market: time zone and publication of prices, for the mapping.
     """
 
     name: str

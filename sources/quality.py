@@ -14,7 +14,7 @@ PAIRS_SHARE: Final = 0.45
 """Share of values that repeat the one before at which a series looks like means over two steps. chosen: such means repeat every other value."""
 WARMEST_HOURS: Final = (11, 19)
 """Local hours between which the mean day is warmest. Source: calibration of twelve places, 13 to 16."""
-DEAREST_SHIFT: Final = (
+CLOCK_HINT: Final = (
     "the warmest hour of the mean day is {hour} local; it is 13 to 16 as a rule: is the time zone right?"
 )
 
@@ -91,7 +91,7 @@ def _warnings(column: str, values: pd.Series, timezone: str) -> list[str]:
         local = pd.DatetimeIndex(values.index).tz_convert(timezone)
         warmest = int(np.argmax(values.groupby(local.hour).mean().to_numpy()))
         if not WARMEST_HOURS[0] <= warmest <= WARMEST_HOURS[1]:
-            found.append(DEAREST_SHIFT.format(hour=warmest))
+            found.append(CLOCK_HINT.format(hour=warmest))
     return found
 
 

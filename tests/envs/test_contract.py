@@ -12,7 +12,7 @@ from gymnasium.utils.env_checker import check_env
 from stable_baselines3.common.env_checker import check_env as check_env_sb3
 
 import hashgym.envs  # noqa: F401
-from hashgym.envs import tables
+from hashgym.envs import kernels, tables
 from hashgym.envs.hashrate import HashrateTuningEnv, HashrateTuningVectorEnv
 from hashgym.envs.sb3 import HashrateTuningVecEnv
 from hashgym.envs.scenario import Scenario
@@ -323,3 +323,7 @@ def test_a_batch_never_leaves_its_series(small: Scenario) -> None:
     assert batch.state.site["step"].tolist() == [batch.exogenous.n_steps - 1] * 2
     with pytest.raises(ValueError, match="at most"):
         batch.reset(starts=np.array([last + 1, 0]))
+
+
+def test_the_kernel_reads_the_hashprice_where_the_table_has_it() -> None:
+    assert tables.SITE_CHANNELS[kernels.KNOWN_HASHPRICE].name == "hashprice_usd_per_ph_day"
