@@ -52,6 +52,9 @@ ZONES: Final = {
     "atlanta": "America/New_York", "stockholm": "Europe/Stockholm", "aurora": "America/Denver",
 }  # fmt: skip
 
+FIGURES_OF_ERCOT: Final = ("2024-01-01", "2026-01-01")
+"""Years that ERCOT's published quantiles are of: runs of these years have them, with the years' own levels."""
+
 SLOPES: Final = {"cold": 0.02, "heat": 0.03, "extreme": 0.03}
 """Answer of prices to temperature where it cannot be fitted. assumed: a third of ERCOT's."""
 
@@ -94,10 +97,10 @@ def _imported(names: list[str], start: str, end: str, data: Path, zone: str) -> 
 
 
 def _clock(
-    model: WeatherModel, zone: str, shift_c: list[float] | None
+    model: WeatherModel, zone: str, shift_c: list[float] | None, span: tuple[str, str] = ("2021-01-01", "2025-01-01")
 ) -> tuple[pd.DatetimeIndex, dict[str, np.ndarray]]:
-    """Return four years of hours and what a place's weather drives on them."""
-    local = pd.date_range("2021-01-01", "2025-01-01", freq="h", inclusive="left", tz="UTC").tz_convert(zone)
+    """Return hours of whole years and what a place's weather drives on them."""
+    local = pd.date_range(*span, freq="h", inclusive="left", tz="UTC").tz_convert(zone)
     placed = replace(model, shift_c=tuple(shift_c)) if shift_c else model
     dry_c, _ = placed.draw(local, 1.0, np.random.default_rng(0), is_anchored=False)
     return local, temperature_drivers(dry_c)
@@ -132,8 +135,8 @@ def ercot(data: Path, figures: dict[str, Any]) -> tuple[WeatherModel, PowerModel
         day_ahead.anchors[str(month)] = float(
             day_ahead.latent(np.array([price]))[0] - day_ahead.latent(np.array([24.0]))[0]
         )
-    clock = _clock(place, "America/Chicago", None)
-    day_ahead = with_quantiles(day_ahead, *clock[:1], 1.0, clock[1])
+    clock = _clock(place, "America/Chicago", None, FIGURES_OF_ERCOT)
+    day_ahead = with_quantiles(day_ahead, clock[0], 1.0, clock[1], is_anchored=True)
     settlement = _around(day_ahead, figures["ercot_rt"], clock)
     return place, replace(
         power, day_ahead=day_ahead, settlement=settlement, interval_s=900, load=ERCOT_LOAD, calls_h_per_year=40.0
@@ -149,7 +152,7 @@ def _around(
 ) -> ScoreModel:
     model = from_figures(figures, {"day_ahead": REAL_TIME_ON_DAY_AHEAD}, day_ahead)
     quarters = pd.date_range(clock[0][0], clock[0][-1], freq="15min")
-    score = day_ahead.scores(clock[0], 1.0, clock[1], np.random.default_rng(5), is_anchored=False)
+    score = day_ahead.scores(clock[0], 1.0, clock[1], np.random.default_rng(5), is_anchored=True)
     return with_quantiles(model, quarters, 0.25, {"day_ahead": np.repeat(score, 4)[: len(quarters)]})
 
 

@@ -9,7 +9,7 @@ correlation times tau_j. Source of the form: normal-score transform of geostatis
 sec. V.2.3); sums of OU processes for electricity as in Benth, Kallsen, Meyer-Brandis, Appl. Math. Finance 14 (2007) 153.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
@@ -27,6 +27,10 @@ PROBABILITIES: Final = (
 
 TAUS_H: Final = (0.5, 2.0, 8.0, 24.0, 72.0, 240.0)
 """Correlation times among which a fit shares the variance. [h]"""
+
+_MONTH_H: Final = 730.5
+_LEVEL_TAUS_H: Final = (240.0, 360.0, 540.0, 800.0, 1200.0, 1800.0, 2700.0, 4000.0)
+"""Correlation times among which a fit chooses that of the slow level. [h]"""
 
 _LAGS_H: Final = (0.25, 0.5, 1.0, 2.0, 3.0, 6.0, 12.0, 18.0, 24.0, 48.0, 96.0, 168.0)
 _END_SCORE: Final = 5.0
@@ -90,19 +94,20 @@ class ScoreModel:
         noise = np.zeros(n)
         for variance, tau_h in self.parts:
             noise += np.sqrt(variance) * ou(rng.standard_normal(n), step_h / tau_h)
-        level = self.level_std * ou(rng.standard_normal(n), step_h / self.level_tau_h)
+        noise *= self.spread_month[month] * self.spread_hour[hour]
+        noise += self.level_std * ou(rng.standard_normal(n), step_h / self.level_tau_h)
         if is_anchored and self.anchors:
-            # The mean of a month is the anchor; within it the level still moves.
+            # The mean of a month is the anchor; within it level and parts still move.
             key = local.tz_localize(None).to_period("M").astype(str)
             anchored = pd.Series(key).map(self.anchors).to_numpy(np.float64)
-            means = pd.Series(level).groupby(np.asarray(key)).transform("mean").to_numpy()
-            level = np.where(np.isfinite(anchored), anchored + level - means, level)
+            means = pd.Series(noise).groupby(np.asarray(key)).transform("mean").to_numpy()
+            noise = np.where(np.isfinite(anchored), anchored + noise - means, noise)
         before, after, share = between_months(local)
         season = (1.0 - share) * self.season[before, hour] + share * self.season[after, hour]
-        result = season + self.weekend * (local.dayofweek.to_numpy() >= 5) + level
+        result = season + self.weekend * (local.dayofweek.to_numpy() >= 5) + noise
         for name, slope in self.slopes.items():
             result = result + slope * drivers[name]
-        return result + self.spread_month[month] * self.spread_hour[hour] * noise
+        return np.asarray(result)
 
     def values(self, scores: FloatArray) -> FloatArray:
         """Map scores to values, (n,)."""
@@ -174,6 +179,9 @@ def fit(values: FloatArray, local: pd.DatetimeIndex, step_h: float, drivers: dic
     season = (_design(grid) @ beta[: design.shape[1]]).reshape(12, 24)
     anchors = pd.Series(level).groupby(key).first()
     few = len(anchors) < 24  # with less than two years the level cannot be told from the season
+    parts = _parts(standard, step_h)
+    spread_var = float(np.mean(spread_month**2) * np.mean(spread_hour**2))
+    level_std, level_tau_h = (0.0, _LEVEL_TAUS_H[0]) if few else _level(anchors.to_numpy(np.float64), parts, spread_var)
     model = ScoreModel(
         score=KNOTS,
         value=np.concatenate([[values.min()], np.quantile(values, PROBABILITIES), [values.max()]]),
@@ -182,15 +190,40 @@ def fit(values: FloatArray, local: pd.DatetimeIndex, step_h: float, drivers: dic
         slopes={name: float(b) for name, b in zip(columns, beta[design.shape[1] + 1 :], strict=True)},
         spread_month=spread_month,
         spread_hour=spread_hour,
-        parts=_parts(standard, step_h),
-        level_std=0.0 if few else float(anchors.std()),
+        parts=parts,
+        level_std=level_std,
+        level_tau_h=level_tau_h,
         anchors={} if few else {str(name): float(value) for name, value in anchors.items()},
     )
     return with_quantiles(model, local, step_h, drivers)
 
 
+def _level(anchors: FloatArray, parts: tuple[tuple[float, float], ...], spread_var: float) -> tuple[float, float]:
+    """Return standard deviation and correlation time [h] of the level whose monthly means vary as the anchors do.
+
+    What the parts add to a monthly mean is taken off the anchors' variance; the time is that at which the covariance of one
+    month with the next is the anchors'. Source of the variance of a mean of an OU process: Priestley, Spectral Analysis and
+    Time Series, 1981, sec. 5.3.2, integrated.
+    """
+    centred = anchors - anchors.mean()
+    covariance = float(np.mean(centred[:-1] * centred[1:]))
+    rest = float(np.var(anchors)) - spread_var * sum(v * _mean_var(tau_h) for v, tau_h in parts)
+    if rest <= 0.0:
+        return 0.0, _LEVEL_TAUS_H[0]
+    lagged = np.array([(tau / _MONTH_H * (1.0 - np.exp(-_MONTH_H / tau))) ** 2 for tau in _LEVEL_TAUS_H])
+    of_mean = np.array([_mean_var(tau) for tau in _LEVEL_TAUS_H])
+    at = int(np.argmin(np.abs(lagged / of_mean - covariance / rest)))
+    return float(np.sqrt(rest / of_mean[at])), _LEVEL_TAUS_H[at]
+
+
+def _mean_var(tau_h: float) -> float:
+    """Return the variance of a month's mean of an OU process of unit variance."""
+    r = tau_h / _MONTH_H
+    return float(2.0 * r * (1.0 - r * (1.0 - np.exp(-1.0 / r))))
+
+
 def with_quantiles(
-    model: ScoreModel, local: pd.DatetimeIndex, step_h: float, drivers: dict[str, FloatArray]
+    model: ScoreModel, local: pd.DatetimeIndex, step_h: float, drivers: dict[str, FloatArray], *, is_anchored: bool = False
 ) -> ScoreModel:
     """Return the model with its knots moved so that long runs of it have the quantiles that its knots stand for.
 
@@ -199,20 +232,17 @@ def with_quantiles(
         local: A clock of whole years, if possible.
         step_h: Its step. [h]
         drivers: Each driver on that clock.
+        is_anchored: Whether the quantiles are those of the clock's own months, with their anchors, not of any months.
     """
     runs = [
-        model.scores(local, step_h, drivers, np.random.default_rng([k, len(local)]), is_anchored=False)
+        model.scores(local, step_h, drivers, np.random.default_rng([k, len(local)]), is_anchored=is_anchored)
         for k in range(max(2, int(12 * 8766 / (len(local) * step_h))))
     ]
     drawn = np.concatenate(runs)
     knots = np.quantile(drawn, PROBABILITIES)
     ends = (min(drawn.min(), knots[0]) - 0.5, max(drawn.max(), knots[-1]) + 0.5)
     score = np.maximum.accumulate(np.concatenate([[ends[0]], knots, [ends[1]]]) + 1e-9 * np.arange(len(knots) + 2))
-    return ScoreModel(
-        score=score, value=model.value, season=model.season, weekend=model.weekend, slopes=model.slopes,
-        spread_month=model.spread_month, spread_hour=model.spread_hour, parts=model.parts, level_std=model.level_std,
-        level_tau_h=model.level_tau_h, anchors=model.anchors,
-    )  # fmt: skip
+    return replace(model, score=score)
 
 
 def _design(local: pd.DatetimeIndex) -> FloatArray:

@@ -76,9 +76,9 @@ def test_weather_has_the_published_levels(runs: list[History]) -> None:
     temp_c, humidity = (pooled(runs, name, 12) for name in ("outdoor_temp_c", "relative_humidity_pct"))
     wet_c = wet_bulb_temp_c(temp_c, humidity)
     # Eight years whose slow level has a memory of two months: the mean has a standard error of 0.7 K.
-    assert temp_c.mean() == pytest.approx(19.9, abs=1.6)
+    assert temp_c.mean() == pytest.approx(19.9, abs=0.9)
     assert np.quantile(temp_c, 0.99) == pytest.approx(38.2, abs=1.2)
-    assert wet_c.mean() == pytest.approx(15.2, abs=1.3)
+    assert wet_c.mean() == pytest.approx(15.2, abs=0.9)
     assert np.quantile(wet_c, 0.99) == pytest.approx(26.2, abs=1.0)
     assert wet_c.max() < 31.0
     assert humidity.mean() == pytest.approx(65.0, abs=4.0)
