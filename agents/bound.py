@@ -128,6 +128,18 @@ class _Extremes:
         )
 
 
+def why_not(site: SiteParams) -> str | None:
+    """Return what the bound asks for that a site has not; None where it holds."""
+    if len(site.zones) != 1:
+        return f"one zone; the site has {len(site.zones)}"
+    plant = site.zones[0].plant
+    if not isinstance(plant, ContainerParams):
+        return f"a ContainerParams; the zone has a {type(plant).__name__}"
+    if len(site.markets) > 1:
+        return f"one market; the site has {len(site.markets)}"
+    return None
+
+
 def certify(site: SiteParams, exogenous: Exogenous, steps: range, series: int = 0) -> Bound:
     """Compute the bound of every step of a part of a series; episodes lie inside it.
 
@@ -138,16 +150,12 @@ def certify(site: SiteParams, exogenous: Exogenous, steps: range, series: int = 
         series: Which series of it.
 
     Raises:
-        ValueError: The site has more than one zone, another plant than a container, several markets, or its heatsinks are too slow for the proof's transient.
+        ValueError: There is no bound for this site, see `why_not`, or its heatsinks are too slow for the proof's transient.
     """
-    if len(site.zones) != 1:
-        raise ValueError(f"the bound is certified for one zone; the site has {len(site.zones)}")
-    zone = site.zones[0]
-    if not isinstance(zone.plant, ContainerParams):
-        raise ValueError(f"the bound is certified for a ContainerParams; the zone has a {type(zone.plant).__name__}")
-    if len(site.markets) > 1:
-        raise ValueError(f"the bound is certified for one market; the site has {len(site.markets)}")
-    extremes = _Extremes.of(site)
+    reason = why_not(site)
+    if reason is not None:
+        raise ValueError(f"the bound is certified for {reason}")
+    zone, extremes = site.zones[0], _Extremes.of(site)
     m, firmware = zone.machine, zone.firmware
     values = exogenous.values[series, steps.start : steps.stop]
     contract = site.contract

@@ -12,6 +12,17 @@ from ..sim.errors import InfeasibleError
 from ..sim.state import ASLEEP
 
 ActionArray = npt.NDArray[np.int64]
+Threshold = float | npt.NDArray[np.float64]
+
+CAP_RESERVE = 0.03
+"""Share of a site's cap that rules leave free. chosen: what hot chips and fans draw above the published tables."""
+
+PEAK_HOURS = (14, 19)
+"""Local hours in which the load of a grid has its peaks, first and the one after the last. Source: ERCOT's coincident peaks came between 15:00
+and 17:30 (energyby5.com), with an hour on either side."""
+
+PEAK_RATIOS = (0.9, 0.92, 0.94, 0.955, 0.97, 0.98, 0.99, 1.0, np.inf)
+"""Shares of the month's highest load among which the tuned rule's is chosen; the last never sheds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,27 +31,56 @@ class Menu:
 
     n_profiles and best_efficiency: number of profiles and index of the most efficient one of each zone, (n_zones,).
     break_even_share: break-even price of each profile over that of the site's best, (n_zones, n_profiles).
+    meter_w and paid_ths: power and hashrate of a zone at each choice, off first, (n_zones, 1 + n_profiles). [W, TH/s]
+    cap_w: largest power at the meter. [W]
     """
 
     n_profiles: npt.NDArray[np.int64]
     best_efficiency: npt.NDArray[np.int64]
     break_even_share: npt.NDArray[np.float64]
+    meter_w: npt.NDArray[np.float64]
+    paid_ths: npt.NDArray[np.float64]
+    cap_w: float
 
     @classmethod
-    def of(cls, profiles: np.ndarray, menus: np.ndarray) -> "Menu":
-        """Take it from an environment's profile table, (n_zones, n_profiles), and menus, (n_zones,)."""
+    def of(cls, profiles: np.ndarray, menus: np.ndarray, cap_w: float = np.inf) -> "Menu":
+        """Take it from an environment's profile table, (n_zones, n_profiles), menus, (n_zones,), and the site's cap."""
         n_profiles = menus["n_profiles"].astype(np.int64)
         ratio = profiles["paid_ths"] / np.where(profiles["meter_w"] > 0.0, profiles["meter_w"], np.inf)
-        return cls(n_profiles, np.argmax(ratio, axis=1), ratio / ratio.max())
+        meter_w, paid_ths = (np.pad(profiles[name], ((0, 0), (1, 0))) for name in ("meter_w", "paid_ths"))
+        share = ratio / ratio.max()
+        return cls(n_profiles, np.argmax(ratio, axis=1), share, meter_w, paid_ths, cap_w * (1.0 - CAP_RESERVE))
+
+    def under_cap(self, actions: ActionArray) -> ActionArray:
+        """Return the choices, (n_envs, n_zones), lowered step by step where a watt earns least until the cap holds."""
+        actions, zones = actions.copy(), np.arange(actions.shape[1])
+        while True:
+            over = np.flatnonzero(self.meter_w[zones, actions].sum(axis=1) > self.cap_w)
+            if not over.size:
+                return actions
+            now = actions[over]
+            below = np.maximum(now - 1, 0)
+            saved_w = self.meter_w[zones, now] - self.meter_w[zones, below]
+            lost_ths = self.paid_ths[zones, now] - self.paid_ths[zones, below]
+            with np.errstate(invalid="ignore"):
+                loss = np.where(now > 0, lost_ths / saved_w, np.inf)
+            actions[over, np.argmin(loss, axis=1)] -= 1
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What a rule sees at a step, for each environment: known price over break-even price, myopic profile, asleep."""
+    """What a rule sees at a step, for each environment.
 
-    price_ratio: npt.NDArray[np.float64]  # (n_envs,), of the best profile
-    myopic: npt.NDArray[np.int64]  # (n_envs, n_zones)
-    is_asleep: npt.NDArray[np.bool_]  # (n_envs, n_zones)
+    price_ratio: known price over break-even price of the best profile, (n_envs,). myopic, is_asleep: myopic profile and
+    whether a zone sleeps, (n_envs, n_zones). coincident_ratio: load of the grid over the month's highest so far in hours in
+    which peaks come, else 0; is_called: a curtailment call stands or is announced, (n_envs,) each.
+    """
+
+    price_ratio: npt.NDArray[np.float64]
+    myopic: npt.NDArray[np.int64]
+    is_asleep: npt.NDArray[np.bool_]
+    coincident_ratio: npt.NDArray[np.float64] | float = 0.0
+    is_called: npt.NDArray[np.bool_] | bool = False
 
 
 class Rule(ABC):
@@ -100,17 +140,19 @@ class ProfileByPrice(Rule):
 
 
 class Hysteresis(Rule):
-    """Run the myopic profile; sleep above `off_ratio` times the break-even price, wake below `on_ratio` times."""
+    """Run the myopic profile; sleep above `off_ratio` times the break-even price, wake below `on_ratio` times.
+
+    It also sleeps in curtailment calls, and where the grid's load is `peak_ratio` of the month's highest so far or more.
+    """
 
     name = "hysteresis"
 
-    def __init__(
-        self, menu: Menu, off_ratio: float | npt.NDArray[np.float64], on_ratio: float | npt.NDArray[np.float64]
-    ) -> None:
+    def __init__(self, menu: Menu, off_ratio: Threshold, on_ratio: Threshold, peak_ratio: Threshold = np.inf) -> None:
         """Take the thresholds: numbers, or one for each environment, (n_envs,)."""
         super().__init__(menu)
         self.off_ratio = np.asarray(off_ratio, dtype=np.float64)
         self.on_ratio = np.asarray(on_ratio, dtype=np.float64)
+        self.peak_ratio = np.asarray(peak_ratio, dtype=np.float64)
 
     def act(self, view: View) -> ActionArray:
         """Return the myopic profile or off."""
@@ -118,7 +160,8 @@ class Hysteresis(Rule):
         goes_off = ratio > self.off_ratio.reshape(-1, 1)
         comes_on = ratio < self.on_ratio.reshape(-1, 1)
         is_off = np.where(view.is_asleep, ~comes_on, goes_off)
-        return np.where(is_off, 0, view.myopic + 1)
+        sheds = np.asarray((view.coincident_ratio >= self.peak_ratio) | view.is_called)
+        return np.where(is_off | sheds.reshape(-1, 1), 0, view.myopic + 1)
 
 
 PARAMETER_FREE: tuple[type[Rule], ...] = (AlwaysOn, BestEfficiency, BreakEven, ProfileByPrice)
@@ -139,6 +182,13 @@ class Tuning:
     on_ratio: float
     profit_usd: float
     grid: dict[tuple[float, float], float]
+    peak_ratio: float = np.inf
+
+    @property
+    def thresholds(self) -> dict[str, float]:
+        """Return the thresholds that are in use, by name, as `Hysteresis` takes them."""
+        peak = {"peak_ratio": self.peak_ratio} if np.isfinite(self.peak_ratio) else {}
+        return {"off_ratio": self.off_ratio, "on_ratio": self.on_ratio, **peak}
 
 
 def tune_hysteresis(evaluate: Callable[[list[tuple[float, float]]], npt.NDArray[np.float64]]) -> Tuning:

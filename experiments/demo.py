@@ -160,7 +160,7 @@ def _report(
     notes = (
         f"<p>Every policy ran the same episodes with the same weather, prices and sensor noise; intervals are bootstrap 95&nbsp;% over "
         f"episodes, and gains are paired. The price of a 15-minute interval is known after it. <code>hysteresis</code> sleeps above "
-        f"{rule['off_ratio']:.3g} and wakes below {rule['on_ratio']:.3g} times the break-even price, tuned on the training months; "
+        f"{rule['off_ratio']:.3g} and wakes below {rule['on_ratio']:.3g} times the break-even price{_shedding(rule)}, tuned on the training months; "
         f"<code>{html.escape(name)}</code> started from a clone of it. <code>foresight_6h</code> sees true prices six hours ahead; the bound "
         f"holds for any policy with perfect foresight.</p>"
     )
@@ -190,6 +190,15 @@ def _report(
         ("Advice", advice),
     ]
     return report.page("HashGym demo", lead, sections)
+
+
+def _shedding(rule: dict[str, float]) -> str:
+    """Say when the tuned rule sheds before peaks of the grid, if it does."""
+    return (
+        f", and while the grid's load is {rule['peak_ratio']:.3g} of the month's highest or more"
+        if "peak_ratio" in rule
+        else ""
+    )
 
 
 def summary_table_and_plot(summary: dict[str, Any]) -> str:

@@ -7,12 +7,27 @@ from typing import Any, Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from hashgym.agents.bound import certify
+from hashgym.agents.bound import certify, why_not
 from hashgym.agents.foresight import Foresight
-from hashgym.agents.rules import PARAMETER_FREE, Hysteresis, Menu, Rule, Tuning, View, is_asleep, tune_hysteresis
+from hashgym.agents.rules import (
+    OFF_RATIOS,
+    ON_RATIOS,
+    PARAMETER_FREE,
+    PEAK_HOURS,
+    PEAK_RATIOS,
+    Hysteresis,
+    Menu,
+    Rule,
+    Tuning,
+    View,
+    is_asleep,
+    tune_hysteresis,
+)
 from hashgym.envs import tables
 from hashgym.envs.core import Batch, EnvConfig, draw_seeds
+from hashgym.sim.billing import BEGINS_MONTH
 from hashgym.sim.exogenous import STEPS_PER_DAY, WARM_UP_STEPS
+from hashgym.sim.world import SIM_CHANNELS
 
 FloatArray = npt.NDArray[np.float64]
 Act = Callable[[Batch], npt.NDArray[Any]]
@@ -22,6 +37,7 @@ CONFIDENCE: Final = 0.95
 
 TUNING_ROLE: Final = 1
 EVALUATION_ROLE: Final = 2
+_CLOCK_SLACK_H: Final = 1e-3  # float32 sine and cosine
 """Roles of the environments in SeedSequence([run seed, role]); training has 0."""
 
 
@@ -54,13 +70,26 @@ class RulePolicy:
 
 
 def rule_policy(rule: Rule) -> RulePolicy:
-    """Return a rule as a policy; it sees the observed price ratio, the myopic profile and the mode."""
+    """Return a rule as a policy; it sees what the observation holds, and keeps to the site's cap."""
 
     def choose(batch: Batch) -> npt.NDArray[Any]:
-        ratio = batch.obs[:, batch.column("price_ratio")].astype(np.float64)
-        return rule.act(View(ratio, batch.myopic, is_asleep(batch.state.zone["mode"])))
+        return rule.menu.under_cap(rule.act(view_of(batch)))
 
     return RulePolicy(rule.name, choose)
+
+
+def view_of(batch: Batch) -> View:
+    """Return what a rule sees of a batch."""
+    names, contract = {"price_ratio", "hour_sin", "hour_cos"}, batch.site.contract
+    names |= {"coincident_ratio"} if contract.coincident_peak is not None else set()
+    names |= {"call_soon"} if contract.curtailment is not None else set()
+    seen = {name: batch.obs[:, batch.column(name)].astype(np.float64) for name in names}
+    hour = np.arctan2(seen["hour_sin"], seen["hour_cos"]) % (2.0 * np.pi) / (2.0 * np.pi) * 24.0
+    may_peak = (hour >= PEAK_HOURS[0] - _CLOCK_SLACK_H) & (hour < PEAK_HOURS[1] - _CLOCK_SLACK_H)
+    return View(
+        seen["price_ratio"], batch.myopic, is_asleep(batch.state.zone["mode"]),
+        np.where(may_peak, seen.get("coincident_ratio", 0.0), 0.0), seen.get("call_soon", np.zeros(batch.n_envs)) > 0.0,
+    )  # fmt: skip
 
 
 def foresight_policy(plan: Foresight) -> RulePolicy:
@@ -89,9 +118,16 @@ class Trace:
 
 
 def episode_starts(config: EnvConfig, batch: Batch) -> npt.NDArray[np.int64]:
-    """Return the starts of whole episodes, one after the other, that fill a split, (n_episodes,)."""
+    """Return the starts of whole episodes, one after the other, that fill a split, (n_episodes,).
+
+    Where a contract charges the month's highest power they start with the month: one that began within it would start from
+    a peak that nobody made.
+    """
     first, last = batch.scenario.rows(config.split)
     first = max(first, WARM_UP_STEPS)
+    if batch.site.contract.demand and batch.episode_steps <= 28 * STEPS_PER_DAY:
+        clock = batch.exogenous.values[0, first : last - batch.episode_steps + 1, SIM_CHANNELS.index("clock")]
+        return first + np.flatnonzero(clock >= BEGINS_MONTH)
     return np.arange(first, min(last, batch.exogenous.n_steps - 1) - batch.episode_steps + 1, batch.episode_steps)
 
 
@@ -128,31 +164,41 @@ def run(policy: Policy, config: EnvConfig, seed: int, watch: Watcher | None = No
     )
 
 
+def menu_of(batch: Batch) -> Menu:
+    """Return what a rule knows of a batch's site."""
+    return Menu.of(batch.profiles, batch.menus, batch.site.site_cap_w)
+
+
 def tune(config: EnvConfig, seed: int) -> Tuning:
-    """Tune the hysteresis thresholds on the training months."""
+    """Tune the hysteresis rule on the training months: first when it sheds before peaks of the grid, then its prices."""
     train = replace(config, split="train", action="profile")
     probe = Batch(train)
-    starts, menu = episode_starts(train, probe), Menu.of(probe.profiles, probe.menus)
+    starts, menu = episode_starts(train, probe), menu_of(probe)
 
-    def evaluate(points: list[tuple[float, float]]) -> FloatArray:
-        off, on = (np.repeat(np.array(values), len(starts)) for values in zip(*points, strict=True))
+    def mean_usd(points: Sequence[tuple[float, float, float]]) -> FloatArray:
+        off, on, peak = (np.repeat(np.array(values), len(starts)) for values in zip(*points, strict=True))
         batch = Batch(train, len(off))
         batch.seed(np.tile(draw_seeds(seed, TUNING_ROLE, len(starts)), len(points)))
         batch.reset(starts=np.tile(starts, len(points)))
-        policy, profit = rule_policy(Hysteresis(menu, off, on)), np.zeros(len(off))
+        policy, profit = rule_policy(Hysteresis(menu, off, on, peak)), np.zeros(len(off))
         for _ in range(batch.episode_steps):
             batch.step(policy.act(batch))
             profit += batch.flow_table[:, 0]
         return profit.reshape(len(points), len(starts)).mean(axis=1)
 
-    return tune_hysteresis(evaluate)
+    peak = np.inf
+    if probe.site.contract.coincident_peak is not None:
+        middle = OFF_RATIOS[len(OFF_RATIOS) // 2], ON_RATIOS[len(ON_RATIOS) // 2]
+        peak = PEAK_RATIOS[int(np.argmax(mean_usd([(*middle, ratio) for ratio in PEAK_RATIOS])))]
+    tuned = tune_hysteresis(lambda points: mean_usd([(off, on, peak) for off, on in points]))
+    return replace(tuned, peak_ratio=peak)
 
 
 def yardsticks(config: EnvConfig, tuning: Tuning) -> list[Policy]:
     """Return the rules, with tuned hysteresis, and for one zone the plan with six hours of foresight."""
     probe = Batch(replace(config, action="profile"))
-    menu = Menu.of(probe.profiles, probe.menus)
-    rules: list[Rule] = [cls(menu) for cls in PARAMETER_FREE] + [Hysteresis(menu, tuning.off_ratio, tuning.on_ratio)]
+    menu = menu_of(probe)
+    rules: list[Rule] = [cls(menu) for cls in PARAMETER_FREE] + [Hysteresis(menu, **tuning.thresholds)]
     policies: list[Policy] = [rule_policy(rule) for rule in rules]
     if probe.n_zones == 1:
         policies.append(foresight_policy(Foresight(probe.site, probe.profiles[0], probe.exogenous, 6.0)))
@@ -258,10 +304,10 @@ def judge(
     watch = watchers or {}
     traces = [run(policy, config, seed, watch.get(policy.name)) for policy in [*yardsticks(config, tuning), *learned]]
     scenario = Batch(config).scenario
-    bound = bound_trace(config) if len(scenario.site.zones) == 1 else None
+    bound = bound_trace(config) if why_not(scenario.site) is None else None
     return {
         **summarize(traces, bound, seed),
         "history": {"kind": scenario.history.kind, "hash": scenario.history.hash},
         "scenario": {"name": scenario.name, "hash": scenario.config_hash, "split": config.split},
-        "hysteresis": {"off_ratio": tuning.off_ratio, "on_ratio": tuning.on_ratio},
+        "hysteresis": tuning.thresholds,
     }

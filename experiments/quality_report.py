@@ -68,7 +68,7 @@ def _table(quality: tuple[Quality, ...]) -> str:
 def draw(imported: Imported) -> Figure:
     """Draw each column's days, and below it where values were held beyond their usual step."""
     frame = imported.history.frame
-    stale = {entry.column: entry.fresh_share < 1.0 for entry in imported.quality}
+    stale = {entry.column: entry.stale_days for entry in imported.quality}
     figure = Figure(figsize=(9.0, 1.5 * frame.shape[1] + 0.6), layout="constrained")
     axes = np.atleast_1d(figure.subplots(frame.shape[1], 1, sharex=True))
     for axis, (name, column) in zip(axes, frame.items(), strict=True):
@@ -77,17 +77,10 @@ def draw(imported: Imported) -> Figure:
         axis.plot(days.index, days["mean"], color=report.BLUE, lw=0.8)
         axis.set_ylabel(str(name).replace("_", "\n", 1), fontsize=7)
         axis.tick_params(labelsize=7)
-        if stale.get(str(name)):
-            held = _held_days(column)
-            axis.plot(held, np.full(len(held), days["min"].min()), "|", color=report.RED, ms=5)
+        # A share of fees is made of fees; what else is not in the report is a constant.
+        held = stale.get("fees_usd_per_day" if name == "fee_share" and "fee_share" not in stale else str(name))
+        if held is not None and len(held):
+            axis.plot(
+                pd.DatetimeIndex(held, tz="UTC"), np.full(len(held), days["min"].min()), "|", color=report.RED, ms=5
+            )
     return figure
-
-
-def _held_days(column: pd.Series) -> pd.DatetimeIndex:
-    """Return the days on which a value stands longer than is usual for its column."""
-    changes = np.flatnonzero(np.diff(column.to_numpy()) != 0.0)
-    if len(changes) < 3:
-        return pd.DatetimeIndex([])
-    runs = np.diff(changes)
-    long = np.flatnonzero(runs > 3 * np.median(runs))
-    return pd.DatetimeIndex(column.index[changes[long] + 1]).normalize().unique()

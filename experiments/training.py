@@ -14,7 +14,7 @@ from stable_baselines3.common.logger import Logger
 
 from hashgym.agents import checkpoint, cloning, learners
 from hashgym.agents.learners import LearnerConfig
-from hashgym.agents.rules import Hysteresis, Menu, Tuning
+from hashgym.agents.rules import Hysteresis, Tuning
 from hashgym.envs import tables
 from hashgym.envs.core import EnvConfig, draw_seeds
 from hashgym.envs.sb3 import HashrateTuningVecEnv
@@ -140,16 +140,16 @@ def _warm_start(
     if not isinstance(model, PPO):
         raise TypeError("checked before: only PPO is cloned into")
     tuning = evaluation.tune(options, config["seed"])
-    menu = Menu.of(env.batch.profiles, env.batch.menus)
-    rule = evaluation.rule_policy(Hysteresis(menu, tuning.off_ratio, tuning.on_ratio))
-    # The discrete action that stands for "the myopic profile" is the one with offset 0.
-    stay = tables.DISCRETE_OFFSETS.index(0) + 1
+    rule = evaluation.rule_policy(Hysteresis(evaluation.menu_of(env.batch), **tuning.thresholds))
 
     def teach() -> npt.NDArray[Any]:
-        return np.where(rule.act(env.batch) == 0, 0, stay)
+        # The discrete action that comes nearest to a choice is the offset from the myopic profile, on the table's ends.
+        choice = rule.act(env.batch)
+        offset = np.clip(choice - 1 - env.batch.myopic, tables.DISCRETE_OFFSETS[0], tables.DISCRETE_OFFSETS[-1])
+        return np.where(choice == 0, 0, offset - tables.DISCRETE_OFFSETS[0] + 1)
 
     scores = cloning.clone(model, env, teach, config["warm_start"]["steps"])
-    log.info("cloned %s (off above %.3g, on below %.3g): %s", rule.name, tuning.off_ratio, tuning.on_ratio, scores)
+    log.info("cloned %s (%s): %s", rule.name, tuning.thresholds, scores)
     return tuning, {f"warm_start/{key}": value for key, value in scores.items()}
 
 

@@ -18,6 +18,9 @@ from .folders import whole_folder
 STEP: Final = pd.Timedelta(seconds=CONTROL_STEP_S)
 Publication = Literal["after_interval", "day_ahead"]
 
+PUBLISHED_H: Final = 13.5
+"""Local hour at which the day-ahead prices of the next day are out, unless a history says another. Source: ERCOT posts DAM results by 13:30."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
@@ -71,7 +74,8 @@ class History:
     ahead: prices that are out for the steps from the frame's end on (day-ahead prices, or settlement prices of a day-ahead
     market), None or (n,); a history that ends now needs them to know what an operator knows. channels: columns beyond COLUMNS. kind: "synthetic" or
     "imported". publication: when the settlement price of an interval is known, after the interval
-    or the day before. price_interval_s: length of a settlement interval. timezone: local time of the market.
+    or the day before. price_interval_s: length of a settlement interval. timezone: local time of the market. published_h:
+    local hour at which the day-ahead prices of the next day are out.
     """
 
     frame: pd.DataFrame
@@ -82,6 +86,7 @@ class History:
     provenance: list[dict[str, Any]] = field(default_factory=list)
     ahead: np.ndarray | None = None
     channels: dict[str, Channel] = field(default_factory=dict)
+    published_h: float = PUBLISHED_H
 
     def __post_init__(self) -> None:
         """Check the table against the canonical form; raises BadInputError."""
@@ -98,6 +103,10 @@ class History:
         ):
             raise BadInputError(
                 f"History.price_interval_s is {self.price_interval_s!r}; it must be a multiple of 300, a day at most"
+            )
+        if not 0.0 <= self.published_h < 24.0:
+            raise BadInputError(
+                f"History.published_h is {self.published_h!r}; it must be a local hour, 0 or more and below 24"
             )
         try:
             ZoneInfo(self.timezone)
@@ -123,7 +132,7 @@ class History:
     def hash(self) -> str:
         """SHA-256 over stamps, column names, values and publication rule, shortened to 16 hexadecimal digits."""
         digest = hashlib.sha256()
-        digest.update(f"{self.publication}|{self.price_interval_s}|{self.timezone}|".encode())
+        digest.update(f"{self.publication}|{self.price_interval_s}|{self.timezone}|{self.published_h:g}|".encode())
         digest.update(pd.DatetimeIndex(self.frame.index).as_unit("s").asi8.tobytes())
         for name in (*COLUMNS, *sorted(self.channels)):
             if name in self.frame:
@@ -150,6 +159,7 @@ class History:
             "publication": self.publication,
             "price_interval_s": self.price_interval_s,
             "timezone": self.timezone,
+            "published_h": self.published_h,
             "provenance": self.provenance,
             "ahead": None if self.ahead is None else self.ahead.tolist(),
             "channels": {name: asdict(channel) for name, channel in self.channels.items()},
@@ -222,7 +232,7 @@ def check_range(name: str, values: np.ndarray, where: Any, column: Channel | Non
     if bad.size:
         row = int(bad[0])
         raise BadInputError(
-            f"{where(row)}, column {name!r}: {values[row]!r} is not in {allowed.low:g}…{allowed.high:g} {allowed.unit}"
+            f"{where(row)}, column {name!r}: {float(values[row])!r} is not in {allowed.low:g}…{allowed.high:g} {allowed.unit}"
         )
 
 

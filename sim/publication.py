@@ -1,7 +1,6 @@
 """When prices are out: for each step of a history, the step before which a price is published."""
 
 from dataclasses import replace
-from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -12,9 +11,6 @@ from .history import History, price_ahead
 
 IntArray = npt.NDArray[np.int64]
 
-DAY_AHEAD_PUBLISHED_H: Final = 13.5
-"""Local hour at which the day-ahead prices of the next day are out. Source: ERCOT posts DAM results by 13:30."""
-
 
 def day_ahead_until(history: History) -> IntArray:
     """Return for each step the step before which day-ahead prices are out: end of the local day, or of the next.
@@ -22,7 +18,7 @@ def day_ahead_until(history: History) -> IntArray:
     The result may lie beyond the history's end.
     """
     local = pd.DatetimeIndex(history.frame.index).tz_convert(history.timezone)
-    is_out = (local.hour + local.minute / 60.0).to_numpy() >= DAY_AHEAD_PUBLISHED_H
+    is_out = (local.hour + local.minute / 60.0).to_numpy() >= history.published_h
     # Days are counted on the local calendar, so that a change of clocks does not move the border.
     until = local.tz_localize(None).normalize() + pd.to_timedelta(np.where(is_out, 2, 1), unit="D")
     until = until.tz_localize(history.timezone, ambiguous=np.ones(len(until), np.bool_), nonexistent="shift_forward")
@@ -45,8 +41,10 @@ def settled_until(history: History) -> IntArray:
 
 def ahead_until(history: History, step: int) -> int:
     """Return the step before which day-ahead prices are out at one step, as `day_ahead_until` does for all."""
+    first = max(step - 1, 0)
     return (
-        int(day_ahead_until(replace(history, frame=history.frame.iloc[step - 1 : step + 1], ahead=None))[-1]) + step - 1
+        int(day_ahead_until(replace(history, frame=history.frame.iloc[first : first + 2], ahead=None))[step - first])
+        + first
     )
 
 

@@ -14,7 +14,7 @@ from ..sim.market import subsidy_btc_at
 from .clocks import spread_over
 from .mapping import Mapping, Series, read_mappings, span_of
 from .quality import Quality, assess
-from .readers import read_series
+from .readers import check_price, read_series
 
 _BLOCKS_PER_DAY: Final = 144.0
 """Source: Bitcoin's target of a block in ten minutes."""
@@ -51,8 +51,9 @@ def import_history(
     mapping = read_mappings(paths, start, end, root)
     index = span_of(mapping, STEP)
     frame = pd.DataFrame(index=index)
-    provenance: list[dict[str, Any]] = [{"sources": mapping.sources}]
-    ahead: dict[str, np.ndarray | None] = {}
+    provenance: list[dict[str, Any]] = [*mapping.sources]
+    published = "price_usd_per_mwh" if mapping.publication == "day_ahead" else "day_ahead_price_usd_per_mwh"
+    ahead: np.ndarray | None = None
     quality: list[Quality] = []
     for series in mapping.series:
         if series.constant is not None:
@@ -61,7 +62,8 @@ def import_history(
             continue
         joined = _joined(series, index)
         frame[series.column], age_ns = _held(joined, index, series)
-        ahead[series.column] = _ahead(joined, index, series)
+        if series.column == published:
+            ahead = _ahead(joined, index, series)
         quality.append(assess(series.column, joined, index, age_ns, mapping.timezone))
         provenance.append(
             {"column": series.column, "files": [p.name for p in series.files], "rows": len(joined), "unit": series.unit}
@@ -74,11 +76,11 @@ def import_history(
 
 
 def _history(
-    mapping: Mapping, frame: pd.DataFrame, ahead: dict[str, np.ndarray | None], provenance: list[dict[str, Any]]
+    mapping: Mapping, frame: pd.DataFrame, ahead: np.ndarray | None, provenance: list[dict[str, Any]]
 ) -> History:
-    is_day_ahead = mapping.publication == "day_ahead"
     return History(
-        ahead=ahead.get("price_usd_per_mwh" if is_day_ahead else "day_ahead_price_usd_per_mwh"),
+        ahead=ahead,
+        published_h=mapping.published_h,
         frame=frame,
         kind="imported",
         publication=mapping.publication,  # type: ignore[arg-type]
@@ -107,16 +109,22 @@ def _joined(series: Series, index: pd.DatetimeIndex) -> pd.Series:
         joined = joined.sort_index(kind="stable")
         clash = joined.index.duplicated(keep=False) & ~joined.reset_index().duplicated(keep=False).to_numpy()
         if clash.any():
-            raise BadInputError(f"{series.where}: files of {series.column!r} differ at {joined.index[clash][0]}")
+            names = ", ".join(path.name for path in series.files)
+            raise BadInputError(f"{names}: files of {series.label!r} hold different values at {joined.index[clash][0]}")
         joined = joined[~joined.index.duplicated()]
     if not joined.index.is_monotonic_increasing or joined.index.has_duplicates:
         names = ", ".join(path.name for path in series.files)
-        raise BadInputError(f"{names}: the files of {series.column!r} overlap or are not in order of time")
+        raise BadInputError(f"{names}: the files of {series.label!r} overlap or are not in order of time")
     if joined.empty:
         raise BadInputError(f"{series.files[0]}: no value in column {series.value!r}")
+    check_price(series, joined)
     if series.typical_year:
         joined = spread_over(joined, index[0], index[-1])
     if isinstance(series.usd_per_unit, Series):
+        # Rates are asked for where prices can be in force, not for all that the files hold.
+        after = joined.index.searchsorted(index[0], side="right") - 1
+        joined = joined.iloc[max(after, 0) :]
+        joined = joined[joined.index < index[-1] + _MOST_AHEAD]
         rates, _ = _held(_joined(series.usd_per_unit, index), pd.DatetimeIndex(joined.index), series.usd_per_unit)
         return joined * rates
     return joined * series.usd_per_unit
@@ -140,15 +148,20 @@ def _held(values: pd.Series, index: pd.DatetimeIndex, series: Series) -> tuple[n
         run = int(np.flatnonzero(np.diff(np.append(bad, -1)) != 1)[0])
         names = ", ".join(path.name for path in series.files)
         raise BadInputError(
-            f"{names}: no value of {series.column!r} for {index[first]}…{index[int(bad[run])]}; "
+            f"{names}: no value of {series.label!r} for {index[first]}…{index[int(bad[run])]}; "
             f"a value is held for at most {limit_ns / 3.6e12:g} h (max_age_h)"
         )
     return values.to_numpy(np.float64)[position], age_ns
 
 
 def _ahead(values: pd.Series, index: pd.DatetimeIndex, series: Series) -> np.ndarray | None:
-    """Return what the files hold beyond the index's end, two days at most: prices that are out ahead; None if nothing."""
-    usual = pd.DatetimeIndex(values.index).to_series().diff().median()
-    last = min(values.index[-1] + pd.Timedelta(seconds=series.delay_s) + usual, index[-1] + STEP + _MOST_AHEAD)
+    """Return what the files hold beyond the index's end, two days at most and up to the first gap; None if nothing."""
+    stamps = pd.DatetimeIndex(values.index)
+    if len(stamps) < 2:
+        return None
+    usual = stamps.to_series().diff().median()
+    beyond_end = np.flatnonzero((stamps[:-1] >= index[-1] - usual) & (np.diff(stamps) > usual))
+    last_stamp = stamps[int(beyond_end[0])] if beyond_end.size else stamps[-1]
+    last = min(last_stamp + pd.Timedelta(seconds=series.delay_s) + usual, index[-1] + STEP + _MOST_AHEAD)
     beyond = pd.date_range(index[-1] + STEP, last, freq=STEP, inclusive="left")
     return _held(values, beyond, series)[0] if len(beyond) else None

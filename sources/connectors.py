@@ -20,6 +20,9 @@ from . import grid, keys
 from .cache import Cache, Chunk
 from .web import SourceError, Web
 
+LATEST: Final = pd.Timedelta(days=30)
+"""Age beyond which a chunk that ends early is taken as all there is. chosen: archives lag by days."""
+
 ORIENTATIONS: Final = ("rows", "columns", "by_time")
 
 
@@ -31,7 +34,7 @@ class Service:
     (the last day inside) and the names of `defaults` are filled in. chunk_h: span of one request. records: key of the
     answer's rows, with dots. orientation: rows (lists or dictionaries), columns (a list for each name) or by_time (a
     dictionary of values by stamp). time, time_unit (s, ms) or time_format: of the stamps. values: column of the history to
-    place in the answer. missing: what stands for no value. scale: factor. series: how the columns go into a history, beside
+    place in the answer. missing: what stands for no value. series: how the columns go into a history, beside
     time and files. key, header or query: name of a key and where it goes. fallback: second source. gridstatus: arguments of
     `grid.span`, in place of an address. market: time zone and publication of prices, for the mapping.
     """
@@ -50,7 +53,6 @@ class Service:
     time_unit: str | None = None
     time_format: str | None = None
     missing: float | None = None
-    scale: float = 1.0
     requests_per_minute: float = 30.0
     key: str | None = None
     header: str | None = None
@@ -80,7 +82,23 @@ def read_service(name: str) -> Service:
         text = Path(name).read_text(encoding="utf-8")
     else:
         raise BadInputError(f"no service {name!r}; there are {', '.join(names())}, or a file like them")
-    content = yaml.safe_load(text)
+    service = Service(name=Path(name).stem, **_content(name, text))
+    if service.orientation not in ORIENTATIONS:
+        raise BadInputError(f"service {name}: orientation is {service.orientation!r}; use {', '.join(ORIENTATIONS)}")
+    if not isinstance(service.chunk_h, int) or service.chunk_h < 1:
+        raise BadInputError(
+            f"service {name}: chunk_h is {service.chunk_h!r}; it must be a whole number of hours, 1 or more"
+        )
+    return service
+
+
+def _content(name: str, text: str) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise BadInputError(f"service {name}: not a readable YAML ({error})") from error
+    if not isinstance(content, dict):
+        raise BadInputError(f"service {name}: a service is a YAML dictionary")
     allowed = {entry.name for entry in fields(Service)} - {"name"}
     for key in content:
         if key not in allowed:
@@ -88,10 +106,7 @@ def read_service(name: str) -> Service:
     for key in ("title", "values", "series"):
         if key not in content:
             raise BadInputError(f"service {name}: key {key!r} is missing")
-    service = Service(name=Path(name).stem, **content)
-    if service.orientation not in ORIENTATIONS:
-        raise BadInputError(f"service {name}: orientation is {service.orientation!r}; use {', '.join(ORIENTATIONS)}")
-    return service
+    return content
 
 
 def fetch(
@@ -116,20 +131,28 @@ def fetch(
     service = _with(read_service(name), settings)
     now = pd.Timestamp.now(tz="UTC") if now is None else now
     cache = Cache(folder / _label(service))
+    clients = {} if web is None else {service.name: web, service.fallback or "": web}
     made = 0
     for chunk in _chunks(service, start, end, now):
         if cache.has(chunk):
             continue
         try:
-            frame, origin = _from_either(service, chunk, web, cache)
+            frame, origin = _from_either(service, chunk, clients)
         except SourceError as error:
             raise SourceError(
                 f"{error}; {made} chunks fetched now are kept in {cache.folder}: run the same command again"
             ) from None
-        cache.add(chunk, frame, origin, is_whole=chunk.end <= now)
+        cache.add(chunk, frame, origin, is_whole=_is_whole(frame, chunk, now))
         made += 1
     cache.write_mapping(f"{service.title} ({cache.told()})", service.series, service.market)
     return f"{cache.folder / 'mapping.yaml'}: {made} chunks fetched, {cache.told()}"
+
+
+def _is_whole(frame: pd.DataFrame, chunk: Chunk, now: pd.Timestamp) -> bool:
+    """Tell whether a chunk need not be asked for again: it reaches its end, or is so old that nothing more will come."""
+    usual = frame["time"].diff().median() if len(frame) > 1 else pd.Timedelta(0)
+    reaches_end = chunk.end - frame["time"].iloc[-1] <= 2 * usual
+    return bool(chunk.end <= now and (reaches_end or now - chunk.end > LATEST))
 
 
 def _label(service: Service) -> str:
@@ -148,7 +171,7 @@ def _with(service: Service, settings: Sequence[str]) -> Service:
             raise BadInputError(
                 f"--set {setting!r}: the service {service.name} has {', '.join(defaults) or 'no settings'}"
             )
-        defaults[key] = value
+        defaults[key] = yaml.safe_load(value)
     return replace(service, defaults=defaults)
 
 
@@ -170,30 +193,49 @@ def _chunks(service: Service, start: str, end: str, now: pd.Timestamp) -> list[C
     return found
 
 
-def _from_either(
-    service: Service, chunk: Chunk, web: Web | None, cache: Cache
-) -> tuple[pd.DataFrame, dict[str, Any]]:  # fmt: skip
+def _from_either(service: Service, chunk: Chunk, clients: dict[str, Web]) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Ask a service, and its second source if it gives nothing; the second's values are moved to the first's publication."""
     try:
-        return _from(service, chunk, web)
+        return _from(service, chunk, clients)
     except SourceError as error:
         if service.fallback is None:
             raise
         second = read_service(service.fallback)
         second = replace(second, defaults={**(second.defaults or {}), **(service.defaults or {})})
+        later = pd.Timedelta(seconds=_delay_s(second) - _delay_s(service))
+        size, parts, at = pd.Timedelta(hours=second.chunk_h), [], chunk.start - later
+        origin: dict[str, Any] = {}
         try:
-            frame, origin = _from(second, chunk, web)
+            while at < chunk.end - later:
+                frame, origin = _from(second, Chunk(at, min(at + size, chunk.end - later)), clients)
+                parts.append(frame)
+                at += size
         except SourceError as other:
             raise SourceError(f"{error}; the second source {second.name}: {other}") from None
-        return frame, {**origin, "switched_from": service.name, "because": str(error)}
+        joined = pd.concat(parts, ignore_index=True)
+        joined["time"] += later
+        return joined, {**origin, "switched_from": service.name, "because": str(error)}
 
 
-def _from(service: Service, chunk: Chunk, web: Web | None) -> tuple[pd.DataFrame, dict[str, Any]]:
+def _delay_s(service: Service) -> float:
+    """Return the time after its stamp from which a service's value is known. [s]"""
+    return max(float(entry.get("delay_s", 0.0)) for entry in service.series)
+
+
+def _from(service: Service, chunk: Chunk, clients: dict[str, Web]) -> tuple[pd.DataFrame, dict[str, Any]]:
     if service.gridstatus is not None:
-        frame = grid.span(service.gridstatus, chunk, service.defaults or {})
+        zone = str((service.market or {}).get("timezone", "UTC"))
+        frame = grid.span(service.gridstatus, chunk, service.defaults or {}, zone)
         return _checked(service, frame, chunk), {"service": service.name, "library": "gridstatus"}
-    client = web or Web(per_minute=service.requests_per_minute)
+    client = clients.setdefault(service.name, Web(per_minute=service.requests_per_minute))
     filled = {**(service.defaults or {}), **chunk.names()}
-    params = {k: v.format(**filled) if isinstance(v, str) else v for k, v in (service.params or {}).items()}
+    try:
+        address = service.url.format(**filled)
+        params = {k: v.format(**filled) if isinstance(v, str) else v for k, v in (service.params or {}).items()}
+    except KeyError as error:
+        raise BadInputError(
+            f"service {service.name}: nothing fills {{{error.args[0]}}}; there are {', '.join(filled)}"
+        ) from None
     headers = {"Accept": "application/json", "User-Agent": "hashgym"}
     secrets: tuple[str, ...] = ()
     shown = dict(params)
@@ -204,10 +246,10 @@ def _from(service: Service, chunk: Chunk, web: Web | None) -> tuple[pd.DataFrame
             headers[service.header] = secret
         else:
             params[service.query or "api_key"] = secret
-    content, body = client.document(service.url.format(**filled), params, headers, secrets)
+    content, body = client.document(address, params, headers, secrets)
     frame = _table(service, content)
     origin = {
-        "service": service.name, "url": service.url.format(**filled), "params": shown,
+        "service": service.name, "url": address, "params": shown,
         "sha256": hashlib.sha256(body).hexdigest(), "bytes": len(body),
     }  # fmt: skip
     return _checked(service, frame, chunk), origin
@@ -249,13 +291,11 @@ def _rows(content: Any) -> pd.DataFrame:
 
 
 def _checked(service: Service, frame: pd.DataFrame, chunk: Chunk) -> pd.DataFrame:
-    """Return the rows of a chunk in order of time, scaled, without those that have no value."""
+    """Return the rows of a chunk in order of time, without those that have no value."""
     if service.missing is not None:
         frame = frame.mask(frame == service.missing)
     frame = frame.dropna().sort_values("time").drop_duplicates("time")
     frame = frame[(frame["time"] >= chunk.start) & (frame["time"] < chunk.end)].reset_index(drop=True)
-    for column in service.values:
-        frame[column] = frame[column] * service.scale
     if frame.empty:
         raise SourceError(f"{service.name} has no value in {chunk.start:%Y-%m-%d %H:%M}…{chunk.end:%Y-%m-%d %H:%M}")
     return frame

@@ -9,7 +9,7 @@ from .cache import Chunk
 from .web import SourceError
 
 
-def span(arguments: dict[str, Any], chunk: Chunk, settings: dict[str, Any]) -> pd.DataFrame:
+def span(arguments: dict[str, Any], chunk: Chunk, settings: dict[str, Any], timezone: str) -> pd.DataFrame:
     """Return prices of a chunk, columns time (UTC, begin of interval) and the history's column.
 
     Args:
@@ -17,6 +17,7 @@ def span(arguments: dict[str, Any], chunk: Chunk, settings: dict[str, Any]) -> p
             (columns of the library's table).
         chunk: The span.
         settings: location, and what else the service lets be set.
+        timezone: Of the market, whose days the library asks for.
 
     Raises:
         SourceError: The library is not installed, or gave nothing.
@@ -29,7 +30,8 @@ def span(arguments: dict[str, Any], chunk: Chunk, settings: dict[str, Any]) -> p
     try:
         market = getattr(library, arguments["iso"])()
         # Day-ahead calls filter the day of publication, so days are asked for one by one.
-        for day in pd.date_range(chunk.start.floor("D"), chunk.end, freq="D", inclusive="left"):
+        first, last = (moment.tz_convert(timezone).tz_localize(None) for moment in (chunk.start, chunk.end))
+        for day in pd.date_range(first.floor("D"), last, freq="D", inclusive="left"):
             table = getattr(market, arguments["method"])(day.strftime("%Y-%m-%d"), **_options(library, arguments))
             parts.append(
                 table[table[arguments["location"]] == settings["location"]] if arguments.get("location") else table

@@ -9,6 +9,7 @@ import stat
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
+from urllib.parse import quote, quote_plus
 
 import yaml
 
@@ -79,8 +80,8 @@ def _from_keyring(name: str) -> str | None:
 
 
 def hide(text: str, secrets: Iterable[str]) -> str:
-    """Return a text in which every secret is replaced."""
+    """Return a text in which every secret is replaced, as it is and as addresses quote it."""
     for secret in secrets:
-        if secret:
-            text = text.replace(secret, HIDDEN)
+        for form in {secret, quote(secret), quote(secret, safe=""), quote_plus(secret)} - {""}:
+            text = text.replace(form, HIDDEN)
     return text

@@ -1,15 +1,16 @@
 """Mappings: a YAML for each source says which file and column holds what, in which unit, currency and time zone."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import pandas as pd
 import yaml
 
 from ..sim.errors import BadInputError
-from ..sim.history import COLUMNS, Channel
+from ..sim.history import COLUMNS, PUBLISHED_H, Channel
 
 Convert = Callable[[Any], Any]
 
@@ -64,8 +65,8 @@ class Series:
     year. shift_h: added to stamps that are known to be wrong. delay_s: time after a row's stamp from which its value is in
     force, or known (an hourly close: 3600). max_age_h: how long a value may be held; a longer gap is refused; by default
     three times the usual step. usd_per_unit: dollars for a unit of the currency; a number, or a series of its own.
-    derive: "retarget" computes difficulty from blocks, with their `height` and the `first_difficulty` of the first epoch that
-    begins among them. channel: unit, low and high of a declared channel. constant: a number for the whole span.
+    derive: "retarget" computes difficulty from the blocks of one file, with their `height` and the `first_difficulty` of the
+    first epoch that begins among them. expect: columns that must hold one value, as {Currency: EUR}. channel: unit, low and high of a declared channel. constant: a number for the whole span.
     """
 
     column: str
@@ -93,7 +94,14 @@ class Series:
     first_difficulty: float = 0.0
     channel: Channel | None = None
     constant: float | None = None
+    expect: dict[str, str] = field(default_factory=dict)
     where: str = ""
+    role: str = ""
+
+    @property
+    def label(self) -> str:
+        """What messages call it: its column, or what it stands for within another series."""
+        return self.role or self.column
 
     def convert(self, values: Any) -> Any:
         """Convert values to the history's unit, currency left as it is."""
@@ -109,12 +117,13 @@ class Mapping:
     timezone: str
     publication: str
     interval_s: int
+    published_h: float
     series: tuple[Series, ...]
-    sources: dict[str, str] = field(default_factory=dict)
+    sources: tuple[dict[str, str], ...] = ()
 
 
 _TOP: Final = {"source", "start", "end", "timezone", "price", "series"}
-_SERIES_KEYS: Final = {entry.name for entry in fields(Series)} - {"where"}
+_SERIES_KEYS: Final = {entry.name for entry in fields(Series)} - {"where", "role"}
 _CHOICES: Final = {
     "format": FORMATS, "stamp": STAMPS, "repeated": REPEATED, "duplicates": DUPLICATES, "derive": DERIVED,
     "time_unit": ("s", "ms"),
@@ -136,10 +145,10 @@ def read_mappings(paths: Sequence[Path], start: str | None, end: str | None, roo
     found: dict[str, Any] = {"start": start, "end": end}
     given = {key for key, value in found.items() if value is not None}
     series: dict[str, Series] = {}
-    sources = {}
+    sources = []
     for path in paths:
         content = _content(path)
-        sources[path.name] = str(content.get("source", path.stem))
+        sources.append({"mapping": path.name, "source": str(content.get("source", path.stem))})
         for key in ("start", "end", "timezone", "price"):
             if key in content and key not in given:
                 if found.get(key) not in (None, content[key]):
@@ -157,10 +166,12 @@ def read_mappings(paths: Sequence[Path], start: str | None, end: str | None, roo
         if found.get(key) is None and not (key == "series" and series):
             raise BadInputError(f"{names}: key '{key}' is missing")
     price = found["price"]
-    _check_keys(paths[0], "price.", price, {"publication", "interval_s"}, {"publication", "interval_s"})
+    _check_keys(paths[0], "price.", price, {"publication", "interval_s", "published_h"}, {"publication", "interval_s"})
+    _number(paths[0], "price.", price, "published_h")
     return Mapping(
         start=str(found["start"]), end=str(found["end"]), timezone=found["timezone"], publication=price["publication"],
-        interval_s=price["interval_s"], series=tuple(series.values()), sources=sources,
+        interval_s=price["interval_s"], published_h=float(price.get("published_h", PUBLISHED_H)),
+        series=tuple(series.values()), sources=tuple(sources),
     )  # fmt: skip
 
 
@@ -207,6 +218,8 @@ def _series(entry: Any, path: Path, root: Path) -> Series:
     _check_keys(path, "series.", entry, _SERIES_KEYS, {"column"})
     column = str(entry["column"])
     prefix = f"series[{column}]."
+    for key, least in (("shift_h", -np.inf), ("delay_s", 0.0), ("max_age_h", 0.0), ("first_difficulty", 0.0)):
+        _number(path, prefix, entry, key, least)
     channel = _channel(entry, path, prefix)
     if channel is None and column not in UNITS:
         raise BadInputError(
@@ -214,6 +227,7 @@ def _series(entry: Any, path: Path, root: Path) -> Series:
         )
     if "constant" in entry:
         _number(path, prefix, entry, "constant")
+        _check_keys(path, prefix, entry, {"column", "constant", "channel"}, set())
         return Series(column=column, constant=float(entry["constant"]), channel=channel, where=path.name)
     needed = {"files", "time", "value"} | (set() if channel is not None else {"unit"})
     if entry.get("derive") == "retarget":
@@ -222,18 +236,30 @@ def _series(entry: Any, path: Path, root: Path) -> Series:
     unit = str(entry.get("unit", ""))
     if channel is None and unit not in UNITS[column]:
         raise BadInputError(f"{path}: unit {unit!r} of {column!r} is unknown; use {', '.join(UNITS[column])}")
-    for key, choices in _CHOICES.items():
-        if key in entry and entry[key] not in choices:
-            raise BadInputError(f"{path}: '{prefix}{key}' is {entry[key]!r}; it must be one of {', '.join(choices)}")
-    for key in ("shift_h", "delay_s", "max_age_h", "first_difficulty"):
-        _number(path, prefix, entry, key)
+    _check_values(path, prefix, entry)
+    files = _files(entry, path, prefix, root)
+    if entry.get("derive") == "retarget" and len(files) != 1:
+        raise BadInputError(
+            f"{path}: '{prefix}files' names {len(files)} files; blocks are read from one, so that no epoch is cut"
+        )
     rest = {
         key: value for key, value in entry.items() if key not in ("files", "unit", "column", "channel", "usd_per_unit")
     }
     return Series(
-        column=column, files=_files(entry, path, prefix, root), unit=unit, channel=channel, where=path.name,
+        column=column, files=files, unit=unit, channel=channel, where=path.name,
         usd_per_unit=_rate(entry, unit, path, prefix, root), **rest,
     )  # fmt: skip
+
+
+def _check_values(path: Path, prefix: str, entry: dict[str, Any]) -> None:
+    for key, choices in _CHOICES.items():
+        if key in entry and entry[key] not in choices:
+            raise BadInputError(f"{path}: '{prefix}{key}' is {entry[key]!r}; it must be one of {', '.join(choices)}")
+    for key in ("time_format", "time_split", "separator", "records", "timezone"):
+        if key in entry and not isinstance(entry[key], str):
+            raise BadInputError(f"{path}: '{prefix}{key}' is {entry[key]!r}; it must be text")
+    if not isinstance(entry.get("expect", {}), dict):
+        raise BadInputError(f"{path}: '{prefix}expect' is {entry['expect']!r}; it must be a dictionary of columns")
 
 
 def _channel(entry: dict[str, Any], path: Path, prefix: str) -> Channel | None:
@@ -245,6 +271,8 @@ def _channel(entry: dict[str, Any], path: Path, prefix: str) -> Channel | None:
         )
     content = entry["channel"]
     _check_keys(path, f"{prefix}channel.", content, {"unit", "low", "high"}, {"unit", "low", "high"})
+    for key in ("low", "high"):
+        _number(path, f"{prefix}channel.", content, key)
     return Channel(
         unit=str(content["unit"]),
         delay_s=float(entry.get("delay_s", 0.0)),
@@ -253,9 +281,13 @@ def _channel(entry: dict[str, Any], path: Path, prefix: str) -> Channel | None:
     )
 
 
-def _number(path: Path, prefix: str, entry: dict[str, Any], key: str) -> None:
-    if key in entry and (isinstance(entry[key], bool) or not isinstance(entry[key], int | float)):
-        raise BadInputError(f"{path}: '{prefix}{key}' is {entry[key]!r}; it must be a number")
+def _number(path: Path, prefix: str, entry: dict[str, Any], key: str, least: float = -np.inf) -> None:
+    if key not in entry:
+        return
+    value = entry[key]
+    if isinstance(value, bool) or not isinstance(value, int | float) or not np.isfinite(value) or value < least:
+        allowed = "a number" if least == -np.inf else f"a number, {least:g} or more"
+        raise BadInputError(f"{path}: '{prefix}{key}' is {value!r}; it must be {allowed}")
 
 
 def _files(entry: dict[str, Any], path: Path, prefix: str, root: Path) -> tuple[Path, ...]:
@@ -263,7 +295,9 @@ def _files(entry: dict[str, Any], path: Path, prefix: str, root: Path) -> tuple[
         raise BadInputError(f"{path}: '{prefix}files' is {entry['files']!r}; it must be a list of names or patterns")
     found: list[Path] = []
     for name in entry["files"]:
-        matches = sorted(root.glob(str(name))) if any(sign in str(name) for sign in "*?[") else [root / str(name)]
+        whole = root / str(name)
+        has_pattern = any(sign in str(name) for sign in "*?[")
+        matches = sorted(Path(whole.anchor).glob(str(whole.relative_to(whole.anchor)))) if has_pattern else [whole]
         if not matches:
             raise BadInputError(f"{path}: '{prefix}files': no file matches {name!r} in {root}")
         found += matches
@@ -278,7 +312,8 @@ def _rate(entry: dict[str, Any], unit: str, path: Path, prefix: str, root: Path)
             raise BadInputError(f"{path}: unit {unit!r} needs '{prefix}usd_per_unit', a number or a series of rates")
         return 1.0
     if isinstance(rate, dict):
-        return _series({"column": "coin_price_usd", "unit": "usd", **rate}, path, root)
+        series = _series({"column": "coin_price_usd", "unit": "usd", **rate}, path, root)
+        return replace(series, role="usd_per_unit") if series.constant is None else series.constant
     _number(path, prefix, entry, "usd_per_unit")
     if rate <= 0.0:
         raise BadInputError(f"{path}: '{prefix}usd_per_unit' is {rate!r}; it must be above 0")

@@ -25,7 +25,7 @@ class Quality:
 
     rows: values in the files within the span; fresh_share: share of steps whose value is not older than the series' usual
     step; longest_hold_h: longest time over which a value was held; n_gaps: times it was held beyond its usual step;
-    low, median, high: of the values; n_outliers: values that leave their neighbours and come back; warnings: in words.
+    low, median, high: of the values; n_outliers: values that leave their neighbours and come back; warnings: in words; stale_days: days with a value older than the usual step.
     """
 
     column: str
@@ -39,6 +39,7 @@ class Quality:
     high: float
     n_outliers: int
     warnings: tuple[str, ...]
+    stale_days: tuple[str, ...]
 
 
 def assess(
@@ -63,6 +64,7 @@ def assess(
         column, len(inside), usual_ns / 3.6e12, float(1.0 - stale.mean()), float((age_ns.max() + STEP.value) / 3.6e12),
         int(np.sum(np.diff(stale.astype(int), prepend=0) == 1)), float(numbers.min()), float(np.median(numbers)),
         float(numbers.max()), _outliers(numbers), tuple(_warnings(column, inside, timezone)),
+        tuple(f"{day:%Y-%m-%d}" for day in index[stale].normalize().unique()),
     )  # fmt: skip
 
 

@@ -16,8 +16,9 @@ from ..sim.market import difficulty_of_blocks
 from .clocks import ordered, to_utc
 from .mapping import Series
 
-_KWH_PRICE_MEDIAN: Final = 2.0
-"""Electricity whose median is below this is taken to be priced by kilowatt-hour. assumed: no market has cleared at such a level by the megawatt-hour."""
+_KWH_PRICE: Final = 2.0
+"""Electricity of which 95 % costs less than this is taken to be priced by the kilowatt-hour. assumed: no market clears so low for weeks on end
+by the megawatt-hour."""
 
 EPW_COLUMNS: Final = {"dry_bulb_c": 6, "dew_point_c": 7, "relative_humidity_pct": 8, "pressure_pa": 9}
 """Places in a row of an EPW. Source: EnergyPlus, Auxiliary Programs, "EPW CSV Format"."""
@@ -33,7 +34,7 @@ def read_series(path: Path, series: Series) -> pd.Series:
         BadInputError: Names file, row and column.
     """
     table, offset, first_row = _table(path, series)
-    needed = [series.time] + ([series.height] if series.derive else [series.value])
+    needed = [series.time, *series.expect] + ([series.height] if series.derive else [series.value])
     for name in needed:
         if name not in table.columns:
             raise BadInputError(f"{path}: no column {name!r}; there are {', '.join(map(repr, table.columns[:12]))}")
@@ -45,21 +46,33 @@ def read_series(path: Path, series: Series) -> pd.Series:
         return _retargets(table, series, offset, where)
     values = _numbers(table[series.value], series.value, where)
     kept = np.isfinite(values)
-    # An empty value's stamp may be one that does not exist, as spring's hour.
+    _expect(table, series, kept, where)
     rows = np.flatnonzero(kept)
-    stamps = to_utc(table[series.time].iloc[rows], series, offset, lambda row: where(int(rows[row])))
+    stamps = to_utc(table[series.time], series, offset, where, kept)[kept]
     result = pd.Series(np.asarray(series.convert(values[kept]), dtype=np.float64), index=stamps)
     if series.channel is not None or series.column in COLUMNS:
         check_range(series.column, result.to_numpy(), lambda row: where(int(rows[row])), series.channel)
-    _check_price(path, series, result)
     return ordered(result, series, lambda row: where(int(rows[row])))
 
 
-def _check_price(path: Path, series: Series, values: pd.Series) -> None:
+def _expect(table: pd.DataFrame, series: Series, kept: np.ndarray, where: Callable[[int], str]) -> None:
+    for name, expected in series.expect.items():
+        other = np.flatnonzero(kept & (table[name].astype(str).to_numpy() != str(expected)))
+        if other.size:
+            row = int(other[0])
+            raise BadInputError(
+                f"{where(row)}, column {name!r}: {table[name].iloc[row]!r}; the mapping expects {expected!r}"
+            )
+
+
+def check_price(series: Series, values: pd.Series) -> None:
+    """Refuse prices by the megawatt-hour that look like prices by the kilowatt-hour; raises BadInputError."""
     per_mwh = series.column.endswith("usd_per_mwh") and series.unit.endswith("/mwh")
-    if per_mwh and len(values) and abs(float(values.median())) < _KWH_PRICE_MEDIAN:
+    high = float(values.abs().quantile(0.95)) if len(values) else np.inf
+    if per_mwh and high < _KWH_PRICE:
+        names = ", ".join(path.name for path in series.files)
         raise BadInputError(
-            f"{path}, column {series.value!r}: the median price is {values.median():g} {series.unit.upper()}, which looks like "
+            f"{names}, column {series.value!r}: 95 % of prices lie within {high:g} {series.unit.upper()}, which looks like "
             f"{series.unit.upper().replace('MWH', 'kWh')}; declare unit: {series.unit.replace('mwh', 'kwh')}"
         )
 
@@ -120,7 +133,8 @@ def _epw(path: Path) -> tuple[pd.DataFrame, str | None, int]:
 
 def _numbers(column: pd.Series, name: str | int, where: Callable[[int], str]) -> np.ndarray:
     numbers = pd.to_numeric(column, errors="coerce")
-    bad = np.flatnonzero(numbers.isna() & column.notna() & (column.astype(str).str.strip() != ""))
+    infinite = np.isinf(numbers.to_numpy(np.float64, na_value=np.nan))
+    bad = np.flatnonzero(infinite | (numbers.isna() & column.notna() & (column.astype(str).str.strip() != "")))
     if bad.size:
         row = int(bad[0])
         raise BadInputError(f"{where(row)}, column {name!r}: {column.iloc[row]!r} is not a number")

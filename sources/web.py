@@ -6,10 +6,13 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 import requests
+import urllib3
 
 from ..sim.errors import HashGymError
 from .keys import hide
@@ -74,7 +77,7 @@ class Web:
         for attempt in range(self.attempts):
             self._pace()
             try:
-                body = self._body(url, params, headers)
+                body = self._body(url, params, headers, secrets)
                 return json.loads(body), body
             except _TransientError as error:
                 why, wait_s = str(error), error.wait_s
@@ -84,8 +87,9 @@ class Web:
             if attempt + 1 < self.attempts:
                 if wait_s is None:
                     wait_s = FIRST_WAIT_S * 2.0**attempt * (0.5 + random.random())
+                wait_s = min(wait_s, LONGEST_WAIT_S)
                 log.warning("%s: %s; waiting %.1f s", host, hide(why, secrets), wait_s)
-                self.sleep(min(wait_s, LONGEST_WAIT_S))
+                self.sleep(wait_s)
         raise SourceError(f"{host} gave nothing usable in {self.attempts} attempts: {hide(why, secrets)}")
 
     def _pace(self) -> None:
@@ -94,7 +98,7 @@ class Web:
             self.sleep(self._next - now)
         self._next = max(now, self._next) + 60.0 / self.per_minute
 
-    def _body(self, url: str, params: dict[str, Any], headers: dict[str, str]) -> bytes:
+    def _body(self, url: str, params: dict[str, Any], headers: dict[str, str], secrets: tuple[str, ...]) -> bytes:
         until = self.clock() + self.whole_s
         try:
             with self._session.get(
@@ -105,16 +109,16 @@ class Web:
                 if answer.status_code != requests.codes.ok:
                     text = answer.raw.read(200, decode_content=True).decode("utf-8", "replace")
                     raise SourceError(
-                        f"{urlsplit(url).netloc} refuses: status {answer.status_code}, {_plain(text, headers, params)!r}"
+                        f"{urlsplit(url).netloc} refuses: status {answer.status_code}, {_plain(text, headers, params, secrets)!r}"
                     )
                 return self._read(answer, until)
-        except requests.RequestException as error:
+        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             kind = type(error).__name__
             raise _TransientError(f"no whole answer ({kind}); is there a network?") from None
 
     def _read(self, answer: requests.Response, until: float) -> bytes:
         parts, size = [], 0
-        for part in answer.iter_content(65536):
+        while part := answer.raw.read1(65536, decode_content=True):
             parts.append(part)
             size += len(part)
             if size > MOST_BYTES:
@@ -124,11 +128,18 @@ class Web:
         return b"".join(parts)
 
 
-def _plain(text: str, headers: dict[str, str], params: dict[str, Any]) -> str:
+def _plain(text: str, headers: dict[str, str], params: dict[str, Any], secrets: tuple[str, ...]) -> str:
     """Return a refusal's text without anything that was sent: servers echo keys."""
-    return hide(text, [str(value) for value in (*headers.values(), *params.values()) if len(str(value)) > 7])
+    sent = [str(value) for value in (*headers.values(), *params.values()) if len(str(value)) > 7]
+    return hide(text, [*secrets, *sent])
 
 
 def _retry_after(answer: requests.Response) -> float | None:
+    """Return what a server asks to wait, as seconds or as a date. Source: RFC 9110 sec. 10.2.3."""
     given = answer.headers.get("Retry-After", "")
-    return float(given) if given.isdigit() else None
+    if given.isdigit():
+        return float(given)
+    try:
+        return max(0.0, (parsedate_to_datetime(given) - datetime.now(UTC)).total_seconds())
+    except (TypeError, ValueError):
+        return None

@@ -186,14 +186,24 @@ CALL_STEPS: Final = (12, 48)
 periods of demand-response programmes."""
 
 
+LEAST_YEAR_STEPS: Final = 60 * 288
+"""Steps of a year from which its own dearest hours are known. chosen: two months."""
+
+
 def calls(stress: FloatArray, index: pd.DatetimeIndex, model: ScoreModel, hours_per_year: float) -> FloatArray:
     """Return 1 in curtailment calls: they begin where the grid's stress is among its highest hours, (n_steps,).
 
-    A call lasts as long as the stress, an hour at least and four at most; a day has four hours at most.
+    A call lasts as long as the stress, an hour at least and four at most; a day has four hours at most. In a year that is
+    dearer than the model's the hours are those of the year.
     """
     # The knots are the model's own quantiles: the score that it passes for the asked share of hours.
     share = min(hours_per_year / 8766.0, 0.05)
-    threshold = float(np.interp(1.0 - share, special.ndtr(KNOTS), model.score))
+    threshold = np.full(len(stress), float(np.interp(1.0 - share, special.ndtr(KNOTS), model.score)))
+    year = index.year.to_numpy()
+    for number in np.unique(year):
+        own = year == number
+        if own.sum() >= LEAST_YEAR_STEPS:
+            threshold[own] = max(threshold[own][0], float(np.quantile(stress[own], 1.0 - share)))
     high = stress > threshold
     day = (index.as_unit("s").asi8 - 8 * 3600) // 86400
     called, left, used, today = np.zeros(len(stress)), 0, 0, -1

@@ -181,7 +181,9 @@ def fit(values: FloatArray, local: pd.DatetimeIndex, step_h: float, drivers: dic
     few = len(anchors) < 24  # with less than two years the level cannot be told from the season
     parts = _parts(standard, step_h)
     spread_var = float(np.mean(spread_month**2) * np.mean(spread_hour**2))
-    level_std, level_tau_h = (0.0, _LEVEL_TAUS_H[0]) if few else _level(anchors.to_numpy(np.float64), parts, spread_var)
+    level_std, level_tau_h = (
+        (0.0, _LEVEL_TAUS_H[0]) if few else _level(np.asarray(anchors, dtype=np.float64), parts, spread_var)
+    )
     model = ScoreModel(
         score=KNOTS,
         value=np.concatenate([[values.min()], np.quantile(values, PROBABILITIES), [values.max()]]),
@@ -223,7 +225,12 @@ def _mean_var(tau_h: float) -> float:
 
 
 def with_quantiles(
-    model: ScoreModel, local: pd.DatetimeIndex, step_h: float, drivers: dict[str, FloatArray], *, is_anchored: bool = False
+    model: ScoreModel,
+    local: pd.DatetimeIndex,
+    step_h: float,
+    drivers: dict[str, FloatArray],
+    *,
+    is_anchored: bool = False,
 ) -> ScoreModel:
     """Return the model with its knots moved so that long runs of it have the quantiles that its knots stand for.
 
