@@ -2,11 +2,13 @@
 
 import json
 import logging
+import sys
 import threading
+import types
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote_plus, urlsplit
 
 import pandas as pd
 import pytest
@@ -165,26 +167,80 @@ def test_a_second_source_steps_in_and_is_recorded(server: Server, tmp_path: Path
     assert "from second" in (tmp_path / "cache" / "first" / "mapping.yaml").read_text()
 
 
+def test_a_second_source_is_no_earlier_known_than_it_publishes(server: Server, tmp_path: Path) -> None:
+    late = [{"column": "coin_price_usd", "unit": "usd", "delay_s": 86400}]
+    second = written(tmp_path / "second.yaml", server.url, chunk_h=6, series=late)
+    first = written(tmp_path / "first.yaml", "http://127.0.0.1:9", chunk_h=24, fallback=second)
+    fetch(first, "2024-01-02", "2024-01-03", tmp_path / "cache", web=client(), now=NOW)
+    (path,) = (tmp_path / "cache" / "first").glob("*.csv")
+    rows = pd.read_csv(path)
+    # The mapping says that values are known an hour after their stamp: a day's delay moves the stamps by 23 hours.
+    assert rows["time"].iloc[0] == "2024-01-02T00:00:00Z"
+    asked = int(parse_qs(urlsplit(server.asked[0]).query)["startTime"][0]) // 1000
+    assert pd.Timestamp(asked, unit="s", tz="UTC") == pd.Timestamp("2024-01-01T01:00", tz="UTC")
+    assert len(server.asked) == 4  # pieces of the second source's own length
+    assert rows["coin_price_usd"].iloc[0] == 40000 + asked % 7
+
+
+def test_a_chunk_that_ends_early_is_asked_for_again_until_it_is_old(
+    server: Server, service: str, tmp_path: Path
+) -> None:
+    short: Reply = lambda h: send(h, prices({"startTime": ["1704067200000"], "endTime": ["1704110400000"]}))  # noqa: E731
+    soon = pd.Timestamp("2024-01-03", tz="UTC")
+    for now, n_asked in ((soon, 1), (soon, 2), (NOW, 3), (NOW, 3)):
+        server.replies = [short]
+        fetch(service, "2024-01-01", "2024-01-02", tmp_path / "cache", web=client(), now=now)
+        assert len(server.asked) == n_asked
+
+
+def test_requests_of_one_fetch_keep_one_pace(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr(connectors, "Web", lambda per_minute: Web(per_minute=per_minute, sleep=waited.append))
+    service = written(tmp_path / "slow.yaml", server.url, chunk_h=24, requests_per_minute=60)
+    fetch(service, "2024-01-01", "2024-01-04", tmp_path / "cache", now=NOW)
+    assert len(server.asked) == 3
+    assert sum(waited) == pytest.approx(3.0, abs=0.3)  # 1 s before the second, 2 s before the third: sleep is faked
+
+
+def test_a_library_is_asked_for_the_markets_own_days(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Ercot:
+        def get_spp(self, day: str, **_: object) -> pd.DataFrame:
+            hours = pd.date_range(day, periods=24, freq="h", tz="America/Chicago")
+            return pd.DataFrame({"Interval Start": hours, "Location": "HB_WEST", "SPP": 20.0})
+
+    library = types.SimpleNamespace(Ercot=Ercot, Markets=types.SimpleNamespace(REAL_TIME_15_MIN="rt"))
+    monkeypatch.setitem(sys.modules, "gridstatus", library)
+    fetch("ercot_real_time", "2024-01-04", "2024-01-05", tmp_path, now=NOW)
+    (path,) = tmp_path.rglob("2*.csv")
+    rows = pd.read_csv(path)
+    assert len(rows) == 7 * 24
+    assert rows["time"].iloc[0] == "2024-01-04T00:00:00Z"
+
+
 def test_another_form_of_answer_is_named(server: Server, service: str, tmp_path: Path) -> None:
     server.replies = [lambda h: send(h, b'{"message": "moved"}')]
     with pytest.raises(SourceError, match="reads otherwise than expected"):
         fetch(service, "2024-01-01", "2024-01-02", tmp_path / "cache", web=client(), now=NOW)
 
 
+KEY = "s3/t+k="
+
+
 def test_a_key_is_sent_and_shown_nowhere(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     service = written(tmp_path / "keyed.yaml", server.url, chunk_h=24, key="test", query="api_key")
-    monkeypatch.setenv("HASHGYM_KEY_TEST", "s3cret-token")
+    monkeypatch.setenv("HASHGYM_KEY_TEST", KEY)
     caplog.set_level(logging.DEBUG, logger="hashgym")
     fetch(service, "2024-01-01", "2024-01-02", tmp_path / "cache", web=client(), now=NOW)
-    assert "api_key=s3cret-token" in server.asked[0]
-    echo: Reply = lambda h: send(h, b"bad key s3cret-token", 403)  # noqa: E731
+    assert f"api_key={quote_plus(KEY)}" in server.asked[0]
+    echo: Reply = lambda h: send(h, f"bad key {KEY} in {h.path}".encode(), 403)  # noqa: E731
     server.replies = [echo]
     with pytest.raises(SourceError, match="status 403") as caught:
         fetch(service, "2024-01-02", "2024-01-03", tmp_path / "cache", web=client(), now=NOW)
     written_texts = [path.read_text() for path in (tmp_path / "cache").rglob("*") if path.is_file()]
-    assert not any("s3cret-token" in text for text in [*written_texts, str(caught.value), caplog.text])
+    texts = [*written_texts, str(caught.value), caplog.text]
+    assert not any(form in text for text in texts for form in (KEY, quote_plus(KEY)))
 
 
 def test_keys_are_read_anew_from_a_file_that_is_the_owner_s(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
