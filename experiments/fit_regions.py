@@ -18,8 +18,10 @@ from hashgym.experiments.files import write_text
 from hashgym.sim.history import History
 from hashgym.sources.assembly import import_history
 from hashgym.synthesis.calibrate import fit_region
-from hashgym.synthesis.electricity import LoadModel, PowerModel, from_figures, scaled_to, temperature_drivers
-from hashgym.synthesis.scores import ScoreModel, fit, with_quantiles
+from hashgym.synthesis.electricity import LoadModel, PowerModel, temperature_drivers
+from hashgym.synthesis.figures import from_figures, scaled_to
+from hashgym.synthesis.fitting import fit, with_quantiles
+from hashgym.synthesis.scores import ScoreModel
 from hashgym.synthesis.weather import WeatherModel, fit_weather
 
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -47,6 +49,9 @@ NORMALS_C: Final = {
 """Places whose weather is that of a fitted place moved to their monthly means. Source: Environment Canada normals 1971-2000 (Calgary),
 climatestotravel.com (Luleå); the others are assumed, from common climate tables."""
 
+SOUTHERN: Final = ("sydney",)
+"""Places whose seasons are half a year apart from those of the place that stands for them."""
+
 ZONES: Final = {
     "dallas": "America/Chicago", "philadelphia": "America/New_York", "toronto": "America/Toronto", "frankfurt": "Europe/Berlin",
     "atlanta": "America/New_York", "stockholm": "Europe/Stockholm", "aurora": "America/Denver",
@@ -72,8 +77,9 @@ def weather(name: str, data: Path) -> WeatherModel:
     frame = _imported([mapping], start, end, data, ZONES[name]).frame.iloc[::12]
     local = pd.DatetimeIndex(frame.index).tz_convert(ZONES[name])
     return fit_weather(
-        frame["outdoor_temp_c"].to_numpy(np.float64), frame["relative_humidity_pct"].to_numpy(np.float64), local, 1.0
-    )
+        frame["outdoor_temp_c"].to_numpy(np.float64), frame["relative_humidity_pct"].to_numpy(np.float64), local, 1.0,
+        has_level=not mapping.endswith("_typical"),
+    )  # fmt: skip
 
 
 def _imported(names: list[str], start: str, end: str, data: Path, zone: str) -> History:
@@ -97,11 +103,16 @@ def _imported(names: list[str], start: str, end: str, data: Path, zone: str) -> 
 
 
 def _clock(
-    model: WeatherModel, zone: str, shift_c: list[float] | None, span: tuple[str, str] = ("2021-01-01", "2025-01-01")
+    model: WeatherModel,
+    zone: str,
+    shift_c: list[float] | None,
+    *,
+    is_south: bool = False,
+    span: tuple[str, str] = ("2021-01-01", "2025-01-01"),
 ) -> tuple[pd.DatetimeIndex, dict[str, np.ndarray]]:
     """Return hours of whole years and what a place's weather drives on them."""
     local = pd.date_range(*span, freq="h", inclusive="left", tz="UTC").tz_convert(zone)
-    placed = replace(model, shift_c=tuple(shift_c)) if shift_c else model
+    placed = replace(model, shift_c=tuple(shift_c), is_south=is_south) if shift_c else model
     dry_c, _ = placed.draw(local, 1.0, np.random.default_rng(0), is_anchored=False)
     return local, temperature_drivers(dry_c)
 
@@ -112,14 +123,15 @@ def shift_of(place: str, models: dict[str, WeatherModel]) -> tuple[str, list[flo
         return place, None
     base, normals = NORMALS_C[place]
     local = pd.date_range("2021-01-01", "2025-01-01", freq="h", inclusive="left", tz="UTC").tz_convert(ZONES[base])
-    runs = [models[base].draw(local, 1.0, np.random.default_rng(k), is_anchored=False)[0] for k in range(3)]
+    model = replace(models[base], is_south=place in SOUTHERN)
+    runs = [model.draw(local, 1.0, np.random.default_rng(k), is_anchored=False)[0] for k in range(3)]
     means = pd.Series(np.mean(runs, axis=0)).groupby(np.asarray(local.month)).mean()
     return base, np.round(np.array(normals) - means.to_numpy(), 2).tolist()
 
 
 def figured(key: str, figures: dict[str, Any], clock: tuple[pd.DatetimeIndex, dict[str, np.ndarray]]) -> ScoreModel:
     """Return a price model from published figures, with temperature as its driver."""
-    return with_quantiles(from_figures(figures[key], SLOPES), clock[0], 1.0, clock[1])
+    return with_quantiles(from_figures(figures[key], SLOPES), clock[0], clock[1])
 
 
 def ercot(data: Path, figures: dict[str, Any]) -> tuple[WeatherModel, PowerModel]:
@@ -135,8 +147,8 @@ def ercot(data: Path, figures: dict[str, Any]) -> tuple[WeatherModel, PowerModel
         day_ahead.anchors[str(month)] = float(
             day_ahead.latent(np.array([price]))[0] - day_ahead.latent(np.array([24.0]))[0]
         )
-    clock = _clock(place, "America/Chicago", None, FIGURES_OF_ERCOT)
-    day_ahead = with_quantiles(day_ahead, clock[0], 1.0, clock[1], is_anchored=True)
+    clock = _clock(place, "America/Chicago", None, span=FIGURES_OF_ERCOT)
+    day_ahead = with_quantiles(day_ahead, clock[0], clock[1], is_anchored=True)
     settlement = _around(day_ahead, figures["ercot_rt"], clock)
     return place, replace(
         power, day_ahead=day_ahead, settlement=settlement, interval_s=900, load=ERCOT_LOAD, calls_h_per_year=40.0
@@ -152,15 +164,17 @@ def _around(
 ) -> ScoreModel:
     model = from_figures(figures, {"day_ahead": REAL_TIME_ON_DAY_AHEAD}, day_ahead)
     quarters = pd.date_range(clock[0][0], clock[0][-1], freq="15min")
-    score = day_ahead.scores(clock[0], 1.0, clock[1], np.random.default_rng(5), is_anchored=True)
-    return with_quantiles(model, quarters, 0.25, {"day_ahead": np.repeat(score, 4)[: len(quarters)]})
+    score = day_ahead.standard(day_ahead.scores(clock[0], 1.0, clock[1], np.random.default_rng(5), is_anchored=True))
+    return with_quantiles(model, quarters, {"day_ahead": np.repeat(score, 4)[: len(quarters)]})
 
 
-def fitted(name: str, start: str, end: str, data: Path, usd_per_unit: float) -> ScoreModel:
-    """Return a price model fitted to a file without weather that belongs to it."""
-    history = _imported([name], start, end, data, "")
-    local = pd.DatetimeIndex(history.frame.index[::12]).tz_convert(history.timezone)
-    return fit(history.frame["price_usd_per_mwh"].to_numpy(np.float64)[::12] / usd_per_unit, local, 1.0, {})
+def fitted(name: str, start: str, end: str, data: Path, usd_per_unit: float, weather: str | None = None) -> ScoreModel:
+    """Return a price model fitted to a file, with the drivers of a weather file where one belongs to it."""
+    frame = _imported([name] + ([weather] if weather else []), start, end, data, "").frame.iloc[::12]
+    zone = yaml.safe_load((SOURCES / f"{name}.yaml").read_text(encoding="utf-8"))["timezone"]
+    local = pd.DatetimeIndex(frame.index).tz_convert(zone)
+    drivers = temperature_drivers(frame["outdoor_temp_c"].to_numpy(np.float64)) if weather else {}
+    return fit(frame["price_usd_per_mwh"].to_numpy(np.float64) / usd_per_unit, local, 1.0, drivers)
 
 
 def main() -> int:
@@ -182,18 +196,22 @@ def main() -> int:
         "day ahead: file 2021-03…2023-12; real time: figures of 2024-25; load assumed",
     )
     eastern = _imported(["pjm_dom", "weather_philadelphia", "carbon_pjm"], "2021-01-02", "2023-12-30", data, "")
+    beside = fit_region(eastern)[1]
     _write(
         "pjm",
         "America/New_York",
         "philadelphia",
         models["philadelphia"],
         None,
-        fit_region(eastern)[1],
+        beside,
         "file 2021…2023",
     )
+    # Georgia has no market; its power costs what PJM's southern neighbour pays, under Atlanta's weather.
+    georgia = replace(beside, carbon=None)
+    _write("georgia", "America/New_York", "atlanta", models["atlanta"], None, georgia, "PJM's file 2021…2023")
     for name, zone, site, publication, unit, made in _others(data):
         base, shift_c = shift_of(site, models)
-        clock = _clock(models[base], zone, shift_c)
+        clock = _clock(models[base], zone, shift_c, is_south=site in SOUTHERN)
         price = made if made is not None else figured(name, figures, clock)
         load = _alberta_load(data) if name == "alberta" else None
         is_ahead = publication == "day_ahead"
@@ -212,7 +230,7 @@ def _others(data: Path) -> list[tuple[str, str, str, str, float, ScoreModel | No
     Rates are yearly means of 2020-24, rounded. Source: European Central Bank reference rates.
     """
     return [
-        ("nyiso", "America/New_York", "philadelphia", "day_ahead", 1.0, fitted("nyiso_capitl", "2020-01-02", "2023-12-31", data, 1.0)),
+        ("nyiso", "America/New_York", "philadelphia", "day_ahead", 1.0, fitted("nyiso_capitl", "2020-01-02", "2023-12-31", data, 1.0, "weather_philadelphia")),
         ("caiso", "America/Los_Angeles", "sacramento", "day_ahead", 1.0, fitted("caiso_np15", "2020-01-02", "2023-12-31", data, 1.0)),
         ("sweden_north", "Europe/Stockholm", "lulea", "day_ahead", 1.08, fitted("se1_day_ahead", "2018-01-02", "2023-12-31", data, 1.08)),
         ("sweden_south", "Europe/Stockholm", "malmo", "day_ahead", 1.08, None),
@@ -221,7 +239,6 @@ def _others(data: Path) -> list[tuple[str, str, str, str, float, ScoreModel | No
         ("ontario", "America/Toronto", "toronto", "after_interval", 0.75, None),
         ("alberta", "America/Edmonton", "calgary", "after_interval", 0.75, None),
         ("new_south_wales", "Australia/Sydney", "sydney", "after_interval", 0.69, None),
-        ("georgia", "America/New_York", "atlanta", "after_interval", 1.0, fitted("pjm_dom", "2021-01-02", "2023-12-30", data, 1.0)),
     ]  # fmt: skip
 
 
@@ -263,6 +280,8 @@ def _write(
     content: dict[str, Any] = {"region": name, "place": site, "fitted_to": fitted_to, "timezone": zone}
     if shift_c is not None:
         content["shift_c"] = shift_c
+    if site in SOUTHERN:
+        content["is_south"] = True
     content |= {"weather": place.as_dict(), "power": power.as_dict()}
     write_text(
         TARGET / f"{name}.yaml", "# Statistics computed from real history; see docs/synthesis.md.\n" + dump(content)

@@ -12,7 +12,8 @@ from ..sim.history import History
 from ..sim.market import coin_hashprice
 from .coin import PRICE_LAGS_D, STEPS_PER_DAY, STEPS_PER_HOUR
 from .electricity import PowerModel, fit_load, temperature_drivers
-from .scores import ScoreModel, autocorrelation, fit
+from .fitting import autocorrelation, fit
+from .scores import ScoreModel
 from .weather import WeatherModel, fit_weather, normal
 
 FloatArray = npt.NDArray[np.float64]
@@ -108,7 +109,9 @@ def fit_coin(history: History, coin: dict[str, Any]) -> dict[str, Any]:
     stamps = pd.DatetimeIndex(frame.index[::STEPS_PER_HOUR])
     result = {**coin, **fit_returns(np.diff(price), stamps[1:])}
     years = len(price) / 8766.0
-    result["drift_per_year"] = round(float(np.clip((price[-1] - price[0]) / years, -0.5, 0.5)), 3)
+    # The drift is that of the mean: a log price grows by half its variance less.
+    growth = (price[-1] - price[0]) / years + 0.5 * 8766.0 * result["hourly_vol"] ** 2
+    result["drift_per_year"] = round(float(np.clip(growth, -0.5, 0.5)), 3)
     difficulty = frame["difficulty"].to_numpy(np.float64)
     at = np.flatnonzero(np.diff(difficulty)) + 1
     if len(at) > 24:

@@ -5,6 +5,7 @@ Poisson process (Merton 1976), and the hour of the week scales all. The network'
 regression of difficulty changes on them. Bitcoin leads; other coins share its returns.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -16,8 +17,6 @@ from scipy import signal, special
 from ..sim.constants import CONTROL_STEP_S, SECONDS_PER_DAY, SECONDS_PER_HOUR
 from ..sim.market import (
     COINS,
-    KNOWN_HALVINGS_UTC,
-    NEXT_HALVINGS_UTC,
     RETARGET_BLOCKS,
     hashprice_usd_per_ph_day,
     retarget,
@@ -28,6 +27,13 @@ FloatArray = npt.NDArray[np.float64]
 
 STEPS_PER_HOUR: Final = int(SECONDS_PER_HOUR / CONTROL_STEP_S)
 STEPS_PER_DAY: Final = 24 * STEPS_PER_HOUR
+
+HOURS_PER_YEAR: Final = 8766.0
+
+SPACING_S: Final = COINS["btc"].spacing_s
+
+OTHERS_FADE_D: Final = 90.0
+"""Days over which another coin's departure from its level dies out. assumed."""
 
 PRICE_LAGS_D: Final = ((0, 14), (14, 28), (28, 56), (56, 112))
 """Spans before a retarget whose log price changes move the network's hashrate. [d]"""
@@ -50,6 +56,7 @@ class CoinModel:
     hashrate_growth_per_epoch: float
     hashrate_std_per_epoch: float
     hashrate_of_price: tuple[float, ...]
+    hashrate_of_hashprice: float
     fee_logit_std: float
     fee_ar1_daily: float
     fee_bursts_per_year: float
@@ -57,10 +64,17 @@ class CoinModel:
     fee_burst_days: float
     fee_halving_logit: float
     fee_halving_days: float
+    fee_halvings_utc: tuple[str, ...]
     fee_median_by_year: dict[int, float]
     hashprice_level: dict[str, float]
     difficulty_by_quarter: dict[str, float]
+    others_vol: float
     others: dict[str, dict[str, float]]
+
+    @property
+    def published_until(self) -> pd.Timestamp:
+        """End of the last quarter that has a published hashprice."""
+        return pd.Timestamp(max(self.hashprice_level)).to_period("Q").end_time.tz_localize("UTC")
 
     @classmethod
     def parse(cls, entry: dict[str, Any]) -> "CoinModel":
@@ -117,44 +131,58 @@ def draw_bitcoin(
     n_steps = len(index)
     seconds = index.as_unit("s").asi8.astype(np.float64)
     fee_share = _fees(model, index, rng)
-    start = _difficulty_at(model, seconds[0])
     if is_free:
-        first = float(np.exp(_price_level(model, seconds[:1], np.log(np.full(1, start)))[0]))
-        drift = model.drift_per_year / 8766.0
-        price = first * np.exp(np.cumsum(log_return + drift - 0.5 * model.hourly_vol**2))
-        difficulty, _ = _difficulty(model, n_steps, start, np.log(price), rng)
-        return Drawn(_held(price, n_steps), difficulty, fee_share)
-    difficulty, trend = _difficulty(model, n_steps, start, None, rng)
-    decay = 1.0 / (24.0 * model.level_days)
-    deviation = _fading(log_return, decay)
+        published = np.log(_difficulty_at(model, seconds[:1]))
+        first = float(np.exp(_price_level(model, seconds[:1], published)[0]))
+        drift = model.drift_per_year / HOURS_PER_YEAR
+        log_price = np.log(first) + np.cumsum(log_return + drift - 0.5 * model.hourly_vol**2)
+        difficulty, _ = _difficulty(model, seconds, log_price, rng)
+        return Drawn(_held(np.exp(log_price), n_steps), difficulty, fee_share)
+    difficulty, trend = _difficulty(model, seconds, None, rng)
+    deviation = _fading(log_return, 1.0 / (24.0 * model.level_days))
     price = np.exp(_price_level(model, seconds, trend) + _held(deviation, n_steps))
     return Drawn(price, difficulty, fee_share)
 
 
-def draw_other(
-    name: str, model: CoinModel, index: pd.DatetimeIndex, bitcoin_return: FloatArray, rng: np.random.Generator
-) -> Drawn:
-    """Draw another coin: it shares Bitcoin's returns by its beta; its network keeps it as profitable as its level says.
+def draw_others(
+    model: CoinModel,
+    names: Sequence[str],
+    index: pd.DatetimeIndex,
+    bitcoin_return: FloatArray,
+    rng: np.random.Generator,
+) -> dict[str, Drawn]:
+    """Draw other coins: they share Bitcoin's returns by their beta; a network answers to what its coins are worth.
 
-    Difficulty follows the price within days and retargets every three and a half days (Litecoin) or daily (others, which do
-    it block by block).
+    Coins of one algorithm that are mined together share one network. Difficulty follows the coins' prices at a half-life of
+    a month by the half, and retargets every three and a half days (Litecoin) or daily (others, which do it block by block).
     """
-    spec, n_steps, n_hours = model.others[name], len(index), len(bitcoin_return)
-    own = returns(model, index[0], n_hours, rng)
-    own_vol = np.sqrt(max(spec["hourly_vol"] ** 2 - (spec["beta"] * model.hourly_vol) ** 2, 0.0)) / model.hourly_vol
-    price = spec["price_usd"] * np.exp(_fading(spec["beta"] * bitcoin_return + own_vol * own, 1.0 / (24.0 * 90.0)))
-    days = n_hours // 24 + 2
-    slow = ou(rng.standard_normal(days), 1.0 / 60.0) * spec["hashrate_std"]
-    daily = np.log(np.interp(np.arange(days) * 24.0, np.arange(n_hours), price) / spec["price_usd"])
-    lagged = np.asarray(pd.Series(daily).ewm(halflife=30.0).mean())
-    epoch_days = spec["retarget_days"]
-    knots = np.arange(0.0, days, epoch_days)
-    held = np.interp(knots, np.arange(days), 0.5 * lagged + slow)
-    position = np.searchsorted(knots, np.arange(n_steps) / STEPS_PER_DAY, side="right") - 1
-    luck = 1.0 + spec["luck_std"] * rng.standard_normal(len(knots))
-    difficulty = spec["difficulty"] * np.exp(held)[position] * luck[position]
-    fee = np.full(n_steps, spec["fee_share"])
-    return Drawn(_held(price, n_steps), difficulty, fee)
+    n_steps, n_hours = len(index), len(bitcoin_return)
+    days, hours = n_hours // 24 + 2, np.arange(n_hours)
+    children = dict(zip((*names, "sha256", "scrypt"), rng.spawn(len(names) + 2), strict=True))
+    prices, luck = {}, {}
+    for name in names:
+        spec, own = model.others[name], returns(model, index[0], n_hours, children[name])
+        # The figures of a coin are of years in which Bitcoin's own volatility was `others_vol`; ratios to it are kept.
+        rest = np.sqrt(max((spec["hourly_vol"] / model.others_vol) ** 2 - spec["beta"] ** 2, 0.0))
+        prices[name] = _fading(spec["beta"] * bitcoin_return + rest * own, 1.0 / (24.0 * OTHERS_FADE_D))
+        luck[name] = children[name].standard_normal(days)
+    answer = {}
+    for algorithm in ("sha256", "scrypt"):
+        mined = [name for name in names if COINS[name].algorithm == algorithm]
+        if mined:
+            worth = np.interp(np.arange(days) * 24.0, hours, np.mean([prices[name] for name in mined], axis=0))
+            slow = ou(children[algorithm].standard_normal(days), 1.0 / 60.0) * model.others[mined[0]]["hashrate_std"]
+            answer[algorithm] = 0.5 * np.asarray(pd.Series(worth).ewm(halflife=30.0).mean()) + slow
+    result = {}
+    for name in names:
+        spec = model.others[name]
+        knots = np.arange(0.0, days, spec["retarget_days"])
+        held = np.interp(knots, np.arange(days), answer[COINS[name].algorithm])
+        values = spec["difficulty"] * np.exp(held) * (1.0 + spec["luck_std"] * luck[name][: len(knots)])
+        position = np.searchsorted(knots, np.arange(n_steps) / STEPS_PER_DAY, side="right") - 1
+        price = spec["price_usd"] * np.exp(prices[name])
+        result[name] = Drawn(_held(price, n_steps), values[position], np.full(n_steps, spec["fee_share"]))
+    return result
 
 
 def _held(hourly: FloatArray, n_steps: int) -> FloatArray:
@@ -176,7 +204,7 @@ def _fees(model: CoinModel, index: pd.DatetimeIndex, rng: np.random.Generator) -
     logit = middle + model.fee_logit_std * ou(rng.standard_normal(len(days)), rate)
     bursts = rng.random(len(days)) < model.fee_bursts_per_year / 365.25
     logit = logit + _fading(np.asarray(bursts * model.fee_burst_logit, dtype=np.float64), 1.0 / model.fee_burst_days)
-    halvings = pd.to_datetime([*KNOWN_HALVINGS_UTC, *NEXT_HALVINGS_UTC], utc=True).normalize()
+    halvings = pd.to_datetime(list(model.fee_halvings_utc), utc=True)
     logit = logit + _fading(
         np.asarray(np.isin(days, halvings) * model.fee_halving_logit, dtype=np.float64), 1.0 / model.fee_halving_days
     )
@@ -184,60 +212,78 @@ def _fees(model: CoinModel, index: pd.DatetimeIndex, rng: np.random.Generator) -
     return np.asarray(special.expit(logit)[day.to_numpy()])
 
 
-def _difficulty_at(model: CoinModel, second: float) -> float:
+def _difficulty_at(model: CoinModel, seconds: FloatArray) -> FloatArray:
+    """Return the published difficulty, interpolated in its logarithm, (n,)."""
     stamps = np.array(list(model.difficulty_by_quarter), dtype="datetime64[s]").astype(np.float64)
-    return float(np.exp(np.interp(second, stamps, np.log(list(model.difficulty_by_quarter.values())))))
+    return np.asarray(np.exp(np.interp(seconds, stamps, np.log(list(model.difficulty_by_quarter.values())))))
 
 
 def _price_level(model: CoinModel, seconds: FloatArray, log_difficulty: FloatArray) -> FloatArray:
     """Return the log price at which the hashprice has its published level, interpolated in price between quarters.
 
-    A halving therefore shows in the hashprice and not in the price.
+    A halving therefore shows in the hashprice and not in the price. The published level is a quarter's mean: so is the
+    subsidy that it is divided by.
     """
     stamps = np.array(list(model.hashprice_level), dtype="datetime64[s]")
     at = stamps.astype(np.float64)
     level = np.array(list(model.hashprice_level.values()), dtype=np.float64)
-    inside = (at >= seconds[0]) & (at <= seconds[-1])
-    published = np.array([np.log(_difficulty_at(model, t)) for t in at])
-    difficulty = np.where(inside, np.interp(at, seconds, log_difficulty), published)
-    # Outside the span the drawn network is carried on in parallel to the published one.
-    for side, edge in ((at < seconds[0], 0), (at > seconds[-1], -1)):
-        difficulty[side] += log_difficulty[edge] - np.log(_difficulty_at(model, seconds[edge]))
+    # Where the drawn network leaves the published one, the price follows it.
+    departure = np.interp(at, seconds, log_difficulty - np.log(_difficulty_at(model, seconds)))
+    difficulty = np.log(_difficulty_at(model, at)) + departure
     years = np.array(sorted(model.fee_median_by_year))
     fee = np.interp(
         1970.0 + at / (365.25 * SECONDS_PER_DAY), years + 0.5, [model.fee_median_by_year[int(y)] for y in years]
     )
-    one_dollar = hashprice_usd_per_ph_day(np.ones(len(at)), np.exp(difficulty), COINS["btc"].subsidy_at(stamps), fee)
+    days = np.timedelta64(1, "D") * np.arange(-45, 46)
+    subsidy = np.mean([COINS["btc"].subsidy_at(stamps + day) for day in days], axis=0)
+    one_dollar = hashprice_usd_per_ph_day(np.ones(len(at)), np.exp(difficulty), subsidy, fee)
     return np.interp(seconds, at, np.log(level / one_dollar))
 
 
 def _difficulty(
-    model: CoinModel, n_steps: int, start: float, log_price: FloatArray | None, rng: np.random.Generator
+    model: CoinModel, seconds: FloatArray, log_price: FloatArray | None, rng: np.random.Generator
 ) -> tuple[FloatArray, FloatArray]:
-    """Return difficulty by the consensus rule from a network that grows, and the log of its smooth trend, (n_steps,) each.
+    """Return difficulty by the consensus rule from a network, and the log of its smooth trend, (n_steps,) each.
+
+    With prices the network grows, answers to them, and slows where a hash earns less than at the start; without, it keeps to
+    the published quarters, from which it departs for `level_days`.
 
     Args:
         model: The model.
-        n_steps: Number of steps.
-        start: Difficulty at the start.
-        log_price: Hourly log price that the network answers to; None: none.
+        seconds: Steps since 1970. [s]
+        log_price: Hourly log price from the first step on, or None.
         rng: Generator of the draws.
     """
-    epoch_s = RETARGET_BLOCKS * 600.0
-    starts, values, rates = [-epoch_s * rng.random()], [start], [np.log(start)]
-    while starts[-1] < n_steps * CONTROL_STEP_S:
-        step = model.hashrate_growth_per_epoch + model.hashrate_std_per_epoch * rng.standard_normal()
-        if log_price is not None:
-            step += _answer(model, log_price, starts[-1])
-        rates.append(rates[-1] + step)
+    epoch_s, zero_s = RETARGET_BLOCKS * SPACING_S, seconds[0]
+    fades = float(np.exp(-epoch_s / SECONDS_PER_DAY / model.level_days))
+    start = float(_difficulty_at(model, seconds[:1])[0])
+    starts, values, rates, departure = [zero_s - epoch_s * rng.random()], [start], [np.log(start)], 0.0
+    while starts[-1] < seconds[-1] + CONTROL_STEP_S:
+        shock = model.hashrate_std_per_epoch * rng.standard_normal()
+        ends_s = starts[-1] + epoch_s
+        if log_price is None:
+            departure = fades * departure + shock
+            rates.append(float(np.log(_difficulty_at(model, np.array([ends_s]))[0])) + departure)
+        else:
+            growth = model.hashrate_growth_per_epoch + _answer(model, log_price, ends_s - zero_s)
+            rates.append(
+                rates[-1] + growth + model.hashrate_of_hashprice * _worth(log_price, rates, ends_s, zero_s) + shock
+            )
         luck = rng.gamma(RETARGET_BLOCKS - 1.0) / (RETARGET_BLOCKS - 1.0)
         span_s = epoch_s * values[-1] / np.exp(rates[-1]) * luck
         starts.append(starts[-1] + span_s)
         values.append(retarget(values[-1], span_s * (RETARGET_BLOCKS - 1.0) / RETARGET_BLOCKS))
-    seconds = np.arange(n_steps) * CONTROL_STEP_S
     position = np.searchsorted(np.array(starts), seconds, side="right") - 1
-    trend = np.interp(seconds, np.array(starts), np.array(rates))
-    return np.array(values)[position], trend
+    return np.array(values)[position], np.interp(seconds, np.array(starts), np.array(rates))
+
+
+def _worth(log_price: FloatArray, rates: list[float], ends_s: float, zero_s: float) -> float:
+    """Return the log of what a hash earns at the end of an epoch over what it earned at the start."""
+    hour = int(np.clip((ends_s - zero_s) / SECONDS_PER_HOUR, 0, len(log_price) - 1))
+    now, then = (
+        COINS["btc"].subsidy_at(np.array([second], dtype="datetime64[s]"))[0] for second in (int(ends_s), int(zero_s))
+    )
+    return float(log_price[hour] - log_price[0] + np.log(now / then) - (rates[-1] - rates[0]))
 
 
 def _answer(model: CoinModel, log_price: FloatArray, second: float) -> float:

@@ -1,6 +1,6 @@
 """Electricity: day-ahead prices that lean on the weather, real-time prices around them, carbon, load, calls and peaks."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import special
 
-from .scores import KNOTS, ScoreModel, autocorrelation, ou, parts_of
+from .scores import KNOTS, ScoreModel, ou
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -17,9 +17,6 @@ HEAT_ABOVE_C: Final = 25.0
 EXTREME_ABOVE_C: Final = 33.0
 """Temperatures beyond which prices answer to cold, heat and extreme heat. Source: ERCOT day-ahead price by Dallas temperature,
 2020-24: the median rises below 5 °C and above 25 °C, and twice as fast above 33 °C."""
-
-_LEAST_PART: Final = 0.15
-"""Least variance that is left to what dies out. chosen: below it a price would be its calendar."""
 
 
 def temperature_drivers(temp_c: FloatArray) -> dict[str, FloatArray]:
@@ -133,32 +130,46 @@ class PowerModel:
         hourly = _Grid.of(index, timezone, 3600)
         drivers = temperature_drivers(temp_c[hourly.at])
         result: dict[str, FloatArray] = {}
-        first = None
+        first = ahead = None
         if self.day_ahead is not None:
             first = self.day_ahead.scores(hourly.local, 1.0, drivers, generators[0], is_anchored=is_anchored)
+            ahead = self.day_ahead.standard(first)
             result["day_ahead_price_usd_per_mwh"] = hourly.hold(self.day_ahead.values(first) * self.usd_per_unit)
         grid, stress = hourly, first
         if self.settlement is None:
             result["price_usd_per_mwh"] = result.pop("day_ahead_price_usd_per_mwh")
         else:
             grid = _Grid.of(index, timezone, self.interval_s)
-            own = temperature_drivers(temp_c[grid.at]) if first is None else {"day_ahead": hourly.hold(first)[grid.at]}
+            own = temperature_drivers(temp_c[grid.at]) if ahead is None else {"day_ahead": hourly.hold(ahead)[grid.at]}
             step_h = self.interval_s / 3600.0
             stress = self.settlement.scores(grid.local, step_h, own, generators[1], is_anchored=is_anchored)
             result["price_usd_per_mwh"] = grid.hold(self.settlement.values(stress) * self.usd_per_unit)
         assert stress is not None
         if self.carbon is not None:
-            driver = {"price": grid.hold(stress)[hourly.at] if first is None else first}
+            driver = {"price": self._first.standard(stress)[grid.of_step[hourly.at]] if ahead is None else ahead}
             score = self.carbon.scores(hourly.local, 1.0, driver, generators[2], is_anchored=is_anchored)
             result["carbon_g_per_kwh"] = hourly.hold(self.carbon.values(score))
         if self.load is not None:
             local = pd.DatetimeIndex(index).tz_convert(timezone)
             result["grid_load_mw"] = self.load.draw(local, temp_c, 1.0 / 12.0, generators[3])
         if self.calls_h_per_year > 0.0:
-            model = self.settlement if self.settlement is not None else self.day_ahead
-            assert model is not None
-            result["curtailment_call"] = calls(grid.hold(stress), index, model, self.calls_h_per_year)
+            local = pd.DatetimeIndex(index).tz_convert(timezone)
+            result["curtailment_call"] = calls(grid.hold(stress), local, self._last, self.calls_h_per_year)
         return result
+
+    @property
+    def _first(self) -> ScoreModel:
+        """Model of the price that is known first: the day ahead where there is one."""
+        model = self.day_ahead if self.day_ahead is not None else self.settlement
+        assert model is not None
+        return model
+
+    @property
+    def _last(self) -> ScoreModel:
+        """Model of the price at which energy settles."""
+        model = self.settlement if self.settlement is not None else self.day_ahead
+        assert model is not None
+        return model
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,100 +201,48 @@ LEAST_YEAR_STEPS: Final = 60 * 288
 """Steps of a year from which its own dearest hours are known. chosen: two months."""
 
 
-def calls(stress: FloatArray, index: pd.DatetimeIndex, model: ScoreModel, hours_per_year: float) -> FloatArray:
+def calls(stress: FloatArray, local: pd.DatetimeIndex, model: ScoreModel, hours_per_year: float) -> FloatArray:
     """Return 1 in curtailment calls: they begin where the grid's stress is among its highest hours, (n_steps,).
 
-    A call lasts as long as the stress, an hour at least and four at most; a day has four hours at most. In a year that is
-    dearer than the model's the hours are those of the year.
+    A call lasts as long as the stress, an hour at least and four at most; a local day has four hours at most. The hours are the
+    highest of each year; where less than two months of one are there, those that are high for the model.
+
+    Args:
+        stress: Score of the price at which energy settles, (n_steps,).
+        local: Local times of the steps.
+        model: The price's model.
+        hours_per_year: Hours of calls in a year.
     """
-    # The knots are the model's own quantiles: the score that it passes for the asked share of hours.
     share = min(hours_per_year / 8766.0, 0.05)
-    threshold = np.full(len(stress), float(np.interp(1.0 - share, special.ndtr(KNOTS), model.score)))
-    year = index.year.to_numpy()
+    usual = float(np.interp(special.ndtri(1.0 - share), KNOTS, model.score))
+    year, day = local.year.to_numpy(), local.dayofyear.to_numpy()
+    called = np.zeros(len(stress))
     for number in np.unique(year):
-        own = year == number
-        if own.sum() >= LEAST_YEAR_STEPS:
-            threshold[own] = max(threshold[own][0], float(np.quantile(stress[own], 1.0 - share)))
-    high = stress > threshold
-    day = (index.as_unit("s").asi8 - 8 * 3600) // 86400
-    called, left, used, today = np.zeros(len(stress)), 0, 0, -1
-    shortest, longest = CALL_STEPS
-    for step in np.flatnonzero(high | np.concatenate([[False], high[:-1]])):
-        if day[step] != today:
-            today, used = int(day[step]), 0
-        if not high[step] or called[step] or used >= longest:
+        own = np.flatnonzero(year == number)
+        if len(own) < LEAST_YEAR_STEPS:
+            called[own] = _called(stress[own] > usual, day[own])
             continue
-        run = int(np.argmin(np.append(high[step : step + longest], False)))
-        left = min(max(run, shortest), longest - used)
-        called[step : step + left] = 1.0
-        used += left
+        # Calls are longer than the stress is high: the threshold is the one at which they last as long as they should.
+        low, high = float(np.median(stress[own])), float(stress[own].max())
+        for _ in range(20):
+            middle = 0.5 * (low + high)
+            is_more = _called(stress[own] > middle, day[own]).mean() > share
+            low, high = (middle, high) if is_more else (low, middle)
+        called[own] = _called(stress[own] > high, day[own])
     return called
 
 
-def from_figures(figures: dict[str, Any], slopes: dict[str, float], driver: ScoreModel | None = None) -> ScoreModel:
-    """Return a model from published figures where the series itself is not at hand; its knots are still to be moved.
-
-    Args:
-        figures: quantiles {probability: value}, low, high, median_by_hour and p95_by_hour (24), median_by_month (12), ac (1 h,
-            24 h, 168 h; of asinh(value/20)), weekend_ratio; level_std.
-        slopes: Score per unit of each driver.
-        driver: Model of the first driver, whose season and variance are taken off.
-    """
-    value, score = from_quantiles(figures["quantiles"], figures["low"], figures["high"]), KNOTS
-
-    def latent(values: Any) -> FloatArray:
-        return np.interp(np.asarray(values, dtype=np.float64), value + 1e-9 * np.arange(len(value)), score)
-
-    hour, month = latent(figures["median_by_hour"]), latent(figures["median_by_month"])
-    season = hour[None, :] + (month - month.mean())[:, None]
-    spread = (latent(figures["p95_by_hour"]) - hour) / float(special.ndtri(0.95))
-    level_std = float(figures.get("level_std", 0.3))
-    known_var = level_std**2 + float(month.var())
-    if driver is not None:
-        slope = next(iter(slopes.values()))
-        noise_var = np.outer(driver.spread_month**2, driver.spread_hour**2).mean(axis=0) + driver.level_std**2
-        season = hour[None, :] - slope * driver.season.mean(axis=0)[None, :]
-        season = np.repeat(season, 12, axis=0)
-        known_var = slope**2 * (noise_var + driver.season.std(axis=0) ** 2)
-        level_std = 0.0
-    rest = np.sqrt(np.maximum(spread**2 - known_var, _LEAST_PART))
-    return ScoreModel(
-        score=score, value=value, season=season,
-        weekend=float(latent(np.median(value) * figures["weekend_ratio"]) - latent(np.median(value))),
-        slopes=slopes, spread_month=np.ones(12), spread_hour=rest,
-        parts=_parts_from(figures["ac"], hour, float(np.mean(rest**2)), driver), level_std=level_std,
-    )  # fmt: skip
-
-
-def _parts_from(
-    ac: dict[float, float], hour: FloatArray, rest_var: float, driver: ScoreModel | None
-) -> tuple[tuple[float, float], ...]:
-    """Return the parts that give a whole series its autocorrelations, beside what its season and drivers give."""
-    lags = np.array(sorted(float(k) for k in ac))
-    wanted = np.array([float(ac[k]) for k in sorted(ac)])
-    seasonal = np.array([autocorrelation(np.tile(hour, 3), max(1, round(lag)) % 24 or 24) for lag in lags])
-    other_var = 1.0 - rest_var
-    slow = 0.97 if driver is None else 0.9
-    # What is not the rest is season, level and driver: the season comes back daily, the others fade slowly.
-    share = min(float(hour.var()) / max(other_var, 1e-6), 1.0)
-    other = other_var * (share * seasonal + (1.0 - share) * slow ** (lags / 24.0))
-    return parts_of(lags, np.clip((wanted - other) / rest_var, 0.0, 1.0))
-
-
-def scaled_to(model: ScoreModel, quantiles: dict[float, float], low: float, high: float) -> ScoreModel:
-    """Return a model of other quantiles; anchors are moved so that each month keeps its median."""
-    fresh = from_quantiles(quantiles, low, high)
-    moved = {}
-    for name, level in model.anchors.items():
-        season = float(model.season[int(name[5:]) - 1].mean())
-        median = model.values(np.array([season + level]))
-        moved[name] = float(np.interp(median, fresh, KNOTS)[0]) - season
-    return replace(model, value=fresh, score=KNOTS, anchors=moved)
-
-
-def from_quantiles(quantiles: dict[float, float], low: float, high: float) -> FloatArray:
-    """Return the values at a model's knots from some quantiles, interpolated in asinh(value/20)."""
-    given = sorted((float(p), float(v)) for p, v in quantiles.items())
-    z = np.concatenate([[-5.0], special.ndtri(np.array([p for p, _ in given])), [5.0]])
-    v = np.arcsinh(np.array([low, *[v for _, v in given], high]) / 20.0)
-    return 20.0 * np.sinh(np.interp(KNOTS, z, v))
+def _called(is_high: npt.NDArray[np.bool_], day: npt.NDArray[np.int32]) -> FloatArray:
+    """Return 1 in the calls that steps of high stress bring, (n_steps,)."""
+    called, used, today = np.zeros(len(is_high)), 0, -1
+    shortest, longest = CALL_STEPS
+    for step in np.flatnonzero(is_high):
+        if day[step] != today:
+            today, used = int(day[step]), 0
+        if called[step] or used >= longest:
+            continue
+        run = int(np.argmin(np.append(is_high[step : step + longest], False)))
+        steps = min(max(run, shortest), longest - used)
+        called[step : step + steps] = 1.0
+        used += steps
+    return called

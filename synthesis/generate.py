@@ -11,14 +11,14 @@ import yaml
 
 from ..sim.errors import BadInputError
 from ..sim.history import STEP, History
-from .coin import STEPS_PER_DAY, STEPS_PER_HOUR, CoinModel, draw_bitcoin, draw_other, returns
+from .coin import STEPS_PER_DAY, STEPS_PER_HOUR, CoinModel, draw_bitcoin, draw_others, returns
 from .electricity import PowerModel
 from .weather import WeatherModel
 
-_DIGITS: Final = {"difficulty": None, "coin_price_usd": 2, "fee_share": 6, "relative_humidity_pct": 2}
+_DIGITS: Final = {"coin_price_usd": 2, "price_usd": 6, "fee_share": 6, "relative_humidity_pct": 2}
 """Decimals that are kept, 3 where none are named: as published, and so that processors agree on a history bit for bit."""
 
-GENERATOR: Final = "hashgym.synthesis 2"
+GENERATOR: Final = "hashgym.synthesis 3"
 
 
 @lru_cache(maxsize=32)
@@ -83,7 +83,8 @@ def synthesize(
     """
     content = read_region(region)
     try:
-        weather = WeatherModel.parse(content["weather"], content.get("shift_c"))
+        is_south = bool(content.get("is_south", False))
+        weather = WeatherModel.parse(content["weather"], content.get("shift_c"), is_south=is_south)
         power = PowerModel.parse(content["power"])
         model = CoinModel.parse(content.get("coin") or _yaml("coin.yaml"))
     except (KeyError, TypeError, ValueError) as error:
@@ -93,7 +94,14 @@ def synthesize(
             raise BadInputError(f"coin {coin!r} is unknown; beside Bitcoin there are {', '.join(model.others)}")
     if kind not in ("replay", "free"):
         raise BadInputError(f"kind is {kind!r}; it must be 'replay' or 'free'")
-    index = _index(start, end)
+    if seed < 0:
+        raise BadInputError(f"seed is {seed}; it must be 0 or more")
+    wanted = _index(start, end)
+    if kind == "replay" and wanted[-1] > model.published_until:
+        raise BadInputError(
+            f"published levels end on {model.published_until:%Y-%m-%d}; a replay cannot go on to {end}: kind 'free' can"
+        )
+    index = _whole_months(wanted, content["timezone"])
     weather_rng, power_rng, coin_rng = (np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(3))
     is_anchored = kind == "replay"
     frame = pd.DataFrame(index=index)
@@ -107,10 +115,12 @@ def synthesize(
     for column, values in power.draw(index, content["timezone"], temp_c, power_rng, is_anchored=is_anchored).items():
         frame[column] = values
     _add_coins(frame, model, coins, coin_rng, is_free=kind == "free")
+    frame = frame.loc[wanted]
     for name in map(str, frame):
-        digits = _DIGITS.get(name, 3)
-        if digits is not None and not name.endswith("difficulty"):
-            frame[name] = frame[name].round(6 if name == "doge_price_usd" else digits)
+        if not name.endswith("difficulty"):
+            frame[name] = frame[name].round(
+                _DIGITS.get(name.removeprefix("bch_").removeprefix("ltc_").removeprefix("doge_"), 3)
+            )
     return History(
         frame=frame, kind="synthetic", publication=power.publication, price_interval_s=power.interval_s,  # type: ignore[arg-type]
         timezone=content["timezone"],
@@ -123,9 +133,18 @@ def _index(start: str, end: str) -> pd.DatetimeIndex:
         index = pd.date_range(start, end, freq=STEP, inclusive="left", tz="UTC")
     except (TypeError, ValueError) as error:
         raise BadInputError(f"span {start}…{end}: not dates like 2024-01-31 ({error})") from error
+    if len(index) and (index[0] != index[0].floor("h")):
+        raise BadInputError(f"span {start}…{end}: a history begins with a whole hour")
     if len(index) < 2 * STEPS_PER_DAY:
         raise BadInputError(f"span {start}…{end} is shorter than two days (or empty)")
     return index
+
+
+def _whole_months(index: pd.DatetimeIndex, timezone: str) -> pd.DatetimeIndex:
+    """Return the steps of the whole local months around a span: a month is drawn as one, whatever part of it is asked for."""
+    first, last = (moment.tz_convert(timezone).tz_localize(None).to_period("M") for moment in (index[0], index[-1]))
+    begin, end = (period.start_time.tz_localize(timezone).tz_convert("UTC") for period in (first, last + 1))
+    return pd.date_range(begin, end, freq=STEP, inclusive="left")
 
 
 def _add_coins(
@@ -137,8 +156,7 @@ def _add_coins(
     bitcoin = draw_bitcoin(model, index, lead, rng, is_free=is_free)
     frame["coin_price_usd"], frame["fee_share"] = bitcoin.price_usd, bitcoin.fee_share
     frame["difficulty"] = np.round(bitcoin.difficulty, -6)
-    for coin, child in zip(coins, rng.spawn(len(coins)), strict=True):
-        drawn = draw_other(coin, model, index, lead, child)
+    for coin, drawn in draw_others(model, coins, index, lead, rng).items():
         frame[f"{coin}_price_usd"], frame[f"{coin}_fee_share"] = drawn.price_usd, drawn.fee_share
         frame[f"{coin}_difficulty"] = np.round(drawn.difficulty, 0)
 

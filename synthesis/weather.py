@@ -1,4 +1,4 @@
-"""Weather: dry bulb, and a dew point that leans on it; humidity and wet bulb follow."""
+"""Weather: dry bulb, and a depression of the dew point that leans on it; humidity and wet bulb follow."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -9,50 +9,67 @@ import pandas as pd
 from scipy import special
 
 from ..sim.psychrometrics import dew_point_temp_c, relative_humidity_pct
-from .scores import ScoreModel, between_months, fit
+from .fitting import fit
+from .scores import ScoreModel, between_months
 
 FloatArray = npt.NDArray[np.float64]
 
+_HALF_YEAR_D: Final = 182
 _NO_SHIFT: Final = (0.0,) * 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WeatherModel:
-    """Fitted weather of a place. shift_c: what is added to each month's temperatures to stand for a place nearby."""
+    """Fitted weather of a place.
+
+    depression: of the dew point below the dry bulb, up to the highest dew point of the place, dew_max_c. shift_c: what is added to each month's temperatures to stand for another
+    place; is_south: the place lies on the other hemisphere, half a year apart. The months of one place are not those of
+    another, so that a moved place has no anchors.
+    """
 
     dry_bulb: ScoreModel
-    dew_point: ScoreModel
+    depression: ScoreModel
+    dew_max_c: float
     shift_c: tuple[float, ...] = _NO_SHIFT
+    is_south: bool = False
 
     @classmethod
-    def parse(cls, entry: dict[str, Any], shift_c: list[float] | None = None) -> "WeatherModel":
+    def parse(
+        cls, entry: dict[str, Any], shift_c: list[float] | None = None, *, is_south: bool = False
+    ) -> "WeatherModel":
         """Read a model as `as_dict` writes it."""
         shift = _NO_SHIFT if shift_c is None else tuple(shift_c)
-        return cls(
-            dry_bulb=ScoreModel.parse(entry["dry_bulb"]), dew_point=ScoreModel.parse(entry["dew_point"]), shift_c=shift
-        )
+        models = {name: ScoreModel.parse(entry[name]) for name in ("dry_bulb", "depression")}
+        return cls(**models, dew_max_c=float(entry["dew_max_c"]), shift_c=shift, is_south=is_south)
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain lists and numbers for a YAML."""
-        return {"dry_bulb": self.dry_bulb.as_dict(), "dew_point": self.dew_point.as_dict()}
+        models = {name: getattr(self, name).as_dict() for name in ("dry_bulb", "depression")}
+        return {**models, "dew_max_c": round(self.dew_max_c, 2)}
 
     def draw(
         self, local: pd.DatetimeIndex, step_h: float, rng: np.random.Generator, *, is_anchored: bool
     ) -> tuple[FloatArray, FloatArray]:
         """Draw dry bulb [°C] and relative humidity [%] on a local clock, (n,) each."""
-        score = self.dry_bulb.scores(local, step_h, {}, rng, is_anchored=is_anchored)
-        moist = self.dew_point.scores(local, step_h, moisture_drivers(score, local), rng, is_anchored=is_anchored)
-        shift_c = monthly(local, self.shift_c)
-        dry_c = self.dry_bulb.values(score) + shift_c
-        dew_c = np.minimum(self.dew_point.values(moist) + shift_c, dry_c)
-        return dry_c, relative_humidity_pct(dry_c, dew_c)
+        season = local + pd.Timedelta(days=_HALF_YEAR_D) if self.is_south else local
+        is_anchored = is_anchored and not self.is_south and self.shift_c == _NO_SHIFT
+        score = self.dry_bulb.scores(season, step_h, {}, rng, is_anchored=is_anchored)
+        drivers = moisture_drivers(self.dry_bulb.standard(score), season)
+        dry = self.depression.scores(season, step_h, drivers, rng, is_anchored=is_anchored)
+        dry_c = self.dry_bulb.values(score) + monthly(local, self.shift_c)
+        dew_c = np.minimum(dry_c - self.depression.values(dry), self.dew_max_c)
+        return dry_c, relative_humidity_pct(dry_c, np.minimum(dew_c, dry_c))
 
 
-def fit_weather(dry_c: FloatArray, humidity_pct: FloatArray, local: pd.DatetimeIndex, step_h: float) -> WeatherModel:
-    """Fit the weather of a place to its temperatures and humidities, (n,) each."""
-    dry = fit(dry_c, local, step_h, {})
+def fit_weather(
+    dry_c: FloatArray, humidity_pct: FloatArray, local: pd.DatetimeIndex, step_h: float, *, has_level: bool = True
+) -> WeatherModel:
+    """Fit the weather of a place to its temperatures and humidities, (n,) each; `has_level` as `scores.fit` has it."""
+    dry = fit(dry_c, local, step_h, {}, has_level=has_level)
     dew_c = dew_point_temp_c(dry_c, np.maximum(humidity_pct, 1.0))
-    return WeatherModel(dry_bulb=dry, dew_point=fit(dew_c, local, step_h, moisture_drivers(normal(dry_c), local)))
+    drivers = moisture_drivers(normal(dry_c), local)
+    depression = fit(dry_c - dew_c, local, step_h, drivers, has_level=has_level)
+    return WeatherModel(dry_bulb=dry, depression=depression, dew_max_c=float(dew_c.max()))
 
 
 def moisture_drivers(dry_score: FloatArray, local: pd.DatetimeIndex) -> dict[str, FloatArray]:
