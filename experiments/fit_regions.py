@@ -155,7 +155,7 @@ def ercot(data: Path, figures: dict[str, Any]) -> tuple[WeatherModel, PowerModel
     )
 
 
-REAL_TIME_ON_DAY_AHEAD: Final = 0.80
+REAL_TIME_ON_DAY_AHEAD: Final = 0.85
 """Slope of the real-time score on the day-ahead score. Chosen: gives the published correlation of 0.81 of asinh(price/20)."""
 
 
