@@ -9,8 +9,9 @@ import pandas as pd
 
 from ..envs import scenario as scenarios
 from ..envs import tables
-from ..envs.core import Batch, EnvConfig, profile_table
+from ..envs.core import Batch, EnvConfig
 from ..envs.kernels import break_even_usd_per_mwh
+from ..envs.profiles import profile_table
 from ..envs.scenario import Scenario
 from ..forecast.model import Forecaster
 from ..forecast.paths import Paths, joint_paths

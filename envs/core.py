@@ -12,17 +12,13 @@ from gymnasium import spaces
 from ..sim import exogenous as exogenous_module
 from ..sim import threads
 from ..sim.constants import CONTROL_STEP_S, usd_per_th
-from ..sim.cooling import fan_power_w
 from ..sim.errors import BadInputError
 from ..sim.history import STEP
 from ..sim.market import REFERENCE_HASHPRICE
-from ..sim.params import SiteParams, ZoneParams
-from ..sim.plant_record import banks_w
-from ..sim.plants import LoopParams
 from ..sim.state import SITE_FLOW, ZONE_FLOW, State
-from ..sim.unit import PROFILE_FAN_PU
 from ..sim.world import N_CHANNELS, Events, Exogenous
 from . import kernels, tables
+from .profiles import profile_table
 from .scenario import Scenario, load
 
 ACTIONS: Final = {"discrete": kernels.DISCRETE, "box": kernels.BOX, "profile": kernels.PROFILE_INDEX}
@@ -37,14 +33,19 @@ class EnvConfig:
     split: str = "train"
     action: str = "discrete"
     reward: str = "profit"
-    forecast: str = "day_ahead"
+    forecast: str | None = None
+    """none, persistence or day_ahead; None takes day_ahead where the history publishes prices ahead, else persistence."""
     episode_steps: int | None = None
     n_threads: int | None = None
     limits: dict[str, float] = field(default_factory=dict)
     """Thresholds of named costs that replace the table's, for example {"chip_over_temp": 78.0}."""
 
     def __post_init__(self) -> None:
-        """Check the options; raises BadInputError."""
+        """Check the options, load the scenario and settle the forecast; raises BadInputError."""
+        if not isinstance(self.scenario, Scenario):
+            object.__setattr__(self, "scenario", load(self.scenario, self.history))
+        if self.forecast is None:
+            object.__setattr__(self, "forecast", exogenous_module.best_forecast(self.world.history, self.world.site))
         for name, value, allowed in (
             ("action", self.action, tuple(ACTIONS)),
             ("reward", self.reward, tables.REWARDS),
@@ -55,6 +56,18 @@ class EnvConfig:
         for name in self.limits:
             if name not in tables.ADJUSTABLE:
                 raise BadInputError(f"limits: no threshold {name!r}; there are {', '.join(tables.ADJUSTABLE)}")
+
+    @property
+    def world(self) -> Scenario:
+        """The scenario."""
+        assert isinstance(self.scenario, Scenario)
+        return self.scenario
+
+    @property
+    def known_ahead(self) -> str:
+        """The forecast that is observed."""
+        assert self.forecast is not None
+        return self.forecast
 
 
 class Batch:
@@ -74,15 +87,13 @@ class Batch:
                 by `restore`, and no start is drawn.
         """
         self.config = config
-        self.scenario = (
-            config.scenario if isinstance(config.scenario, Scenario) else load(config.scenario, config.history)
-        )
+        self.scenario = config.world
         self.site = self.scenario.site
         self.n_envs = n_envs
         self.n_zones = len(self.site.zones)
         self.n_threads = threads.default_threads() if config.n_threads is None else config.n_threads
-        self.exogenous = self.scenario.exogenous(config.forecast) if world is None else world
-        self.form = tables.Form.of(self.site, self.scenario.history.channels, config.forecast)
+        self.exogenous = self.scenario.exogenous(config.known_ahead) if world is None else world
+        self.form = tables.Form.of(self.site, self.scenario.history.channels, config.known_ahead)
         self.table = tables.observation_table(self.form)
         further = self.exogenous.values.shape[2] - N_CHANNELS
         if further != len(self.site.markets) - 1:
@@ -265,35 +276,3 @@ def draw_seeds(run_seed: int, role: int, n_envs: int) -> npt.NDArray[np.uint64]:
 def fresh_seed() -> int:
     """Return a seed from the operating system, for a reset without one."""
     return int(np.random.SeedSequence().generate_state(1, np.uint64)[0])
-
-
-def profile_table(site: SiteParams) -> tuple[np.ndarray, np.ndarray]:
-    """Return each zone's profiles at steady state, (n_zones, most profiles) of PROFILE, and each zone's menu.
-
-    Power is that of the zone at the meter at the reference temperature and fan speed of the published tables, with
-    supply fans, network and transformer loss; hashrate is what the pool pays for.
-    """
-    most = max(len(zone.machine.profiles_mhz) for zone in site.zones)
-    table = np.zeros((len(site.zones), most), kernels.PROFILE)
-    menus = np.zeros(len(site.zones), kernels.MENU)
-    for z, zone in enumerate(site.zones):
-        count = len(zone.machine.profiles_mhz)
-        table["freq_mhz"][z, :count] = zone.machine.profiles_mhz
-        table["meter_w"][z, :count] = zone.n_units * meter_w_per_unit(zone, site, zone.machine.profile_power_w)
-        table["paid_ths"][z, :count] = zone.n_units * zone.machine.profile_hashrate_ths
-        menus["n_profiles"][z] = count
-        menus["best_ths_per_w"][z] = np.max(table["paid_ths"][z, :count] / table["meter_w"][z, :count])
-    return table, menus
-
-
-def meter_w_per_unit(zone: ZoneParams, site: SiteParams, power_w: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Return the power at the meter of one machine and its share of supply fans, network and losses. [W]"""
-    plant_w = steady_plant_w(zone, site.zone_record[site.zones.index(zone)])
-    return (power_w + plant_w + site.misc_w_per_unit) * (1.0 + site.transformer_loss_frac)
-
-
-def steady_plant_w(zone: ZoneParams, record: np.void) -> float:
-    """Return the power of a zone's plant per machine in mild weather, without pads or chiller. [W]"""
-    if isinstance(zone.plant, LoopParams):
-        return float(record["pump_w_per_unit"] + fan_power_w(PROFILE_FAN_PU, record["cooler_fan_w_per_unit"]))
-    return banks_w(record, PROFILE_FAN_PU)

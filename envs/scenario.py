@@ -38,7 +38,7 @@ _PARTS: Final = {
     "block": Block, "coincident_peak": CoincidentPeakCharge, "curtailment": CurtailmentProgramme, "demand": DemandCharge,
 }  # fmt: skip
 _KEYS: Final = {"name", "site", "tariff", "history", "splits", "episode_days"}
-_OPTIONAL: Final = {"markets"}
+_OPTIONAL: Final = {"markets", "base", "about"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,9 +67,26 @@ class Scenario:
 
 
 def names() -> tuple[str, ...]:
-    """Return the names of the scenarios that ship."""
+    """Return the names of the scenarios that ship; those that end in `_replay` need an imported history."""
     folder = resources.files("hashgym.conf").joinpath("scenario")
     return tuple(sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml")))
+
+
+def read(name: str) -> dict[str, Any]:
+    """Return the content of a scenario that ships; raises BadInputError if there is none of that name."""
+    if name not in names():
+        raise BadInputError(f"no scenario {name!r}; there are {', '.join(names())}")
+    path = resources.files("hashgym.conf").joinpath("scenario").joinpath(f"{name}.yaml")
+    content: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return content
+
+
+def resolved(mapping: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a scenario's content with what its `base`, a scenario that ships, says where it says nothing itself."""
+    if not isinstance(mapping, Mapping) or mapping.get("base") is None:
+        return dict(mapping) if isinstance(mapping, Mapping) else mapping
+    own = {key: value for key, value in mapping.items() if key != "base"}
+    return {**resolved(read(str(mapping["base"]))), **own}
 
 
 @lru_cache(maxsize=8)
@@ -79,28 +96,28 @@ def load(name: str, history: str | None = None) -> Scenario:
     Raises:
         BadInputError: There is no scenario of that name, or the history is not readable.
     """
-    if name not in names():
-        raise BadInputError(f"no scenario {name!r}; there are {', '.join(names())}")
-    path = resources.files("hashgym.conf").joinpath("scenario").joinpath(f"{name}.yaml")
-    return from_mapping(yaml.safe_load(path.read_text(encoding="utf-8")), history)
+    return from_mapping(read(name), history)
 
 
 def from_mapping(mapping: Mapping[str, Any], history: str | History | None = None) -> Scenario:
     """Build a scenario from the content of its YAML.
 
     Args:
-        mapping: name, site, tariff, history, splits, episode_days and, optionally, markets.
+        mapping: name, site, tariff, history, splits, episode_days and, optionally, markets, about: what it is for; base: a
+            scenario that ships, which stands for the keys that are missing.
         history: A history, or its folder, that replaces the synthetic one; splits are taken from the mapping as well.
 
     Raises:
         BadInputError: Names the key that is unknown, missing or out of range.
     """
     _check("", mapping, _KEYS | _OPTIONAL)
+    mapping = resolved(mapping)
     missing = _KEYS - set(mapping)
     if missing:
         raise BadInputError(f"scenario: key {sorted(missing)[0]!r} is missing")
     source = history.hash if isinstance(history, History) else history or mapping["history"]
-    canonical = json.dumps({**mapping, "history": source}, sort_keys=True, default=str)
+    fixed = {key: value for key, value in mapping.items() if key != "about"}
+    canonical = json.dumps({**fixed, "history": source}, sort_keys=True, default=str)
     steps = float(mapping["episode_days"]) * SECONDS_PER_DAY / CONTROL_STEP_S
     if not (steps >= 1.0 and steps == int(steps)):
         raise BadInputError(
@@ -142,6 +159,13 @@ def _history(mapping: Mapping[str, Any], other: str | History | None) -> History
 
 
 def _synthesize(mapping: Mapping[str, Any]) -> History:
+    if isinstance(mapping, Mapping) and "mappings" in mapping:
+        _check("history.", mapping, {"mappings", "start", "end"})
+        raise BadInputError(
+            "this scenario replays real files, which do not ship: make its history by `hashgym data import "
+            f"{' '.join(map(str, mapping['mappings']))} --start {mapping.get('start')} --end {mapping.get('end')} --root DATA "
+            "--out FOLDER` and name it, history=FOLDER; docs/scenarios.md says which files"
+        )
     _check("history.", mapping, {"region", "start", "end", "seed", "coins", "kind"})
     for key in ("region", "start", "end", "seed"):
         if key not in mapping:

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from importlib import resources
 from pathlib import Path
 
 from hashgym.experiments import quality_report
@@ -48,8 +49,19 @@ def _synthesize(options: argparse.Namespace) -> int:
     return 0
 
 
+def shipped(path: Path) -> Path:
+    """Return a mapping's file: one that ships is named without folder and ending."""
+    if path.suffix or path.is_file():
+        return path
+    found = Path(str(resources.files("hashgym.sources").joinpath("mappings", f"{path}.yaml")))
+    if not found.is_file():
+        names = ", ".join(sorted(entry.stem for entry in found.parent.glob("*.yaml")))
+        raise BadInputError(f"no mapping {str(path)!r}; there are {names}, or a file of your own; docs/history.md")
+    return found
+
+
 def _import(options: argparse.Namespace) -> int:
-    mappings = [*options.mappings, *options.mapping]
+    mappings = [shipped(path) for path in (*options.mappings, *options.mapping)]
     if not mappings:
         raise BadInputError("data import: name one mapping or several; docs/history.md says what they hold")
     imported = import_history(mappings, options.start, options.end, options.root)
@@ -109,7 +121,10 @@ def _parser() -> argparse.ArgumentParser:
     get.set_defaults(run=_fetch)
     read = sub.add_parser("import", help="build a history from real files")
     read.add_argument(
-        "mappings", nargs="*", type=Path, help="YAMLs that say which file and column holds what; docs/history.md"
+        "mappings",
+        nargs="*",
+        type=Path,
+        help="YAMLs that say which file and column holds what, or names of those that ship; docs/history.md",
     )
     read.add_argument("--mapping", type=Path, action="append", default=[], help="the same, once for each")
     read.add_argument("--start", help="first moment, UTC, in place of the mappings'")

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -13,88 +13,27 @@ from hashgym.agents.rules import (
     OFF_RATIOS,
     ON_RATIOS,
     PARAMETER_FREE,
-    PEAK_HOURS,
     PEAK_RATIOS,
     Hysteresis,
-    Menu,
     Rule,
     Tuning,
-    View,
-    is_asleep,
     tune_hysteresis,
 )
 from hashgym.envs import tables
 from hashgym.envs.core import Batch, EnvConfig, draw_seeds
+from hashgym.experiments.policies import Policy, foresight_policy, menu_of, rule_policy
 from hashgym.sim.billing import BEGINS_MONTH
 from hashgym.sim.exogenous import STEPS_PER_DAY, WARM_UP_STEPS
 from hashgym.sim.world import SIM_CHANNELS
 
 FloatArray = npt.NDArray[np.float64]
-Act = Callable[[Batch], npt.NDArray[Any]]
 
 BOOTSTRAP_SAMPLES: Final = 10_000
 CONFIDENCE: Final = 0.95
 
 TUNING_ROLE: Final = 1
 EVALUATION_ROLE: Final = 2
-_CLOCK_SLACK_H: Final = 1e-3  # float32 sine and cosine
 """Roles of the environments in SeedSequence([run seed, role]); training has 0."""
-
-
-class Policy(Protocol):
-    """A named policy: the action form that it needs, and what it does with a batch."""
-
-    @property
-    def name(self) -> str:
-        """Name in tables and results."""
-
-    @property
-    def action(self) -> str:
-        """Form of action, as `EnvConfig.action` has it."""
-
-    def act(self, batch: Batch) -> npt.NDArray[Any]:
-        """Return the actions, (n_envs, n_zones)."""
-
-
-@dataclass(frozen=True)
-class RulePolicy:
-    """A rule or a plan as a policy of absolute profiles."""
-
-    name: str
-    choose: Act
-    action: str = "profile"
-
-    def act(self, batch: Batch) -> npt.NDArray[Any]:
-        """Return the actions, (n_envs, n_zones)."""
-        return self.choose(batch)
-
-
-def rule_policy(rule: Rule) -> RulePolicy:
-    """Return a rule as a policy; it sees what the observation holds, and keeps to the site's cap."""
-
-    def choose(batch: Batch) -> npt.NDArray[Any]:
-        return rule.menu.under_cap(rule.act(view_of(batch)))
-
-    return RulePolicy(rule.name, choose)
-
-
-def view_of(batch: Batch) -> View:
-    """Return what a rule sees of a batch."""
-    names, contract = {"price_ratio", "hour_sin", "hour_cos"}, batch.site.contract
-    names |= {"coincident_ratio"} if contract.coincident_peak is not None else set()
-    names |= {"call_soon"} if contract.curtailment is not None else set()
-    seen = {name: batch.obs[:, batch.column(name)].astype(np.float64) for name in names}
-    hour = np.arctan2(seen["hour_sin"], seen["hour_cos"]) % (2.0 * np.pi) / (2.0 * np.pi) * 24.0
-    may_peak = (hour >= PEAK_HOURS[0] - _CLOCK_SLACK_H) & (hour < PEAK_HOURS[1] - _CLOCK_SLACK_H)
-    return View(
-        seen["price_ratio"], batch.myopic, is_asleep(batch.state.zone["mode"]),
-        np.where(may_peak, seen.get("coincident_ratio", 0.0), 0.0), seen.get("call_soon", np.zeros(batch.n_envs)) > 0.0,
-    )  # fmt: skip
-
-
-def foresight_policy(plan: Foresight) -> RulePolicy:
-    """Return a plan with foresight as a policy."""
-    return RulePolicy(plan.name, lambda batch: plan.act(batch.state.zone, batch.state.site))
 
 
 @dataclass(frozen=True)
@@ -162,11 +101,6 @@ def run(policy: Policy, config: EnvConfig, seed: int, watch: Watcher | None = No
         costs=costs,
         n_steps=batch.episode_steps,
     )
-
-
-def menu_of(batch: Batch) -> Menu:
-    """Return what a rule knows of a batch's site."""
-    return Menu.of(batch.profiles, batch.menus, batch.site.site_cap_w)
 
 
 def tune(config: EnvConfig, seed: int) -> Tuning:

@@ -10,6 +10,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from hashgym.envs.scenario import resolved
 from hashgym.sim.errors import HashGymError
 
 Task = Callable[[dict[str, Any], Path], Any]
@@ -33,6 +34,8 @@ def run(config_name: str, task: Task, args: list[str]) -> int:
         settings = HydraConfig.get()
         content: Any = OmegaConf.to_container(config, resolve=True)
         try:
+            if "scenario" in content:
+                content["scenario"] = resolved(content["scenario"])
             return task(content, Path(settings.runtime.output_dir))
         except HashGymError as error:
             if settings.mode == RunMode.MULTIRUN:

@@ -18,7 +18,7 @@ from hashgym.agents.rules import Hysteresis, Tuning
 from hashgym.envs import tables
 from hashgym.envs.core import EnvConfig, draw_seeds
 from hashgym.envs.sb3 import HashrateTuningVecEnv
-from hashgym.experiments import evaluation
+from hashgym.experiments import evaluation, policies
 from hashgym.experiments.files import write_json, write_text
 from hashgym.experiments.progress import LearnedPolicy, RunCallback, csv_text
 from hashgym.experiments.settings import CONFIG_KEYS, check_keys, env_config
@@ -140,7 +140,7 @@ def _warm_start(
     if not isinstance(model, PPO):
         raise TypeError("checked before: only PPO is cloned into")
     tuning = evaluation.tune(options, config["seed"])
-    rule = evaluation.rule_policy(Hysteresis(evaluation.menu_of(env.batch), **tuning.thresholds))
+    rule = policies.rule_policy(Hysteresis(policies.menu_of(env.batch), **tuning.thresholds))
 
     def teach() -> npt.NDArray[Any]:
         # The discrete action that comes nearest to a choice is the offset from the myopic profile, on the table's ends.

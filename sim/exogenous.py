@@ -102,6 +102,13 @@ def build(
     )
 
 
+def best_forecast(history: History, site: SiteParams) -> str:
+    """Return the best forecast that a history's own publications give: day_ahead, or persistence where nothing is published."""
+    is_published = history.publication == "day_ahead" or "day_ahead_price_usd_per_mwh" in history.frame
+    is_calendar = not isinstance(site.contract.energy, RealTimeTariff)
+    return "day_ahead" if is_published or is_calendar else "persistence"
+
+
 def _columns(history: History, site: SiteParams) -> dict[str, FloatArray]:
     """Return what a history holds of weather, market and hashprice, each (1, n_steps)."""
     frame = history.frame

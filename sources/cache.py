@@ -4,7 +4,7 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pandas as pd
 import yaml
@@ -35,6 +35,17 @@ class Chunk:
             "start_date": self.start.strftime("%Y%m%d"), "end_date": last.strftime("%Y%m%d"),
             "days": max(1, round((self.end - self.start) / pd.Timedelta(days=1))),
         }  # fmt: skip
+
+
+LATEST: Final = pd.Timedelta(days=30)
+"""Age beyond which a chunk that ends early is taken as all there is. chosen: archives lag by days."""
+
+
+def is_whole(frame: pd.DataFrame, chunk: Chunk, now: pd.Timestamp) -> bool:
+    """Tell whether a chunk need not be asked for again: it reaches its end, or is so old that nothing more will come."""
+    usual = frame["time"].diff().median() if len(frame) > 1 else pd.Timedelta(0)
+    reaches_end = chunk.end - frame["time"].iloc[-1] <= 2 * usual
+    return bool(chunk.end <= now and (reaches_end or now - chunk.end > LATEST))
 
 
 class Cache:

@@ -17,11 +17,8 @@ import yaml
 
 from ..sim.errors import BadInputError
 from . import grid, keys
-from .cache import Cache, Chunk
+from .cache import Cache, Chunk, is_whole
 from .web import SourceError, Web
-
-LATEST: Final = pd.Timedelta(days=30)
-"""Age beyond which a chunk that ends early is taken as all there is. chosen: archives lag by days."""
 
 ORIENTATIONS: Final = ("rows", "columns", "by_time")
 
@@ -142,17 +139,10 @@ def fetch(
             raise SourceError(
                 f"{error}; {made} chunks fetched now are kept in {cache.folder}: run the same command again"
             ) from None
-        cache.add(chunk, frame, origin, is_whole=_is_whole(frame, chunk, now))
+        cache.add(chunk, frame, origin, is_whole=is_whole(frame, chunk, now))
         made += 1
     cache.write_mapping(f"{service.title} ({cache.told()})", service.series, service.market)
     return f"{cache.folder / 'mapping.yaml'}: {made} chunks fetched, {cache.told()}"
-
-
-def _is_whole(frame: pd.DataFrame, chunk: Chunk, now: pd.Timestamp) -> bool:
-    """Tell whether a chunk need not be asked for again: it reaches its end, or is so old that nothing more will come."""
-    usual = frame["time"].diff().median() if len(frame) > 1 else pd.Timedelta(0)
-    reaches_end = chunk.end - frame["time"].iloc[-1] <= 2 * usual
-    return bool(chunk.end <= now and (reaches_end or now - chunk.end > LATEST))
 
 
 def _label(service: Service) -> str:

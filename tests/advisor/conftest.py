@@ -22,7 +22,7 @@ from hashgym.envs import tables
 from hashgym.envs.core import EnvConfig, draw_seeds
 from hashgym.envs.sb3 import HashrateTuningVecEnv
 from hashgym.envs.scenario import Scenario
-from hashgym.experiments import evaluation
+from hashgym.experiments import policies
 from hashgym.forecast.fitting import FitConfig, fit
 from hashgym.sim.history import STEP, History
 from tests.conftest import SMALL
@@ -89,7 +89,7 @@ def opened(mapping: dict[str, Any], history: History, folder: Path) -> Workshop:
     config = EnvConfig(scenario=scenario, split="train", n_threads=1)
     env = HashrateTuningVecEnv(64, draw_seeds(0, 0, 64), scenario=scenario, n_threads=1)
     model = PpoConfig(n_envs=64, n_steps=16, batch_size=256).build(env, env.batch.table, 0)
-    rule = evaluation.rule_policy(Hysteresis(Menu.of(env.batch.profiles, env.batch.menus), 4.0, 1.1))
+    rule = policies.rule_policy(Hysteresis(Menu.of(env.batch.profiles, env.batch.menus), 4.0, 1.1))
     stay = tables.DISCRETE_OFFSETS.index(0) + 1
     cloning.clone(model, env, lambda: np.where(rule.act(env.batch) == 0, 0, stay), 48)
     forecaster = fit(world_of(scenario.history, scenario.site.markets[0]), pd.Timestamp("2024-05-20", tz="UTC"), FIT)

@@ -12,7 +12,7 @@ from hashgym.agents.foresight import Foresight
 from hashgym.envs import scenario as scenarios
 from hashgym.envs.core import Batch, EnvConfig
 from hashgym.envs.scenario import Scenario
-from hashgym.experiments import evaluation
+from hashgym.experiments import evaluation, policies
 from tests.conftest import SMALL
 
 ARRAYS = ("mature", "young", "leave", "boot", "off")
@@ -60,15 +60,17 @@ def test_foresight_and_rules_stay_below_the_bound_and_foresight_comes_near(small
     config = EnvConfig(scenario=small, split="test")
     bound = evaluation.bound_trace(config)
     probe = Batch(replace(config, action="profile"))
-    plan = evaluation.foresight_policy(Foresight(probe.site, probe.profiles[0], probe.exogenous, 24.0))
-    policies = evaluation.yardsticks(config, evaluation.Tuning(4.5, 1.1, 0.0, {}))
-    traces = {policy.name: evaluation.run(policy, config, 0) for policy in [*policies, plan]}
+    plan = policies.foresight_policy(Foresight(probe.site, probe.profiles[0], probe.exogenous, 24.0))
+    others = evaluation.yardsticks(config, evaluation.Tuning(4.5, 1.1, 0.0, {}))
+    traces = {policy.name: evaluation.run(policy, config, 0) for policy in [*others, plan]}
     for trace in traces.values():
         assert np.all(trace.profit_usd <= bound)
     assert traces["foresight_24h"].profit_usd.sum() >= max(
         trace.profit_usd.sum() for name, trace in traces.items() if not name.startswith("foresight")
     )
-    assert bound.sum() - traces["foresight_24h"].profit_usd.sum() < 0.15 * bound.sum()
+    # What the bound leaves out (heat, fans, water) is a share of turnover, whatever the margin of the weeks.
+    best = traces["foresight_24h"]
+    assert bound.sum() - best.profit_usd.sum() < 0.07 * best.revenue_usd.sum()
 
 
 def brute_force(values: dict[str, np.ndarray], n_boot: int, rest: float, n_young: int, start_usd: float) -> float:

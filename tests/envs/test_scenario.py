@@ -1,11 +1,15 @@
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from hashgym.envs import scenario as scenarios
+from hashgym.envs.core import EnvConfig
 from hashgym.envs.hashrate import HashrateTuningEnv
+from hashgym.envs.scenario import Scenario
 from hashgym.sim.errors import BadInputError
+from hashgym.synthesis.generate import synthesize
 from tests.conftest import SMALL
 
 
@@ -111,3 +115,52 @@ def test_an_environment_runs_on_every_plant_and_on_mixing_air() -> None:
 def test_mistakes_in_plants_and_links_are_named(site: dict[str, Any], message: str) -> None:
     with pytest.raises(BadInputError, match=message):
         scenarios.from_mapping({**SMALL, "site": site, "markets": [{}]})
+
+
+FROZEN = {
+    "alberta_immersion": ("178ac034e5f372eb", "381a4408dd1323a8"),
+    "georgia_room": ("1f66a5707fd1400c", "831c3a93e90617b1"),
+    "nordic_hydro": ("c4b5c975ed97601d", "c544817648225097"),
+    "scrypt_shed": ("b19a08be95315e96", "f4c82e82fac2a1f0"),
+    "west_texas_air": ("70f317b8a9bdb4ba", "247b8a48fa5bf0da"),
+}
+"""Hashes of scenario and history. Results carry them: whoever changes one makes every published result one of the past."""
+
+
+@pytest.mark.parametrize("name", sorted(FROZEN))
+def test_a_scenario_that_ships_is_frozen(name: str) -> None:
+    world = scenarios.load(name)
+    assert (world.config_hash, world.history.hash) == FROZEN[name]
+    env = HashrateTuningEnv(scenario=world)
+    env.reset(seed=0)
+    assert np.isfinite(env.step(env.action_space.sample())[0]).all()
+
+
+def test_the_page_of_the_scenarios_is_up_to_date() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "scenarios.md").read_text(encoding="utf-8")
+    for name in scenarios.names():
+        content = scenarios.read(name)
+        assert content["about"] in text, name
+        assert name in FROZEN or name.endswith("_replay")
+    for hashes in FROZEN.values():
+        assert f"`{hashes[0]}`; `{hashes[1]}`" in text
+
+
+def test_a_replay_asks_for_its_history_and_takes_it() -> None:
+    with pytest.raises(BadInputError, match="hashgym data import ercot_day_ahead weather_dallas .*history=FOLDER"):
+        scenarios.load("west_texas_air_replay")
+    content = {**scenarios.read("west_texas_air_replay"), "splits": SMALL["splits"], "episode_days": 1}
+    world = scenarios.from_mapping(content, synthesize("ercot", "2024-06-01", "2024-07-16", 3))
+    assert world.site.zones[0].n_units == 280  # of the base
+    assert world.site.contract.coincident_peak is None  # its own tariff stands whole
+
+
+def test_words_about_a_scenario_do_not_change_its_hash() -> None:
+    plain = scenarios.from_mapping(SMALL)
+    assert scenarios.from_mapping({**SMALL, "about": "words"}).config_hash == plain.config_hash
+
+
+def test_the_forecast_is_the_best_that_is_published(small: Scenario) -> None:
+    assert EnvConfig(scenario=small).forecast == "day_ahead"
+    assert EnvConfig(scenario="alberta_immersion").forecast == "persistence"
+    assert EnvConfig(scenario="georgia_room").forecast == "day_ahead"  # a calendar is its own forecast

@@ -48,7 +48,10 @@ def test_every_yaml_composes_and_instantiates(override: str) -> None:
     config = composed("demo", override)
     assert FitConfig(**config["forecast"]).n_trees > 0
     assert isinstance(learners.from_mapping(config["agent"]), PpoConfig | SacConfig)
-    if override.startswith("scenario"):
+    if override.endswith("_replay"):
+        with pytest.raises(BadInputError, match="hashgym data import"):
+            from_mapping(config["scenario"])
+    elif override.startswith("scenario"):
         assert isinstance(from_mapping(config["scenario"]), Scenario)
 
 
