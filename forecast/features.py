@@ -182,13 +182,40 @@ REGISTRY: Final[dict[str, Feature]] = {
 """Every feature by its name."""
 
 
+_OF_CHANNEL: Final[dict[str, tuple[str, str, Callable[[View, str], FloatArray]]]] = {
+    "latest": ("newest value", "origin", lambda view, series: view.latest(series)),
+    "over_mean_24h": ("newest - mean", "24 h", lambda view, series: view.latest(series) - view.mean_before(series, 24)),
+    "over_mean_168h": ("newest - mean", "168 h", lambda view, series: view.latest(series) - view.mean_before(series, 168)),
+}  # fmt: skip
+"""What is made of a channel that a history declares: formula, window and how it is computed."""
+
+
+def of_channel(series: str) -> tuple[str, ...]:
+    """Return the names of the features of a declared channel."""
+    return tuple(f"channel:{series}:{kind}" for kind in _OF_CHANNEL)
+
+
+def feature(name: str) -> Feature:
+    """Return a feature of the registry, or of a declared channel; raises ValueError if there is none of that name."""
+    if name in REGISTRY:
+        return REGISTRY[name]
+    head, _, rest = name.partition(":")
+    series, _, kind = rest.rpartition(":")
+    if head != "channel" or not series or kind not in _OF_CHANNEL:
+        kinds = ", ".join(_OF_CHANNEL)
+        raise ValueError(
+            f"no feature {name!r}; there are {', '.join(REGISTRY)}, and channel:NAME:KIND, KIND of {kinds}"
+        )
+    formula, window, compute = _OF_CHANNEL[kind]
+    return Feature(name, "that of the channel", formula, window, (series,), lambda view: compute(view, series))
+
+
 def check_names(names: tuple[str, ...]) -> None:
     """Raise a ValueError for a feature that is not in the registry, or if there is none."""
     if not names:
         raise ValueError("no feature is listed")
     for name in names:
-        if name not in REGISTRY:
-            raise ValueError(f"no feature {name!r}; there are {', '.join(REGISTRY)}")
+        feature(name)
 
 
 def matrix(world: World, names: tuple[str, ...], origins: IntArray) -> npt.NDArray[np.float32]:
@@ -201,10 +228,10 @@ def matrix(world: World, names: tuple[str, ...], origins: IntArray) -> npt.NDArr
     """
     check_names(names)
     for name in names:
-        world.need(*REGISTRY[name].needs)
+        world.need(*feature(name).needs)
     view = View(world, origins[:, None], np.arange(1, LEADS_H + 1)[None, :])
     shape = (len(origins), LEADS_H)
     result = np.empty((*shape, len(names)), dtype=np.float32)
     for column, name in enumerate(names):
-        result[:, :, column] = np.broadcast_to(REGISTRY[name].compute(view), shape)
+        result[:, :, column] = np.broadcast_to(feature(name).compute(view), shape)
     return result.reshape(-1, len(names))

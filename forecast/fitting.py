@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import xgboost
 
-from .features import LEADS_H, WARM_UP_H, matrix
+from .features import LEADS_H, WARM_UP_H, matrix, of_channel
 from .model import HOURS_PER_DAY, QUANTILES, Forecaster, Vintage, step_of
 from .series import FloatArray, IntArray, World
 from .targets import DAY_AHEAD_FEATURES, TARGETS, Target, actual, base, miss_now
@@ -41,6 +41,8 @@ class FitConfig:
     origin_spacing_steps: int = 61
     """Steps between training origins; prime to a day's, so that all times of day occur."""
     n_threads: int = 2
+    channels: tuple[str, ...] = ()
+    """Channels that the history declares and the forecast looks at."""
 
     def __post_init__(self) -> None:
         """Check the ranges; raises ValueError that names the setting."""
@@ -80,7 +82,8 @@ def fit(
             for entry in target.features
             if entry not in DAY_AHEAD_FEATURES or "day_ahead_price_usd_per_mwh" in world.series
         )
-        world.need(name)
+        features[name] += tuple(entry for channel in config.channels for entry in of_channel(channel))
+        world.need(name, *config.channels)
         cuts = [cut for cut in _cuts(until, config) if _has_enough(world, cut, config)] or [until]
         vintages[name] = tuple(_fit_one(world, target, features[name], cut, config) for cut in cuts)
     return Forecaster(vintages, features, {"until": until.isoformat(), "fit": asdict(config)})

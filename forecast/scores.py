@@ -1,5 +1,6 @@
 """Judge a forecaster on held-out time against the naive forecasts that it has to beat."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -116,6 +117,23 @@ def _pinball(quantiles: FloatArray, came: FloatArray) -> FloatArray:
     level = np.array(QUANTILES)
     miss = came[:, :, None] - quantiles
     return np.asarray(np.maximum(level * miss, (level - 1.0) * miss).mean(axis=2))
+
+
+def median_miss(forecasters: Sequence[Forecaster], world: World, name: str, origins: IntArray) -> FloatArray:
+    """Return the absolute error of the median, mean over forecasters of several seeds, (n_origins, LEADS_H)."""
+    came = actual(world, name, origins)
+    return np.asarray(np.mean([np.abs(f.quantiles(world, name, origins)[:, :, 1] - came) for f in forecasters], axis=0))
+
+
+def gains_pct(
+    without: FloatArray, with_more: FloatArray, origins: IntArray, steps_per_hour: int
+) -> dict[str, tuple[float, float, float]]:
+    """Return by how many percent one error lies below another, both (n_origins, LEADS_H), with 95 % interval, by hours ahead."""
+    weeks = (origins - origins[0]) // (_BLOCK_H * steps_per_hour)
+    return {
+        hours: _by_week(with_more[:, leads].mean(axis=1), without[:, leads].mean(axis=1), weeks)
+        for hours, leads in SPANS.items()
+    }
 
 
 def _by_week(values: FloatArray, over: FloatArray | None, weeks: IntArray) -> tuple[float, float, float]:
