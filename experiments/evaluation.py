@@ -66,7 +66,7 @@ def episode_starts(config: EnvConfig, batch: Batch) -> npt.NDArray[np.int64]:
     first = max(first, WARM_UP_STEPS)
     if batch.site.contract.demand and batch.episode_steps <= 28 * STEPS_PER_DAY:
         clock = batch.exogenous.values[0, first : last - batch.episode_steps + 1, SIM_CHANNELS.index("clock")]
-        return first + np.flatnonzero(clock >= BEGINS_MONTH)
+        return first + np.flatnonzero(clock.astype(np.int64) & BEGINS_MONTH)
     return np.arange(first, min(last, batch.exogenous.n_steps - 1) - batch.episode_steps + 1, batch.episode_steps)
 
 

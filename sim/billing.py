@@ -23,6 +23,7 @@ FloatArray = npt.NDArray[np.float64]
 
 ENDS_INTERVAL: Final = 1
 BEGINS_MONTH: Final = 2
+BEGINS_DAY: Final = 4
 """Marks of a step in the channel `clock`, which holds their sum."""
 
 STEP_H: Final = CONTROL_STEP_S / SECONDS_PER_HOUR
@@ -48,6 +49,12 @@ ITEMS: Final = (
 
 
 @kernel
+def allowed_pu(call_pu: float, committed_pu: float, withheld_frac: float) -> float:
+    """Return the power that a call leaves, over rated power, where a share of the commitment is withheld."""
+    return call_pu + withheld_frac * committed_pu
+
+
+@kernel
 def book(
     energy_kwh: float, row: np.ndarray, s: np.void, rated_kwh: float, place: np.void
 ) -> tuple[float, float, float, float, float, float, float, float, float, float, float]:
@@ -61,12 +68,14 @@ def book(
         place: State of the site: running interval and peaks of the month.
     """
     clock = int(row[_CLOCK])
-    if clock >= BEGINS_MONTH:
+    if clock & BEGINS_DAY:
+        place["withheld_frac"] = place["next_withheld_frac"]
+    if clock & BEGINS_MONTH:
         place["peak_kw"] = 0.0
         place["window_peak_kw"] = 0.0
     place["interval_kwh"] += energy_kwh
     demand, window = 0.0, 0.0
-    if clock % BEGINS_MONTH == ENDS_INTERVAL:
+    if clock & ENDS_INTERVAL:
         mean_kw = place["interval_kwh"] / s["interval_h"]
         place["interval_kwh"] = 0.0
         if row[_DEMAND] > 0.0 and mean_kw > place["peak_kw"]:
@@ -79,15 +88,16 @@ def book(
     energy = max(0.0, over_kwh) * row[_PRICE] / KWH_PER_MWH
     resale = min(0.0, over_kwh) * row[_RESALE] / KWH_PER_MWH
     credit, breach = 0.0, 0.0
+    offered = 1.0 - place["withheld_frac"]
     if row[_CALL] < 1.0:
-        allowed_kwh = row[_CALL] * rated_kwh
-        offered_kwh = s["committed_pu"] * rated_kwh
+        allowed_kwh = allowed_pu(row[_CALL], s["committed_pu"], place["withheld_frac"]) * rated_kwh
+        offered_kwh = s["committed_pu"] * rated_kwh * offered
         shed_kwh = min(offered_kwh, max(0.0, allowed_kwh + offered_kwh - energy_kwh))
         credit = -shed_kwh * s["credit_usd_per_mwh"] / KWH_PER_MWH
         breach = max(0.0, energy_kwh - allowed_kwh) * s["breach_usd_per_mwh"] / KWH_PER_MWH
     return (
         energy, row[_BLOCK_USD], resale, row[_FIXED], demand, window, energy_kwh * row[_COINCIDENT] / KWH_PER_MWH,
-        -row[_CAPACITY], credit, breach, energy_kwh * row[_CARBON] * s["carbon_usd_per_t"] * 1e-6,
+        -row[_CAPACITY] * offered, credit, breach, energy_kwh * row[_CARBON] * s["carbon_usd_per_t"] * 1e-6,
     )  # fmt: skip
 
 
@@ -273,9 +283,9 @@ def _steps_of_month(local: pd.DatetimeIndex) -> FloatArray:
 
 
 def _clock(local: pd.DatetimeIndex, interval_s: int) -> FloatArray:
-    month = local.month.to_numpy()
-    begins = np.concatenate([[False], month[1:] != month[:-1]])
-    marks = ENDS_INTERVAL * _ends_interval(local, interval_s) + BEGINS_MONTH * begins
+    month, day = local.month.to_numpy(), local.day.to_numpy()
+    begins_month, begins_day = (np.concatenate([[False], part[1:] != part[:-1]]) for part in (month, day))
+    marks = ENDS_INTERVAL * _ends_interval(local, interval_s) + BEGINS_MONTH * begins_month + BEGINS_DAY * begins_day
     return marks[None].astype(np.float64)
 
 

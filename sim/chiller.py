@@ -71,6 +71,7 @@ def room_supply(
     outdoor_temp_c: float,
     wet_bulb_temp_c: float,
     return_temp_c: float,
+    shift_k: float,
 ) -> tuple[float, float, float]:
     """Cool the supply air of a room: economizer first, chiller for the rest, as far as its rated cooling goes.
 
@@ -84,11 +85,12 @@ def room_supply(
         outdoor_temp_c: Outdoor dry bulb. [°C]
         wet_bulb_temp_c: Outdoor wet bulb. [°C]
         return_temp_c: Air that comes back from the machines. [°C]
+        shift_k: Command that moves the target of the supply air. [K]
 
     Returns:
         Supply temperature [°C], heat that the chiller takes [W], electric power of chiller, pumps and tower [W].
     """
-    target_c = p["supply_target_c"]
+    target_c = p["supply_target_c"] + shift_k
     share = outdoor_frac(outdoor_temp_c, return_temp_c, target_c - fan_w / air_w_per_k, p["outdoor_min_frac"])
     mixed_c = share * outdoor_temp_c + (1.0 - share) * return_temp_c + fan_w / air_w_per_k
     rated_w = p["chiller_w_per_unit"] * plant_share

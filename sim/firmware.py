@@ -177,7 +177,8 @@ def sink_conductance_pu(zone: np.void, p: np.void, heat_w: float, sink_w_per_k: 
         return p["asleep_sink_pu"]
     if zone["mode"] == TRIPPED:
         return 1.0
-    held = holding_sink_pu(heat_w, p["fan_target_temp_c"], zone["inlet_temp_c"], p["chip_k_per_w"], sink_w_per_k)
+    target_c = p["fan_target_temp_c"] + zone["fan_shift_k"]
+    held = holding_sink_pu(heat_w, target_c, zone["inlet_temp_c"], p["chip_k_per_w"], sink_w_per_k)
     return min(1.0, max(p["fan_min_sink_pu"], held))
 
 

@@ -44,6 +44,12 @@ ZONE_STATE: Final = _struct(
     "plant_share",
     "fouling_frac",
     "is_dark",
+    "fan_shift_k",
+    "plant_shift_k",
+    "pump_shift_pu",
+    "power_dev",
+    "hashrate_dev",
+    "sink_dev",
 )
 """State of a zone's mean machine.
 
@@ -56,6 +62,10 @@ machine; tuning: 1 while the firmware tunes an unknown preset; tuned_low_mhz, tu
 failed_mhz: the lowest that it could not tune;
 online_frac: share of machines that work, plant_share: machines of the plant for each of them; fouling_frac: share of the heatsinks' conductance that dust has taken;
 is_dark: 1 without grid power.
+fan_shift_k: command that moves the chip temperature which the machines' fans hold; plant_shift_k: that which moves the plant's
+set-point (outdoor temperature at which a container's pads go on, supply air of a room, coolant of a loop); pump_shift_pu: that
+which moves the speed of a loop's pump. power_dev, hashrate_dev, sink_dev: by what share these machines draw more, hash more
+and shed heat better than the model says. All are 0 where nobody says otherwise.
 """
 
 SITE_STATE: Final = np.dtype(
@@ -71,11 +81,15 @@ SITE_STATE: Final = np.dtype(
         ("window_peak_kw", np.float64),
         ("market", np.int64),
         ("switch_s", np.float64),
+        ("withheld_frac", np.float64),
+        ("next_withheld_frac", np.float64),
     ]
 )
 """key: noise key of the episode; series, step: position in the exogenous array; age: control steps since the reset.
 interval_kwh: energy at the meter in the running clock interval; peak_kw, window_peak_kw: highest interval means of the month so
 far, of each demand charge; market: where hashes are sold; switch_s: rest of a change of market.
+withheld_frac: share of the curtailment programme's commitment that is not offered today, next_withheld_frac: from the next local
+day on.
 """
 
 ZONE_FLOW: Final = _struct(

@@ -17,7 +17,8 @@ def board_heat(zone: np.void, p: np.void, freq_mhz: float, powered: float) -> tu
     rail_v = machine.rail_voltage_v(freq_mhz, p["ref_mhz"], p["ref_v"], p["slope_v_per_mhz"], p["floor_v"])
     switching_w = machine.switching_power_w(freq_mhz, rail_v, p["a_w_per_mhz_v2"], p["b_w_per_mhz"], p["base_w"])
     leak_w = machine.leakage_w(rail_v, zone["chip_temp_c"], p["leak_w_per_v2"], p["leak_ref_temp_c"], p["leak_per_k"])
-    return powered * (switching_w + leak_w), powered * leak_w * p["leak_per_k"]
+    own = powered * (1.0 + zone["power_dev"])
+    return own * (switching_w + leak_w), own * leak_w * p["leak_per_k"]
 
 
 @kernel
@@ -66,7 +67,7 @@ def air_sub_step(
 ) -> None:  # fmt: skip
     """Advance a zone in a container or a room by a sub-step."""
     asleep = zone["mode"] == ASLEEP
-    fouled_w_per_k = p["sink_w_per_k"] * (1.0 - zone["fouling_frac"])
+    fouled_w_per_k = p["sink_w_per_k"] * (1.0 - zone["fouling_frac"]) * (1.0 + zone["sink_dev"])
     sink_pu = firmware.sink_conductance_pu(zone, p, heat_w, fouled_w_per_k)
     flow_pu = thermal.flow_pu(sink_pu, p["sink_per_air"])
     fan_pu = 0.0 if asleep else min(1.0, flow_pu)
@@ -95,8 +96,9 @@ def air_sub_step(
     elif not asleep:
         coil_w_per_k = air_w_per_k * fresh_share * min(1.0 - p["leak_frac"], fresh_flow / flow_pu)
         supply_c, taken_w, chiller_w = chiller.room_supply(
-            p, coil_w_per_k, share, intake_w, outdoor_temp_c, wet_bulb_temp_c, zone["exhaust_temp_c"]
-        )
+            p, coil_w_per_k, share, intake_w, outdoor_temp_c, wet_bulb_temp_c, zone["exhaust_temp_c"],
+            zone["plant_shift_k"],
+        )  # fmt: skip
         flow["chiller_heat_kwh"] += taken_w * SUB_STEP_S
         flow["chiller_energy_kwh"] += chiller_w * SUB_STEP_S
         plant_w += chiller_w
@@ -143,19 +145,24 @@ def loop_sub_step(
     """Advance a zone on a liquid loop by a sub-step: its sinks are the coolant."""
     asleep = zone["mode"] == ASLEEP
     lit = 1.0 - zone["is_dark"]
-    pump_pu = lit * (p["pump_idle_pu"] if asleep else 1.0)
+    pump_pu = lit * (p["pump_idle_pu"] if asleep else 1.0 + zone["pump_shift_pu"])
     share = zone["plant_share"]
     pump_w = cooling.fan_power_w(pump_pu, p["pump_w_per_unit"] * share)
     direct_w = heat_w * p["psu_loss_pu"] + control_w
     air_c = cooling.supply_temp_c(outdoor_temp_c, wet_bulb_temp_c, zone["pad_on"] * p["pad_effectiveness"])
     cooler_pu = p["cooler_still_frac"]
-    cooler_w_per_k = p["cooler_w_per_k"] * share * (1.0 - zone["fouling_frac"])
+    cooler_w_per_k = p["cooler_w_per_k"] * share * (1.0 - zone["fouling_frac"]) * (1.0 + zone["sink_dev"])
     if lit > 0.0:
-        cooler_pu = liquid.cooler_pu(p, heat_w + direct_w + pump_w, zone["sink_temp_c"], air_c, cooler_w_per_k)
+        excess_c = zone["sink_temp_c"] - zone["plant_shift_k"]
+        cooler_pu = liquid.cooler_pu(
+            p, heat_w + direct_w + pump_w, zone["sink_temp_c"], excess_c, air_c, cooler_w_per_k
+        )
     still = cooler_pu <= p["cooler_still_frac"]
     fan_pu = 0.0 if still else min(1.0, thermal.flow_pu(cooler_pu, p["sink_per_air"]))
     out_w_per_k = cooler_pu * cooler_w_per_k
     chip_w_per_k = p["idle_chip_w_per_k"] if asleep else p["chip_w_per_k"]
+    if not asleep and zone["pump_shift_pu"] != 0.0:
+        chip_w_per_k = liquid.pumped_w_per_k(p, 1.0 + zone["pump_shift_pu"])
 
     base_c = air_c + (direct_w + pump_w) / out_w_per_k
     mean_sink_c = advance(zone, p, heat_w, slope, direct_w, pump_w, base_c, chip_w_per_k, out_w_per_k, flow)
@@ -195,7 +202,7 @@ def sub_step(zone: np.void, p: np.void, outdoor_temp_c: float, wet_bulb_temp_c: 
         loop_sub_step(zone, p, outdoor_temp_c, wet_bulb_temp_c, heat_w, slope, control_w, flow)
     else:
         air_sub_step(zone, p, outdoor_temp_c, wet_bulb_temp_c, heat_w, slope, control_w, flow)
-    flow["hash_th"] += freq_mhz * p["ths_per_mhz"] * hash_frac * SUB_STEP_S
+    flow["hash_th"] += freq_mhz * p["ths_per_mhz"] * (1.0 + zone["hashrate_dev"]) * hash_frac * SUB_STEP_S
     firmware.trip_if_hot(zone, p, flow)
 
 
@@ -249,9 +256,10 @@ def begin_step(
     firmware.obey(zone, p, setpoint_mhz if grid_on > 0.0 else 0.0, flow)
     if flow["starts"] > 0.0:
         flow["ageing_h"] = wear.cycle_ageing_h(p["run_temp_c"] - swing_from_c)
-    if outdoor_temp_c >= p["pad_on_temp_c"]:
+    felt_temp_c = outdoor_temp_c - zone["plant_shift_k"] if p["plant_kind"] == CONTAINER else outdoor_temp_c
+    if felt_temp_c >= p["pad_on_temp_c"]:
         zone["pad_on"] = 1.0
-    elif outdoor_temp_c <= p["pad_off_temp_c"]:
+    elif felt_temp_c <= p["pad_off_temp_c"]:
         zone["pad_on"] = 0.0
     if zone["mode"] == ASLEEP or p["pad_effectiveness"] <= 0.0:
         zone["pad_on"] = 0.0
