@@ -12,7 +12,8 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 
 from ..agents.graph import ActionForm, graph_of, to_onnx
 from ..envs import tables
-from ..envs.core import Batch, EnvConfig
+from ..envs.config import EnvConfig
+from ..envs.core import Batch
 from ..envs.scenario import Scenario
 from ..sim.constants import CONTROL_STEP_S, SECONDS_PER_HOUR
 from ..sim.errors import BadInputError, BundleError

@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 
 from ..envs import scenario as scenarios
-from ..envs import tables
-from ..envs.core import Batch, EnvConfig
-from ..envs.kernels import break_even_usd_per_mwh
+from ..envs import sites, tables
+from ..envs.acting import break_even_usd_per_mwh
+from ..envs.config import EnvConfig
+from ..envs.core import Batch
 from ..envs.profiles import profile_table
 from ..envs.scenario import Scenario
 from ..forecast.model import Forecaster
@@ -179,7 +180,7 @@ def scenario_of(bundle: Bundle, history: History, site: SiteParams | None = None
 def observation_names(bundle: Bundle) -> tuple[str, ...]:
     """Return the observations that this version would give the bundle's policy, on a history with the channels it needs."""
     try:
-        site = scenarios.site_of(bundle.manifest["scenario"])
+        site = sites.site_of(bundle.manifest["scenario"])
     except (TypeError, KeyError, AttributeError, ValueError, OverflowError) as error:
         raise BundleError(f"{bundle.folder}: 'scenario' of the manifest is not one ({error})") from error
     declared = {

@@ -7,7 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..envs import tables
-from ..envs.core import Batch, EnvConfig
+from ..envs.config import EnvConfig
+from ..envs.core import Batch
 from ..envs.scenario import Scenario
 from ..sim import noise
 from ..sim.world import Exogenous

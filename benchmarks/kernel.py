@@ -10,7 +10,8 @@ from functools import partial
 
 import numpy as np
 
-from hashgym.envs.core import Batch, EnvConfig
+from hashgym.envs.config import EnvConfig
+from hashgym.envs.core import Batch
 from hashgym.envs.hashrate import HashrateTuningVectorEnv
 from hashgym.experiments import bench_zones
 from hashgym.sim import firmware, site, threads, zone

@@ -2,8 +2,12 @@
 
 import gymnasium as gym
 
-gym.register(
-    id="hashgym/HashrateTuning-v0",
-    entry_point="hashgym.envs.hashrate:HashrateTuningEnv",
-    vector_entry_point="hashgym.envs.hashrate:HashrateTuningVectorEnv",
-)
+for _module, _name in (
+    ("hashrate", "HashrateTuning"), ("cooling", "CoolingControl"), ("operation", "SiteOperation"), ("coin", "CoinSwitching"),
+    ("chip", "ChipTuning"),
+):  # fmt: skip
+    gym.register(
+        id=f"hashgym/{_name}-v0",
+        entry_point=f"hashgym.envs.{_module}:{_name}Env",
+        vector_entry_point=f"hashgym.envs.{_module}:{_name}VectorEnv",
+    )

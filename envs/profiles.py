@@ -8,7 +8,7 @@ from ..sim.params import SiteParams, ZoneParams
 from ..sim.plant_record import banks_w
 from ..sim.plants import LoopParams
 from ..sim.unit import PROFILE_FAN_PU
-from . import kernels
+from . import acting
 
 
 def profile_table(site: SiteParams) -> tuple[np.ndarray, np.ndarray]:
@@ -18,8 +18,8 @@ def profile_table(site: SiteParams) -> tuple[np.ndarray, np.ndarray]:
     supply fans, network and transformer loss; hashrate is what the pool pays for.
     """
     most = max(len(zone.machine.profiles_mhz) for zone in site.zones)
-    table = np.zeros((len(site.zones), most), kernels.PROFILE)
-    menus = np.zeros(len(site.zones), kernels.MENU)
+    table = np.zeros((len(site.zones), most), acting.PROFILE)
+    menus = np.zeros(len(site.zones), acting.MENU)
     for z, zone in enumerate(site.zones):
         count = len(zone.machine.profiles_mhz)
         table["freq_mhz"][z, :count] = zone.machine.profiles_mhz

@@ -9,14 +9,14 @@ import numpy.typing as npt
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
 
-from . import tables
-from .core import Batch, EnvConfig
+from .config import EnvConfig
+from .core import Batch
 
 _NO_INFO: dict[str, Any] = {}
 
 
-class HashrateTuningVecEnv(VecEnv):
-    """Many `hashgym/HashrateTuning-v0` for stable-baselines3.
+class SiteVecEnv(VecEnv):
+    """Many environments over a site for stable-baselines3; which one says the option `task`.
 
     Attributes that are valid until the next step: `step_costs` (n_envs, n_costs) in the order of `cost_names`,
     `step_truncated` (n_envs,), `final_obs` (n_envs, n_obs), of which the rows of ended environments are set. The
@@ -36,15 +36,15 @@ class HashrateTuningVecEnv(VecEnv):
             raise ValueError(f"seeds has {len(seeds)} entries; it must have one for each of {num_envs} environments")
         self.batch = Batch(EnvConfig(**options), num_envs)
         self.batch.seed(seeds)
-        self.cost_names = tables.COST_NAMES
+        self.cost_names = self.batch.cost_names
         self.full_info = full_info
-        self.step_costs = np.zeros((num_envs, len(tables.COSTS)))
+        self.step_costs = np.zeros((num_envs, len(self.cost_names)))
         self.step_truncated = np.zeros(num_envs, np.bool_)
         self.final_obs = np.zeros_like(self.batch.obs)
-        self.episode_sums = np.zeros((num_envs, 2 + len(tables.COSTS)))
+        self.episode_sums = np.zeros((num_envs, 2 + len(self.cost_names)))
         """Running sums of each episode: reward, profit in USD, costs."""
         self.render_mode = None
-        self._actions: npt.NDArray[Any] = np.zeros((num_envs, self.batch.n_zones))
+        self._actions: npt.NDArray[Any] = np.zeros((num_envs, len(self.batch.actions)))
         super().__init__(num_envs, self.batch.observation_space(), self.batch.action_space())
 
     def seed(self, seed: int | None = None) -> Sequence[int | None]:
@@ -95,7 +95,7 @@ class HashrateTuningVecEnv(VecEnv):
         flows, costs = self.batch.flow_table.tolist(), self.batch.costs.tolist()
         return [
             {
-                **dict(zip(tables.INFO_KEYS, flow, strict=True)),
+                **dict(zip(self.batch.info_keys, flow, strict=True)),
                 "cost": sum(cost),
                 "costs": dict(zip(self.cost_names, cost, strict=True)),
             }

@@ -7,7 +7,7 @@ from typing import Final, Literal
 import numpy as np
 import numpy.typing as npt
 
-from ..sim.exogenous import FORECAST_CHANNELS
+from ..sim.exogenous import FORECAST_CHANNELS, market_channel
 from ..sim.history import Channel
 from ..sim.market import REFERENCE_HASHPRICE
 from ..sim.params import SiteParams
@@ -87,6 +87,25 @@ DEMAND_OBSERVATIONS: Final = (
 )
 """Observations that a demand charge adds, from the state of the meter."""
 
+OFFER_OBSERVATIONS: Final = (
+    Observed(
+        "offer",
+        "commitment",
+        0.0,
+        1.0,
+        "market",
+        "share of the curtailment programme's commitment that is offered today",
+    ),
+    Observed("next_offer", "commitment", 0.0, 1.0, "market", "share that is offered from the next local day on"),
+)
+"""Observations of an environment that offers load to a curtailment programme."""
+
+COOLING_OBSERVATIONS: Final = (
+    Observed("exhaust_temp_c", "°C", -40.0, 120.0, "zone", "air that leaves the zone"),
+    Observed("pad_on", "1", 0.0, 1.0, "zone", "1 with wet pads"),
+)
+"""Observations of each zone that an environment with cooling adds."""
+
 DERIVED: Final = (
     Observed(
         "break_even_usd_per_mwh", "USD/MWh", 0.0, 1000.0, "market",
@@ -128,15 +147,24 @@ class Form:
     known: tuple[str, ...] = ()
     declared: tuple[tuple[str, Channel], ...] = ()
     has_demand: bool = False
+    n_markets: int = 1
+    has_offer: bool = False
+    has_cooling: bool = False
 
     @classmethod
-    def of(cls, site: SiteParams, channels: Mapping[str, Channel], forecast: str) -> "Form":
-        """Return the form of a site's table over a history with some declared channels."""
+    def of(
+        cls, site: SiteParams, channels: Mapping[str, Channel], forecast: str, *, has_offer: bool = False,
+        has_cooling: bool = False,
+    ) -> "Form":  # fmt: skip
+        """Return the form of a site's table over a history with some declared channels, for an action of some form."""
         contract = site.contract
         peaks = ("coincident_ratio",) if contract.coincident_peak is not None else ()
         calls = ("call_now", "call_soon") if contract.curtailment is not None else ()
         algorithm = site.zones[0].machine.algorithm
-        return cls(len(site.zones), forecast, algorithm, peaks + calls, tuple(channels.items()), bool(contract.demand))
+        return cls(
+            len(site.zones), forecast, algorithm, peaks + calls, tuple(channels.items()), bool(contract.demand),
+            len(site.markets), has_offer, has_cooling,
+        )  # fmt: skip
 
 
 def _scaled(entry: Observed, scale: float) -> Observed:
@@ -157,10 +185,30 @@ def observation_table(form: Form) -> tuple[Observed, ...]:
         Observed(name, channel.unit, channel.low, channel.high, "declared", "a series of the history")
         for name, channel in form.declared
     )
-    meter = DEMAND_OBSERVATIONS if form.has_demand else ()
+    further = tuple(
+        replace(_scaled(SITE_CHANNELS[3], scale), name=market_channel(m), meaning=f"expected revenue at market {m}")
+        for m in range(1, form.n_markets)
+    )
+    meter = (DEMAND_OBSERVATIONS if form.has_demand else ()) + (OFFER_OBSERVATIONS if form.has_offer else ())
+    meter += _markets(form.n_markets) if form.n_markets > 1 else ()
     zone = tuple(_scaled(entry, 1.0 / scale) if entry.name == "hashrate_ths" else entry for entry in ZONE_OBSERVATIONS)
+    zone += COOLING_OBSERVATIONS if form.has_cooling else ()
     zones = tuple(replace(entry, name=f"zone{z}_{entry.name}") for z in range(form.n_zones) for entry in zone)
-    return site + forecasts + known + declared + DERIVED + meter + zones
+    return site + forecasts + known + further + declared + DERIVED + meter + zones
+
+
+def _markets(n_markets: int) -> tuple[Observed, ...]:
+    at = tuple(
+        Observed(f"at_market{m}", "1", 0.0, 1.0, "market", f"1 while hashes are sold at market {m}")
+        for m in range(n_markets)
+    )
+    return (*at, Observed("switch_rest_s", "s", 0.0, 3600.0, "market", "rest of a change of market", "asinh", 60.0))
+
+
+def stacked(table: tuple[Observed, ...], depth: int) -> tuple[Observed, ...]:
+    """Return the table of the last `depth` observations at once, the newest last, under its own names."""
+    past = tuple(replace(entry, name=f"{entry.name}_t-{k}") for k in range(depth - 1, 0, -1) for entry in table)
+    return past + table
 
 
 def bounds(table: tuple[Observed, ...]) -> tuple[Float32Array, Float32Array]:
@@ -193,17 +241,36 @@ COSTS: Final = (
         0.0,
         "mean power above what a curtailment call allows, over rated power",
     ),
+    Cost(
+        "inlet_range",
+        "K",
+        0.0,
+        0.0,
+        "kelvins by which running zones' air lies outside 5…45 °C, or coolant outside 20…50 °C",
+    ),
+    Cost(
+        "temp_gradient",
+        "K",
+        5.0,
+        0.0,
+        "difference of the hottest chips of neighbouring running zones above the threshold, summed",
+    ),
+    Cost("load_missed", "plan", 0.0, 0.0, "share of the plan's power that the zones' profiles do not add up to"),
 )
 """Named costs in the order of every cost array. `info["cost"]` is their sum."""
 
-ADJUSTABLE: Final = ("chip_over_temp", "power_ramp")
+ADJUSTABLE: Final = ("chip_over_temp", "power_ramp", "temp_gradient")
 """Costs whose threshold an environment option may replace."""
 
-COST_NAMES: Final = tuple(cost.name for cost in COSTS)
+LOOSEST: Final = {"chip_over_temp": 85.0, "power_ramp": 1.0, "temp_gradient": 20.0}
+"""Loosest thresholds. Source: 85 °C is the hard limit of the project's brief and the least step-down limit of the catalogue's firmware."""
 
-REWARDS: Final = ("profit", "profit_over_rule")
-"""profit: dollars of the step. profit_over_rule: dollars above what the myopic profile, never off, would have earned at
-steady state in the same step; the subtracted baseline depends on no action, so the best policy is the same."""
+INLET_C: Final = (5.0, 45.0)
+"""Inlet air. [°C] Source: nominal range of Bitmain air chassis."""
+COOLANT_C: Final = (20.0, 50.0)
+"""Coolant on its way to the machines. [°C] Source: alarm below 20 (miningos, Antspace); 50 normal (Whatsminer hydro)."""
+
+COST_NAMES: Final = tuple(cost.name for cost in COSTS)
 
 INFO_KEYS: Final = (
     "profit_usd", "revenue_usd", "energy_usd", "water_usd", "wear_usd", "demand_usd", "coincident_usd", "programme_usd",

@@ -21,8 +21,9 @@ from stable_baselines3.common.callbacks import BaseCallback
 import hashgym.envs  # noqa: F401  (registers the ids)
 from hashgym.advisor import packing
 from hashgym.agents.learners import PpoConfig
-from hashgym.envs.core import EnvConfig, draw_seeds
-from hashgym.envs.sb3 import HashrateTuningVecEnv
+from hashgym.envs.config import EnvConfig
+from hashgym.envs.sb3 import SiteVecEnv
+from hashgym.envs.seeding import draw_seeds
 from hashgym.experiments import bench_zones
 from hashgym.experiments.files import write_json
 
@@ -174,7 +175,7 @@ class _RolloutClock(BaseCallback):
 def _ppo() -> tuple[float, float]:
     """Return steps per second of PPO's rollouts alone and of rollouts and updates together, 64-64 network."""
     config = PpoConfig(n_envs=1024, n_steps=64, batch_size=16_384, n_epochs=4)
-    env = HashrateTuningVecEnv(config.n_envs, draw_seeds(0, 0, config.n_envs))
+    env = SiteVecEnv(config.n_envs, draw_seeds(0, 0, config.n_envs))
     model = config.build(env, env.batch.table, 0)
     model.learn(config.n_envs * config.n_steps)
     clock = _RolloutClock()
@@ -186,7 +187,7 @@ def _ppo() -> tuple[float, float]:
 def _bundle() -> dict[str, float]:
     """Return the slowest percentile of single decisions of a policy bundle [ms] and decisions per second in batches."""
     config, options = PpoConfig(n_envs=2, n_steps=8, batch_size=16), EnvConfig(split="train")
-    env = HashrateTuningVecEnv(config.n_envs, draw_seeds(0, 0, config.n_envs))
+    env = SiteVecEnv(config.n_envs, draw_seeds(0, 0, config.n_envs))
     model = config.build(env, env.batch.table, 0)
     origin = packing.Origin(name="bench", scenario={}, metrics={}, tags={})
     with tempfile.TemporaryDirectory() as folder:

@@ -18,9 +18,10 @@ from hashgym.advisor.advise import Advisor, moment
 from hashgym.advisor.bundle import Bundle
 from hashgym.advisor.records import Report
 from hashgym.advisor.wording import as_text
-from hashgym.envs import kernels, tables
+from hashgym.envs import acting, tables
 from hashgym.envs import scenario as scenarios
-from hashgym.envs.core import Batch, EnvConfig
+from hashgym.envs.config import EnvConfig
+from hashgym.envs.core import Batch
 from hashgym.experiments import advice_report, evaluation, hydra_main, report, settings, tracking, training
 from hashgym.experiments.backtest import realised_usd
 from hashgym.experiments.export import export
@@ -119,7 +120,7 @@ def _week(options: EnvConfig, watched: dict[str, _Watch], name: str) -> tuple[pd
     steps = slice(start, start + probe.episode_steps)
     history = probe.scenario.history
     times = (history.start + STEP * start) + STEP * np.arange(probe.episode_steps)
-    usd_per_hashprice = kernels.break_even_usd_per_mwh(probe.menus[0], 1.0) * usd_per_th(1.0)
+    usd_per_hashprice = acting.break_even_usd_per_mwh(probe.menus[0], 1.0) * usd_per_th(1.0)
     hours_per_step = CONTROL_STEP_S / SECONDS_PER_HOUR
 
     def column(values: Sequence[np.ndarray]) -> np.ndarray:

@@ -20,7 +20,9 @@ from hashgym.agents.rules import (
     tune_hysteresis,
 )
 from hashgym.envs import tables
-from hashgym.envs.core import Batch, EnvConfig, draw_seeds
+from hashgym.envs.config import EnvConfig
+from hashgym.envs.core import Batch
+from hashgym.envs.seeding import draw_seeds
 from hashgym.experiments.policies import Policy, foresight_policy, menu_of, rule_policy
 from hashgym.sim.billing import BEGINS_MONTH
 from hashgym.sim.exogenous import STEPS_PER_DAY, WARM_UP_STEPS

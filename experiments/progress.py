@@ -15,8 +15,9 @@ from tqdm import tqdm
 from hashgym.agents import checkpoint
 from hashgym.agents.learners import LearnerConfig
 from hashgym.envs import tables
-from hashgym.envs.core import Batch, EnvConfig
-from hashgym.envs.sb3 import HashrateTuningVecEnv
+from hashgym.envs.config import EnvConfig
+from hashgym.envs.core import Batch
+from hashgym.envs.sb3 import SiteVecEnv
 from hashgym.experiments import evaluation
 from hashgym.experiments.tracking import Tracker
 from hashgym.sim.exogenous import STEPS_PER_DAY
@@ -69,10 +70,10 @@ class RunCallback(BaseCallback):
         if self._has_validation and self._saved_at == 0:
             self._tell(self._judge())
 
-    def _env(self) -> HashrateTuningVecEnv:
+    def _env(self) -> SiteVecEnv:
         env = self.model.env
-        if not isinstance(env, HashrateTuningVecEnv):
-            raise TypeError(f"training runs on HashrateTuningVecEnv, not on {type(env).__name__}")
+        if not isinstance(env, SiteVecEnv):
+            raise TypeError(f"training runs on SiteVecEnv, not on {type(env).__name__}")
         return env
 
     def _on_rollout_start(self) -> None:
@@ -121,7 +122,7 @@ class RunCallback(BaseCallback):
         }
 
     def _usd_per_day(self, split: str) -> float:
-        policy = LearnedPolicy(self._agent.name, self._options.action, self.model)
+        policy = LearnedPolicy(self._agent.name, self._options.chosen_action, self.model)
         return float(evaluation.run(policy, replace(self._options, split=split), self._seed).usd_per_day.mean())
 
     def finish(self) -> None:

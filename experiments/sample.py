@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from hashgym.envs.core import Batch, EnvConfig
-from hashgym.envs.kernels import break_even_usd_per_mwh
+from hashgym.envs.acting import break_even_usd_per_mwh
+from hashgym.envs.config import EnvConfig
+from hashgym.envs.core import Batch
 from hashgym.envs.scenario import Scenario
 from hashgym.experiments.files import write_text
 from hashgym.sim.constants import usd_per_th

@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 
 from hashgym.agents.rules import AlwaysOn, ProfileByPrice
 from hashgym.envs import scenario as scenarios
-from hashgym.envs.core import Batch, EnvConfig
+from hashgym.envs.config import EnvConfig
+from hashgym.envs.core import Batch
 from hashgym.envs.scenario import Scenario
 from hashgym.experiments import evaluation, policies, report
 from hashgym.experiments.files import png, write_bytes, write_text

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from hashgym.envs import scenario as scenarios
-from hashgym.envs.core import EnvConfig
+from hashgym.envs.config import EnvConfig
 from hashgym.sim.errors import BadInputError
 
 CONFIG_KEYS: Final = {

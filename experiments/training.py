@@ -16,8 +16,9 @@ from hashgym.agents import checkpoint, cloning, learners
 from hashgym.agents.learners import LearnerConfig
 from hashgym.agents.rules import Hysteresis, Tuning
 from hashgym.envs import tables
-from hashgym.envs.core import EnvConfig, draw_seeds
-from hashgym.envs.sb3 import HashrateTuningVecEnv
+from hashgym.envs.config import EnvConfig
+from hashgym.envs.sb3 import SiteVecEnv
+from hashgym.envs.seeding import draw_seeds
 from hashgym.experiments import evaluation, policies
 from hashgym.experiments.files import write_json, write_text
 from hashgym.experiments.progress import LearnedPolicy, RunCallback, csv_text
@@ -64,7 +65,7 @@ def train(config: dict[str, Any], run_dir: Path, *, is_resumed: bool = False) ->
     agent: LearnerConfig = learners.from_mapping(config["agent"])
     options = env_config(config, "train")
     seeds = draw_seeds(config["seed"], TRAIN_ROLE, agent.n_envs)
-    env = HashrateTuningVecEnv(agent.n_envs, seeds, **{f.name: getattr(options, f.name) for f in fields(EnvConfig)})
+    env = SiteVecEnv(agent.n_envs, seeds, **{f.name: getattr(options, f.name) for f in fields(EnvConfig)})
     model = agent.build(env, env.batch.table, config["seed"])
     model.set_logger(Logger(folder=None, output_formats=[]))
     _check_warm_start(config, options, model)
@@ -105,7 +106,7 @@ def train(config: dict[str, Any], run_dir: Path, *, is_resumed: bool = False) ->
         curve = callback.curve
         write_text(run_dir / "curve.csv", csv_text(curve))
         result = Result(
-            run_dir, LearnedPolicy(agent.name, options.action, model), curve, time.perf_counter() - began,
+            run_dir, LearnedPolicy(agent.name, options.chosen_action, model), curve, time.perf_counter() - began,
             checkpoint.weights_hash(model), tuning,
         )  # fmt: skip
         write_json(
@@ -134,7 +135,7 @@ def _check_warm_start(config: dict[str, Any], options: EnvConfig, model: BaseAlg
 
 
 def _warm_start(
-    config: dict[str, Any], options: EnvConfig, model: BaseAlgorithm, env: HashrateTuningVecEnv
+    config: dict[str, Any], options: EnvConfig, model: BaseAlgorithm, env: SiteVecEnv
 ) -> tuple[Tuning, dict[str, float]]:
     """Clone the teacher that a config names into the learner; returns its thresholds and how well that went."""
     if not isinstance(model, PPO):
@@ -168,10 +169,10 @@ def load_policy(run_dir: Path, config: dict[str, Any], name: str | None = None) 
     else:
         agent = replace(agent, n_envs=1)
     options = env_config(config, "train")
-    env = HashrateTuningVecEnv(1, [0], **{f.name: getattr(options, f.name) for f in fields(EnvConfig)})
+    env = SiteVecEnv(1, [0], **{f.name: getattr(options, f.name) for f in fields(EnvConfig)})
     model = agent.build(env, env.batch.table, config["seed"])
     checkpoint.load_policy(newest, model)
-    return LearnedPolicy(name or agent.name, options.action, model)
+    return LearnedPolicy(name or agent.name, options.chosen_action, model)
 
 
 def tracked_run(run_dir: Path) -> str | None:

@@ -49,12 +49,6 @@ ITEMS: Final = (
 
 
 @kernel
-def allowed_pu(call_pu: float, committed_pu: float, withheld_frac: float) -> float:
-    """Return the power that a call leaves, over rated power, where a share of the commitment is withheld."""
-    return call_pu + withheld_frac * committed_pu
-
-
-@kernel
 def book(
     energy_kwh: float, row: np.ndarray, s: np.void, rated_kwh: float, place: np.void
 ) -> tuple[float, float, float, float, float, float, float, float, float, float, float]:
@@ -90,7 +84,8 @@ def book(
     credit, breach = 0.0, 0.0
     offered = 1.0 - place["withheld_frac"]
     if row[_CALL] < 1.0:
-        allowed_kwh = allowed_pu(row[_CALL], s["committed_pu"], place["withheld_frac"]) * rated_kwh
+        # What is withheld of the commitment may be drawn in a call.
+        allowed_kwh = (row[_CALL] + place["withheld_frac"] * s["committed_pu"]) * rated_kwh
         offered_kwh = s["committed_pu"] * rated_kwh * offered
         shed_kwh = min(offered_kwh, max(0.0, allowed_kwh + offered_kwh - energy_kwh))
         credit = -shed_kwh * s["credit_usd_per_mwh"] / KWH_PER_MWH

@@ -90,6 +90,8 @@ def build(
     elif forecast == "day_ahead":
         observed.update(_day_ahead(decisive, history, contract))
     observed.update(_of_contract(history, contract, local, month_peak_mw))
+    for m in range(1, len(site.markets)):
+        observed[market_channel(m)] = hashprice(history, site.markets[m])
     observed.update({name: history.frame[name].to_numpy(np.float64) for name in history.channels})
     shape = market.shape
     in_force = {**world, **bill}
@@ -100,6 +102,11 @@ def build(
         np.stack([np.broadcast_to(values, shape) for values in observed.values()], axis=2).astype(np.float32),
         tuple(observed),
     )
+
+
+def market_channel(number: int) -> str:
+    """Return the name of the known channel of a further market's expected hashprice."""
+    return f"market{number}_hashprice_usd_per_ph_day"
 
 
 def best_forecast(history: History, site: SiteParams) -> str:

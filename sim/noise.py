@@ -32,6 +32,10 @@ STREAM_CHIP_SENSOR: Final = np.uint64(3)
 STREAM_POWER_SENSOR: Final = np.uint64(4)
 STREAM_HASHRATE_SENSOR: Final = np.uint64(5)
 STREAM_PEAK: Final = np.uint64(6)
+STREAM_ROUGHNESS: Final = np.uint64(7)
+STREAM_POWER_DEV: Final = np.uint64(8)
+STREAM_HASHRATE_DEV: Final = np.uint64(9)
+STREAM_SINK_DEV: Final = np.uint64(10)
 
 
 @kernel

@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 
 from . import threads
-from .billing import allowed_pu, book
+from .billing import book
 from .constants import (
     GRAMS_PER_KG,
     JOULES_PER_KWH,
@@ -111,7 +111,7 @@ def settle(
     out["pue"] = energy_kwh / it_kwh if it_kwh > 0.0 else 0.0
     out["wue_l_per_kwh"] = water_l / it_kwh if it_kwh > 0.0 else 0.0
     out["call_excess_kwh"] = 0.0
-    own_pu = allowed_pu(row[CALL], s["committed_pu"], place["withheld_frac"]) if row[CALL] < 1.0 else 1.0
+    own_pu = row[CALL] + place["withheld_frac"] * s["committed_pu"] if row[CALL] < 1.0 else 1.0
     call_pu = min(events[CALL_PU], own_pu)
     if call_pu < 1.0:
         out["call_excess_kwh"] = max(0.0, energy_kwh - call_pu * rated_w * step_kwh_per_w)

@@ -60,14 +60,3 @@ def test_package_list_is_what_lies_on_the_disk() -> None:
 @pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_files_stay_readable(path: Path) -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 300
-
-
-def test_kernels_outside_the_simulator_call_only_the_simulator_and_their_own_file() -> None:
-    for folder in ("envs", "agents"):
-        kernels = [
-            path for path in (ROOT / folder).glob("*.py") if "import kernel\n" in path.read_text(encoding="utf-8")
-        ]
-        names = {path.stem for path in kernels}
-        for path in kernels:
-            for level, module in imported(path):
-                assert not (level == 1 and module in names), f"{path.name} calls kernels of {module}.py"

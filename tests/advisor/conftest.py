@@ -19,9 +19,10 @@ from hashgym.agents.learners import PpoConfig
 from hashgym.agents.rules import Hysteresis, Menu
 from hashgym.envs import scenario as scenarios
 from hashgym.envs import tables
-from hashgym.envs.core import EnvConfig, draw_seeds
-from hashgym.envs.sb3 import HashrateTuningVecEnv
+from hashgym.envs.config import EnvConfig
+from hashgym.envs.sb3 import SiteVecEnv
 from hashgym.envs.scenario import Scenario
+from hashgym.envs.seeding import draw_seeds
 from hashgym.experiments import policies
 from hashgym.forecast.fitting import FitConfig, fit
 from hashgym.sim.history import STEP, History
@@ -87,7 +88,7 @@ def opened(mapping: dict[str, Any], history: History, folder: Path) -> Workshop:
     """Clone a rule into a policy on a history, and export it with a forecaster."""
     scenario = scenarios.from_mapping(mapping, history)
     config = EnvConfig(scenario=scenario, split="train", n_threads=1)
-    env = HashrateTuningVecEnv(64, draw_seeds(0, 0, 64), scenario=scenario, n_threads=1)
+    env = SiteVecEnv(64, draw_seeds(0, 0, 64), scenario=scenario, n_threads=1)
     model = PpoConfig(n_envs=64, n_steps=16, batch_size=256).build(env, env.batch.table, 0)
     rule = policies.rule_policy(Hysteresis(Menu.of(env.batch.profiles, env.batch.menus), 4.0, 1.1))
     stay = tables.DISCRETE_OFFSETS.index(0) + 1

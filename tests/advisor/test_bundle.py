@@ -18,9 +18,11 @@ from hashgym.advisor.bundle import Bundle
 from hashgym.advisor.situation import scenario_of
 from hashgym.agents.graph import graph_of, to_onnx
 from hashgym.agents.learners import PpoConfig, SacConfig
-from hashgym.envs.core import Batch, EnvConfig, draw_seeds
-from hashgym.envs.sb3 import HashrateTuningVecEnv
+from hashgym.envs.config import EnvConfig
+from hashgym.envs.core import Batch
+from hashgym.envs.sb3 import SiteVecEnv
 from hashgym.envs.scenario import Scenario
+from hashgym.envs.seeding import draw_seeds
 from hashgym.sim.errors import BadInputError, BundleError
 from tests.advisor.conftest import Workshop, rewritten
 
@@ -50,7 +52,7 @@ def test_every_action_form_sets_what_the_environment_sets(
 ) -> None:
     scenario = small if zones == 1 else two_zones
     config = EnvConfig(scenario=scenario, action=action, split="train", n_threads=1)
-    env = HashrateTuningVecEnv(2, draw_seeds(0, 0, 2), scenario=scenario, action=action, n_threads=1)
+    env = SiteVecEnv(2, draw_seeds(0, 0, 2), scenario=scenario, action=action, n_threads=1)
     model = learner.build(env, env.batch.table, 1)
     origin = packing.Origin(name="p", scenario={"name": "x"}, metrics={}, tags={})
     bundle = packing.pack(tmp_path / "b", model, config, origin, 0)

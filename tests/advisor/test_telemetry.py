@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from hashgym.advisor import fleet, telemetry
 from hashgym.advisor.telemetry import Telemetry
-from hashgym.envs.core import Batch, EnvConfig
+from hashgym.envs.config import EnvConfig
+from hashgym.envs.core import Batch
 from hashgym.envs.scenario import Scenario
 from hashgym.sim.errors import BadInputError
 from hashgym.sim.params import SiteParams

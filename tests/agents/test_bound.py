@@ -10,7 +10,8 @@ from hashgym.agents import planning
 from hashgym.agents.bound import certify
 from hashgym.agents.foresight import Foresight
 from hashgym.envs import scenario as scenarios
-from hashgym.envs.core import Batch, EnvConfig
+from hashgym.envs.config import EnvConfig
+from hashgym.envs.core import Batch
 from hashgym.envs.scenario import Scenario
 from hashgym.experiments import evaluation, policies
 from tests.conftest import SMALL

@@ -13,7 +13,7 @@ from stable_baselines3.common.logger import Logger
 from hashgym.agents import checkpoint
 from hashgym.agents.learners import LearnerConfig, PpoConfig, SacConfig
 from hashgym.agents.policies import TableNormalizer
-from hashgym.envs.sb3 import HashrateTuningVecEnv
+from hashgym.envs.sb3 import SiteVecEnv
 from hashgym.envs.scenario import Scenario
 from hashgym.sim.errors import BadInputError, CheckpointError
 
@@ -29,7 +29,7 @@ class SaveAt(BaseCallback):
     def _on_rollout_start(self) -> None:
         if not self.is_saved and self.model.num_timesteps >= self.steps:
             env = self.model.env
-            assert isinstance(env, HashrateTuningVecEnv)
+            assert isinstance(env, SiteVecEnv)
             checkpoint.save(self.folder, self.model, env.save(), {"note": "half"})
             self.is_saved = True
 
@@ -37,11 +37,9 @@ class SaveAt(BaseCallback):
         return True
 
 
-def learner(config: LearnerConfig, world: Scenario, seed: int) -> tuple[BaseAlgorithm, HashrateTuningVecEnv]:
+def learner(config: LearnerConfig, world: Scenario, seed: int) -> tuple[BaseAlgorithm, SiteVecEnv]:
     action = "box" if isinstance(config, SacConfig) else "discrete"
-    env = HashrateTuningVecEnv(
-        config.n_envs, range(seed, seed + config.n_envs), scenario=world, action=action, episode_steps=50
-    )
+    env = SiteVecEnv(config.n_envs, range(seed, seed + config.n_envs), scenario=world, action=action, episode_steps=50)
     model = config.build(env, env.batch.table, seed)
     model.set_logger(Logger(folder=None, output_formats=[]))
     return model, env
@@ -128,6 +126,6 @@ def test_configs_that_cannot_work_are_named(small: Scenario) -> None:
         learner(PpoConfig(n_envs=8, n_steps=64, batch_size=100), small, 0)
     with pytest.raises(BadInputError, match="activation is 'step'"):
         learner(PpoConfig(n_envs=8, n_steps=64, batch_size=128, activation="step"), small, 0)
-    env = HashrateTuningVecEnv(2, range(2), scenario=small)
+    env = SiteVecEnv(2, range(2), scenario=small)
     with pytest.raises(BadInputError, match="Box action"):
         SAC.build(env, env.batch.table, 0)

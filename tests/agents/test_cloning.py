@@ -4,13 +4,13 @@ import pytest
 from hashgym.agents import cloning
 from hashgym.agents.learners import PpoConfig, SacConfig
 from hashgym.envs import tables
-from hashgym.envs.sb3 import HashrateTuningVecEnv
+from hashgym.envs.sb3 import SiteVecEnv
 from hashgym.envs.scenario import Scenario
 from hashgym.sim.errors import BadInputError
 
 
 def test_a_clone_repeats_its_teacher(small: Scenario) -> None:
-    env = HashrateTuningVecEnv(128, range(128), scenario=small, episode_steps=96)
+    env = SiteVecEnv(128, range(128), scenario=small, episode_steps=96)
     model = PpoConfig(n_envs=128, n_steps=32, batch_size=512).build(env, env.batch.table, 0)
     column = [entry.name for entry in env.batch.table].index("hour_sin")
 
@@ -25,7 +25,7 @@ def test_a_clone_repeats_its_teacher(small: Scenario) -> None:
 
 
 def test_cloning_needs_discrete_actions(small: Scenario) -> None:
-    env = HashrateTuningVecEnv(2, range(2), scenario=small, action="box")
+    env = SiteVecEnv(2, range(2), scenario=small, action="box")
     model = SacConfig(n_envs=2).build(env, env.batch.table, 0)
     with pytest.raises(BadInputError, match="PPO on discrete actions"):
         cloning.clone(model, env, lambda: np.zeros((2, 1)), 10)  # type: ignore[arg-type]

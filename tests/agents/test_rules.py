@@ -11,7 +11,8 @@ from hashgym.agents.rules import (
     View,
     tune_hysteresis,
 )
-from hashgym.envs.core import Batch, EnvConfig
+from hashgym.envs.config import EnvConfig
+from hashgym.envs.core import Batch
 from hashgym.envs.scenario import Scenario
 
 

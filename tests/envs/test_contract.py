@@ -12,9 +12,9 @@ from gymnasium.utils.env_checker import check_env
 from stable_baselines3.common.env_checker import check_env as check_env_sb3
 
 import hashgym.envs  # noqa: F401
-from hashgym.envs import kernels, tables
+from hashgym.envs import observing, rewards, tables
 from hashgym.envs.hashrate import HashrateTuningEnv, HashrateTuningVectorEnv
-from hashgym.envs.sb3 import HashrateTuningVecEnv
+from hashgym.envs.sb3 import SiteVecEnv
 from hashgym.envs.scenario import Scenario
 
 ENV_ID = "hashgym/HashrateTuning-v0"
@@ -149,7 +149,7 @@ def test_costs_and_flows_are_there_on_every_step_the_last_included(small: Scenar
 @pytest.mark.interpreted
 @pytest.mark.filterwarnings("ignore:overflow encountered:RuntimeWarning")
 def test_reward_is_scaled_dollars_and_the_baseline_takes_the_same_from_every_action(small: Scenario) -> None:
-    plain, above = (HashrateTuningEnv(scenario=small, reward=name) for name in tables.REWARDS)
+    plain, above = (HashrateTuningEnv(scenario=small, reward=name) for name in rewards.IN_KERNEL)
     lost = []
     for action in (1, 3, 5):
         plain.reset(seed=2)
@@ -191,7 +191,7 @@ def test_unknown_scenario_lists_what_there_is() -> None:
     with pytest.raises(ValueError, match="no scenario 'moon'; there are alberta_immersion, .*west_texas_air"):
         gym.make(ENV_ID, scenario="moon")
     with pytest.raises(ValueError, match="render_mode"):
-        HashrateTuningEnv(render_mode="human")
+        HashrateTuningEnv(render_mode="film")
 
 
 @pytest.mark.interpreted
@@ -258,7 +258,7 @@ def test_observation_holds_the_table_s_quantities(small: Scenario) -> None:
 @pytest.mark.interpreted
 @pytest.mark.filterwarnings("ignore:overflow encountered:RuntimeWarning")
 def test_sb3_environment_carries_arrays_and_fills_infos_at_the_end_only(small: Scenario) -> None:
-    env = HashrateTuningVecEnv(4, range(4), scenario=small, episode_steps=6)
+    env = SiteVecEnv(4, range(4), scenario=small, episode_steps=6)
     env.reset()
     for step in range(6):
         obs, rewards, dones, infos = env.step(np.full((4, 1), 3))
@@ -278,14 +278,14 @@ def test_sb3_environment_carries_arrays_and_fills_infos_at_the_end_only(small: S
 
 
 def test_sb3_environment_can_fill_all_infos(small: Scenario) -> None:
-    env = HashrateTuningVecEnv(2, range(2), scenario=small, full_info=True)
+    env = SiteVecEnv(2, range(2), scenario=small, full_info=True)
     assert env.seed(9) == [0, 1]
     env.reset()
     assert env.batch.state.site["seed"].tolist() == [0, 1]
     _, _, _, infos = env.step(np.full((2, 1), 3))
     assert set(infos[1]) == {*tables.INFO_KEYS, "cost", "costs"}
     with pytest.raises(ValueError, match="one for each of 2"):
-        HashrateTuningVecEnv(2, [1], scenario=small)
+        SiteVecEnv(2, [1], scenario=small)
 
 
 @pytest.mark.interpreted
@@ -326,4 +326,4 @@ def test_a_batch_never_leaves_its_series(small: Scenario) -> None:
 
 
 def test_the_kernel_reads_the_hashprice_where_the_table_has_it() -> None:
-    assert tables.SITE_CHANNELS[kernels.KNOWN_HASHPRICE].name == "hashprice_usd_per_ph_day"
+    assert tables.SITE_CHANNELS[observing.KNOWN_HASHPRICE].name == "hashprice_usd_per_ph_day"

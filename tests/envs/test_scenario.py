@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from hashgym.envs import scenario as scenarios
-from hashgym.envs.core import EnvConfig
+from hashgym.envs.config import EnvConfig
 from hashgym.envs.hashrate import HashrateTuningEnv
 from hashgym.envs.scenario import Scenario
 from hashgym.sim.errors import BadInputError

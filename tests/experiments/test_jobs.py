@@ -15,7 +15,7 @@ from omegaconf import OmegaConf
 from hashgym.advisor.bundle import Bundle
 from hashgym.agents import learners
 from hashgym.agents.learners import PpoConfig, SacConfig
-from hashgym.envs.core import EnvConfig
+from hashgym.envs.config import EnvConfig
 from hashgym.envs.scenario import Scenario, from_mapping
 from hashgym.experiments import bench, evaluation, settings, training
 from hashgym.experiments.cli import main

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from hashgym.advisor.outlook import world_of
-from hashgym.envs.core import Batch, EnvConfig
+from hashgym.envs.config import EnvConfig
+from hashgym.envs.core import Batch
 from hashgym.envs.scenario import Scenario, from_mapping
 from hashgym.forecast.features import REGISTRY, matrix, of_channel
 from hashgym.sim import exogenous

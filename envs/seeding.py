@@ -1,0 +1,30 @@
+"""Seeds of environments, and checks of states that are put back."""
+
+import numpy as np
+import numpy.typing as npt
+
+from ..sim.errors import BadInputError
+from ..sim.state import State
+from ..sim.world import Exogenous
+
+
+def draw_seeds(run_seed: int, role: int, n_envs: int) -> npt.NDArray[np.uint64]:
+    """Return the seeds of a run's environments, (n_envs,): unrelated between runs and between roles in a run."""
+    return np.random.SeedSequence([run_seed, role]).generate_state(n_envs, np.uint64).astype(np.uint64)
+
+
+def fresh_seed() -> int:
+    """Return a seed from the operating system, for a reset without one."""
+    return int(np.random.SeedSequence().generate_state(1, np.uint64)[0])
+
+
+def check_saved(saved: dict[str, np.ndarray], state: State, exogenous: Exogenous, n_markets: int) -> None:
+    """Refuse a saved state of another shape, or one that stands outside a world; raises BadInputError."""
+    for name, array in (("zone", state.zone), ("site", state.site)):
+        if saved[name].shape != array.shape or saved[name].dtype != array.dtype:
+            raise BadInputError(f"saved state {name!r} has shape {saved[name].shape}; this batch has {array.shape}")
+    places = saved["site"]
+    if places["step"].max() >= exogenous.n_steps or places["series"].max() >= exogenous.values.shape[0]:
+        raise BadInputError(f"saved state is at step {places['step'].max()}; this history ends at {exogenous.n_steps}")
+    if places["market"].min() < 0 or places["market"].max() >= n_markets:
+        raise BadInputError(f"saved state sells at market {places['market'].max()}; there are {n_markets}")
