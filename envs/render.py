@@ -1,5 +1,6 @@
 """Pictures of an environment: zones, power against price, profit so far and violations, at a glance."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -101,10 +102,11 @@ class Canvas:
             return as_text(self.episode)
         if mode == "rgb_array":
             return as_pixels(draw(self.episode))
-        self._show()
+        self.show(lambda figure: draw(self.episode, figure))
         return None
 
-    def _show(self) -> None:
+    def show(self, draw_on: "Callable[[Figure], Figure]") -> None:
+        """Draw in a window, which opens at the first call; raises BadInputError where there is no display."""
         import matplotlib.pyplot as plt
 
         if plt.get_backend().lower() == "agg":
@@ -115,7 +117,7 @@ class Canvas:
             plt.ion()
             self._window = plt.figure(figsize=(9.6, 5.4))
         self._window.clear()
-        draw(self.episode, self._window)
+        draw_on(self._window)
         self._window.canvas.draw_idle()
         plt.pause(0.001)
 

@@ -27,16 +27,24 @@ class SiteEnv(gym.Env[ObsType, Any]):
         if render_mode is not None and render_mode not in MODES:
             raise ValueError(f"render_mode is {render_mode!r}; it must be one of {', '.join(MODES)}, or None")
         self.render_mode = render_mode
-        self._batches: dict[str | None, Batch] = {None: Batch(EnvConfig(task=self.task, **options))}
+        self._batches: dict[str | None, Any] = {None: self._build(1, options)}
         self._take(self._batches[None])
         self._is_seeded = False
 
-    def _take(self, batch: Batch) -> None:
+    def _build(self, n_envs: int, options: dict[str, Any]) -> Any:
+        """Return the batch of this kind of environment."""
+        return Batch(EnvConfig(task=self.task, **options), n_envs)
+
+    def _take(self, batch: Any) -> None:
         self.batch = batch
         self.table, self.actions = batch.table, batch.actions
         self.observation_space: gym.spaces.Space[ObsType] = batch.observation_space()
         self.action_space = batch.action_space()
-        self._canvas = Canvas(batch) if self.render_mode is not None else None
+        self._canvas: Canvas | None = self._draw_on(batch) if self.render_mode is not None else None
+
+    def _draw_on(self, batch: Any) -> Canvas:
+        """Return what draws this kind of environment."""
+        return Canvas(batch)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -118,7 +126,7 @@ class SiteEnv(gym.Env[ObsType, Any]):
             self._canvas.close()
 
 
-def starts_of(batch: Batch, options: dict[str, Any] | None) -> npt.NDArray[np.int64] | None:
+def starts_of(batch: Any, options: dict[str, Any] | None) -> npt.NDArray[np.int64] | None:
     """Return the start steps that reset options ask for, or None for drawn ones."""
     if not options:
         return None

@@ -30,7 +30,7 @@ class SiteVectorEnv(gym.vector.VectorEnv[ObsType, Any, npt.NDArray[Any]]):
             raise ValueError(f"render_mode is {render_mode!r}; a vector renders nothing: render one environment")
         self.num_envs = num_envs
         self.metadata = {"autoreset_mode": AutoresetMode.SAME_STEP, "render_modes": []}
-        self.batch = Batch(EnvConfig(task=self.task, **options), num_envs)
+        self.batch = self._build(num_envs, options)
         self.table, self.actions = self.batch.table, self.batch.actions
         self.cost_names = self.batch.cost_names
         self.single_observation_space = self.batch.observation_space()
@@ -38,6 +38,10 @@ class SiteVectorEnv(gym.vector.VectorEnv[ObsType, Any, npt.NDArray[Any]]):
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
         self._is_seeded = False
+
+    def _build(self, n_envs: int, options: dict[str, Any]) -> Any:
+        """Return the batch of this kind of environment."""
+        return Batch(EnvConfig(task=self.task, **options), n_envs)
 
     def reset(
         self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None

@@ -1,8 +1,7 @@
 """The settlement of a power contract: one compiled function for the simulator, the environments and the monthly bill.
 
 Charges on a month's highest power are booked in the interval in which the peak grows, so what is booked adds up to the
-bill. A coincident peak is booked in the interval that turned out to be it: nothing that an operator observes tells
-which one that will be, and the bookings of any parts of a history add up to the bill of the whole.
+bill. A coincident peak is booked in the interval that turned out to be it, which nothing that is observed tells before.
 """
 
 from typing import Final
