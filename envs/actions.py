@@ -19,6 +19,8 @@ POWER_KINDS: Final = {
 
 FAN_LOW_K: Final = -12.0
 """Most by which fans may hold chips colder than their target. [K] chosen."""
+MOST_CHIP_C: Final = 80.0
+"""Highest chip temperature that fans may be told to hold, and never within 2 K of the firmware's step-down. [°C] The threshold of chip_over_temp."""
 PADS_K: Final = (-10.0, 12.0)
 """What moves the outdoor temperature at which pads go on: from 18 to 40 °C at the usual 28. [K] chosen."""
 SUPPLY_K: Final = (-6.0, 8.0)
@@ -90,8 +92,8 @@ def reach_of(site: SiteParams) -> np.ndarray:
     for entry, zone in zip(reach, site.zones, strict=True):
         firmware = zone.firmware
         entry["fan_low_k"] = FAN_LOW_K
-        # The firmware throttles above its own temperature: the fans' target stays a kelvin below where it steps back up.
-        entry["fan_high_k"] = max(0.0, firmware.throttle_rise_temp_c - 1.0 - firmware.fan_target_temp_c)
+        highest_c = min(MOST_CHIP_C, firmware.throttle_down_temp_c - 2.0)
+        entry["fan_high_k"] = max(0.0, highest_c - firmware.fan_target_temp_c)
         plant = COOLANT_K if zone.plant.kind == LOOP else SUPPLY_K if zone.plant.kind == ROOM else PADS_K
         entry["plant_low_k"], entry["plant_high_k"] = plant
         entry["pump_low_pu"] = PUMP_LOW_PU

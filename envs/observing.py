@@ -43,7 +43,9 @@ def observe_zones(
     place = site_state[i]
     known_usd, terahash_usd = float(obs[i, 0]), usd_per_th(float(obs[i, KNOWN_HASHPRICE]))
     step_key = noise.combine(place["key"], np.uint64(place["age"]))
-    rough = span(env["noise_low"], env["noise_high"], place["key"], noise.STREAM_ROUGHNESS)
+    rough = env["noise_low"]
+    if env["noise_high"] > rough:
+        rough = span(rough, env["noise_high"], place["key"], noise.STREAM_ROUGHNESS)
     break_even, at = 0.0, n_known + 2
     if env["has_demand"] > 0.0:
         obs[i, at] = place["interval_kwh"] / (env["rated_kw"] * env["interval_h"])

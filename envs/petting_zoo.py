@@ -59,7 +59,9 @@ class SiteOperationParallelEnv(ParallelEnv):  # type: ignore[misc]
         if seed is not None or not self._is_seeded:
             self.batch.seed([fresh_seed() if seed is None else seed])
             self._is_seeded = True
-        self.batch.reset(starts=starts_of(self.batch, options))
+        # PettingZoo hands on options of other environments too: only ours are looked at.
+        known = {key: value for key, value in (options or {}).items() if key == "start"}
+        self.batch.reset(starts=starts_of(self.batch, known))
         self.agents = list(self.possible_agents)
         return self._observations(), {agent: {} for agent in self.agents}
 
