@@ -20,6 +20,7 @@ COMMANDS: Final = {
     "bench": ("hashgym.experiments.bench", "measure steps per second beside Gymnasium's Pendulum and EnvPool's"),
     "export": ("hashgym.experiments.export", "turn a training run into a policy bundle; Hydra overrides"),
     "advise": ("hashgym.experiments.advise", "turn telemetry, forecast and an exported policy into advice"),
+    "film": ("hashgym.experiments.film", "an episode as a film or as an interactive page"),
     "forecast": ("hashgym.experiments.forecast", "judge a forecast on held-out days against naive ones"),
     "backtest": ("hashgym.experiments.backtest", "give advice on days that have passed and see what it was worth"),
     "demo": ("hashgym.experiments.demo", "history, training, evaluation and report in one go"),
