@@ -240,6 +240,13 @@ class Batch:
         if self._reward is not None:
             self.reward[:] = self._reward(self)
 
+    def look(self) -> None:
+        """Write the newest observations anew, from the state as it stands."""
+        observe_range(
+            0, self.n_envs, self._env[0], self._now_low, self._now_high, self.profiles, self.menus, self.exogenous.known,
+            self.site.zone_record, self.state.zone, self.state.site, self.myopic, self._now,
+        )  # fmt: skip
+
     def save(self) -> dict[str, np.ndarray]:
         """Return a copy of everything that is needed to go on from here."""
         whole = {"zone": self.state.zone, "site": self.state.site}
@@ -259,10 +266,7 @@ class Batch:
         check_saved(saved, self.state, self.exogenous, len(self.site.markets))
         for name, array in (("zone", self.state.zone), ("site", self.state.site)):
             array[...] = saved[name]
-        observe_range(
-            0, self.n_envs, self._env[0], self._now_low, self._now_high, self.profiles, self.menus, self.exogenous.known,
-            self.site.zone_record, self.state.zone, self.state.site, self.myopic, self._now,
-        )  # fmt: skip
+        self.look()
         if self.config.stack > 1:
             self.obs[...] = saved["obs"] if "obs" in saved else np.tile(self._now, self.config.stack)
         if "last_energy_kwh" in saved:

@@ -1,5 +1,6 @@
 """A scenario: site, tariff, history, splits and episode length, read from a YAML of conf/scenario."""
 
+import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
@@ -23,7 +24,7 @@ from ..synthesis.generate import synthesize
 from .sites import check_keys, site_of
 
 _KEYS: Final = {"name", "site", "tariff", "history", "splits", "episode_days"}
-_OPTIONAL: Final = {"markets", "base", "about"}
+_OPTIONAL: Final = {"markets", "base", "about", "difficulty"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +116,8 @@ def from_mapping(mapping: Mapping[str, Any], history: str | History | None = Non
     """Build a scenario from the content of its YAML.
 
     Args:
-        mapping: name, site, tariff, history, splits, episode_days and, optionally, markets, about: what it is for; base: a
+        mapping: name, site, tariff, history, splits, episode_days and, optionally, markets, about: what it is for; difficulty:
+            as `eased` has it, for a curriculum; base: a
             scenario that ships, which stands for the keys that are missing.
         history: A history, or its folder, that replaces the synthetic one; splits are taken from the mapping as well.
 
@@ -139,7 +141,7 @@ def from_mapping(mapping: Mapping[str, Any], history: str | History | None = Non
     scenario = Scenario(
         name=str(mapping["name"]),
         site=site_of(mapping),
-        history=_history(mapping["history"], history),
+        history=eased(_history(mapping["history"], history), mapping.get("difficulty", 1.0)),
         splits=splits,
         episode_steps=int(steps),
         recipe=None if history else mapping["history"],
@@ -155,6 +157,29 @@ def _check_splits(scenario: Scenario) -> None:
     for ((_, end), one), ((begin, _), other) in pairwise(spans):
         if begin < end:
             raise BadInputError(f"scenario.splits: {one!r} and {other!r} overlap; each day belongs to one split")
+
+
+def eased(history: History, difficulty: float) -> History:
+    """Return a history whose prices of energy swing less around their median of the month, and temperatures around theirs.
+
+    Args:
+        history: The history.
+        difficulty: Share of the swings that is left, above 0; 1 leaves the history as it is.
+
+    Raises:
+        BadInputError: The difficulty is not in (0, 1].
+    """
+    if isinstance(difficulty, bool) or not isinstance(difficulty, int | float) or not 0.0 < difficulty <= 1.0:
+        raise BadInputError(f"scenario.difficulty is {difficulty!r}; it must be above 0 and 1 at most")
+    if difficulty == 1.0:
+        return history
+    frame = history.frame.copy()
+    month = frame.index.strftime("%Y-%m")  # type: ignore[attr-defined]
+    for name in ("price_usd_per_mwh", "day_ahead_price_usd_per_mwh", "outdoor_temp_c"):
+        if name in frame:
+            middle = frame[name].groupby(month).transform("median")
+            frame[name] = middle + difficulty * (frame[name] - middle)
+    return dataclasses.replace(history, frame=frame, provenance=[*history.provenance, {"difficulty": difficulty}])
 
 
 def _history(mapping: Mapping[str, Any], other: str | History | None) -> History:

@@ -5,7 +5,7 @@ import sys
 from importlib import resources
 from pathlib import Path
 
-from hashgym.experiments import quality_report
+from hashgym.experiments import quality_report, rollouts
 from hashgym.experiments.files import require_place, write_text
 from hashgym.experiments.fit_regions import dump
 from hashgym.sim.errors import BadInputError
@@ -96,7 +96,7 @@ def _calibrate(options: argparse.Namespace) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="hashgym data", description=__doc__)
-    sub = parser.add_subparsers(dest="what", required=True, metavar="synthesize|fetch|import|show|calibrate")
+    sub = parser.add_subparsers(dest="what", required=True, metavar="synthesize|fetch|import|show|calibrate|rollouts")
     make = sub.add_parser("synthesize", help="make a synthetic history from calibrated structure")
     make.add_argument("--region", default="ercot", help="region that ships, or a file of `calibrate` (default: ercot)")
     make.add_argument("--start", required=True, help="first day, ISO date, UTC")
@@ -132,6 +132,9 @@ def _parser() -> argparse.ArgumentParser:
     read.add_argument("--root", type=Path, help="folder that file names are relative to (default: that of the mapping)")
     read.add_argument("--out", type=Path, required=True, help="folder of the new history")
     read.set_defaults(run=_import)
+    played = sub.add_parser("rollouts", help="episodes of a policy, or of a site's log, as a Minari dataset")
+    rollouts.add_arguments(played)
+    played.set_defaults(run=rollouts.run)
     show = sub.add_parser("show", help="describe a history")
     show.add_argument("folder", type=Path, help="folder of the history")
     show.set_defaults(run=_show)

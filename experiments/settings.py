@@ -5,6 +5,8 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, Final
 
+from hydra.utils import instantiate
+
 from hashgym.envs import scenario as scenarios
 from hashgym.envs.config import EnvConfig
 from hashgym.sim.errors import BadInputError
@@ -41,5 +43,27 @@ def env_config(config: dict[str, Any], split: str) -> EnvConfig:
     """Return the environment options of a composed configuration; raises BadInputError on unknown keys."""
     check_keys("env.", config["env"], {entry.name for entry in fields(EnvConfig)})
     scenario = scenarios.from_mapping(config["scenario"], config["history"])
-    reward = config["reward"]["name"] if "reward" in config else "profit"
-    return EnvConfig(**config["env"], scenario=scenario, split=split, reward=reward, n_threads=config.get("threads"))
+    given = dict(config["env"])
+    given["costs"] = tuple(_instance("env.costs", entry) for entry in given.get("costs") or ())
+    return EnvConfig(
+        **given, scenario=scenario, split=split, reward=_reward(config.get("reward")), n_threads=config.get("threads")
+    )
+
+
+def _reward(entry: dict[str, Any] | None) -> Any:
+    """Return the reward of a configuration: a name, or what `_target_` makes."""
+    if entry is None:
+        return "profit"
+    if "_target_" in entry:
+        return _instance("reward", entry)
+    check_keys("reward.", entry, {"name"})
+    return entry["name"]
+
+
+def _instance(where: str, entry: Any) -> Any:
+    """Return what a `_target_` names; raises BadInputError that says which one could not be made."""
+    try:
+        made = instantiate(entry)
+    except Exception as error:  # Hydra wraps whatever the target raises
+        raise BadInputError(f"{where}: {entry.get('_target_')!r} could not be made ({error})") from error
+    return made

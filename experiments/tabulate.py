@@ -1,51 +1,74 @@
-"""Write docs/hashrate_tuning.md from the environment's docstring and tables, so that it cannot drift.
+"""Write docs/environments/*.md from docstrings and tables, so that they cannot drift.
 
 Run it after a change of the tables: `python -m hashgym.experiments.tabulate`.
 """
 
 import inspect
 from pathlib import Path
+from typing import Any, Final
 
-from hashgym.envs import tables
-from hashgym.envs.hashrate import HashrateTuningEnv
+import gymnasium as gym
+
+import hashgym.envs  # noqa: F401
+from hashgym.envs import chip_batch, tables
+from hashgym.envs.actions import Acted
 from hashgym.experiments.files import write_text
 
-TARGET = Path(__file__).resolve().parent.parent / "docs" / "hashrate_tuning.md"
+TARGET: Final = Path(__file__).resolve().parent.parent / "docs" / "environments"
+
+SHOWN: Final[dict[str, tuple[tuple[str, dict[str, Any]], ...]]] = {
+    "HashrateTuning": (("west_texas_air", {}),),
+    "CoolingControl": (("georgia_room", {"scenario": "georgia_room"}), ("nordic_hydro", {"scenario": "nordic_hydro"})),
+    "SiteOperation": (
+        ("west_texas_air", {}),
+        ("scrypt_shed, coin_choice=True", {"scenario": "scrypt_shed", "coin_choice": True}),
+    ),
+    "CoinSwitching": (("scrypt_shed", {}),),
+    "ChipTuning": (("s19j_pro", {}),),
+}
+"""Environments, and for which options their tables are shown."""
 
 
-def page() -> str:
-    """Return the documentation page of `hashgym/HashrateTuning-v0`."""
-    lines = ["# hashgym/HashrateTuning-v0", "", inspect.cleandoc(HashrateTuningEnv.__doc__ or ""), ""]
-    lines += ["## Table of observations (one zone, with forecast)", ""]
-    lines += ["| # | name | unit | range | group | scale | meaning |", "|---|---|---|---|---|---|---|"]
-    for index, entry in enumerate(tables.observation_table(tables.Form(1, "day_ahead"))):
-        scale = entry.scale if entry.scale == "linear" else f"asinh({entry.unit_size:g})"
-        span = f"{entry.low:g} … {entry.high:g}"
-        lines.append(
-            f"| {index} | `{entry.name}` | {entry.unit} | {span} | {entry.group} | {scale} | {entry.meaning} |"
-        )
-    lines += [
-        "",
-        "## Table of costs",
-        "",
-        "| name | unit | threshold | limit per step | counts |",
-        "|---|---|---|---|---|",
-    ]
-    for cost in tables.COSTS:
-        lines.append(f"| `{cost.name}` | {cost.unit} | {cost.threshold:g} | {cost.limit:g} | {cost.meaning} |")
-    lines += [
-        "",
-        "## Info",
-        "",
-        "`info` holds on every step, the last one included: " + ", ".join(f"`{key}`" for key in tables.INFO_KEYS),
-    ]
-    lines[-1] += ", `cost` (sum of the costs) and `costs` (by name)."
+def page(name: str) -> str:
+    """Return the documentation page of an environment."""
+    lines: list[str] = []
+    for title, options in SHOWN[name]:
+        env: Any = gym.make(f"hashgym/{name}-v0", **options).unwrapped
+        if not lines:
+            lines = [f"# hashgym/{name}-v0", "", inspect.cleandoc(type(env).__doc__ or ""), ""]
+        lines += [f"## Table of actions ({title}): `{env.action_space}`", "", *_actions(env.actions), ""]
+        lines += [f"## Table of observations ({title})", "", *_observations(env.table), ""]
+    costs = chip_batch.COSTS if name == "ChipTuning" else tables.COSTS
+    keys = chip_batch.FLOW_KEYS if name == "ChipTuning" else tables.INFO_KEYS
+    lines += ["## Table of costs", "", "| name | unit | threshold | limit per step | counts |", "|---|---|---|---|---|"]
+    lines += [f"| `{c.name}` | {c.unit} | {c.threshold:g} | {c.limit:g} | {c.meaning} |" for c in costs]
+    lines += ["", "## Info", ""]
+    lines.append(
+        "`info` holds on every step, the last one included: " + ", ".join(f"`{key}`" for key in keys)
+        + ", `cost` (sum of the costs) and `costs` (by name)."
+    )  # fmt: skip
     return "\n".join(lines) + "\n"
 
 
+def _actions(entries: tuple[Acted, ...]) -> list[str]:
+    head = ["| # | name | unit | lowest … highest | meaning |", "|---|---|---|---|---|"]
+    return head + [
+        f"| {k} | `{e.name}` | {e.unit} | {e.low:g} … {e.high:g} | {e.meaning} |" for k, e in enumerate(entries)
+    ]
+
+
+def _observations(entries: tuple[tables.Observed, ...]) -> list[str]:
+    lines = ["| # | name | unit | range | group | scale | meaning |", "|---|---|---|---|---|---|---|"]
+    for k, e in enumerate(entries):
+        scale = e.scale if e.scale == "linear" else f"asinh({e.unit_size:g})"
+        lines.append(f"| {k} | `{e.name}` | {e.unit} | {e.low:g} … {e.high:g} | {e.group} | {scale} | {e.meaning} |")
+    return lines
+
+
 def main() -> None:
-    """Write the page."""
-    write_text(TARGET, page())
+    """Write the pages."""
+    for name in SHOWN:
+        write_text(TARGET / f"{name}.md", page(name))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,135 @@
+"""A site's logged operation as episodes: the observation and action tables of HashrateTuning applied to what was recorded."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from hashgym.envs.config import EnvConfig
+from hashgym.envs.core import Batch
+from hashgym.sim.constants import CONTROL_STEP_S, usd_per_th
+from hashgym.sim.errors import BadInputError
+from hashgym.sim.history import STEP
+from hashgym.sim.site import HASHPRICE
+from hashgym.sim.state import ASLEEP, HASHING, STARTING, TRIPPED
+
+STATUS: Final = {"asleep": ASLEEP, "starting": STARTING, "hashing": HASHING, "tripped": TRIPPED}
+
+COLUMNS: Final = (
+    "time_utc", "zone", "status", "target_mhz", "power_w", "hashrate_ths", "hot_temp_c", "inlet_temp_c", "fan_pu", "energy_kwh",
+)  # fmt: skip
+"""time_utc: begin of a five-minute step; zone: number; status: of most machines at that time; target_mhz: profile that was set for the step, 0 for
+sleep; power_w, hashrate_ths: means of a machine over the step before; hot_temp_c, inlet_temp_c, fan_pu: at that time; energy_kwh: at
+the meter in the step, the site's, in every zone's row."""
+
+SHORTEST: Final = 12
+"""Steps of the shortest episode that is kept: an hour. chosen."""
+
+_NUMBERS: Final = ("target_mhz", "power_w", "hashrate_ths", "hot_temp_c", "inlet_temp_c", "fan_pu", "energy_kwh")
+
+
+@dataclass(frozen=True, slots=True)
+class SiteLog:
+    """Episodes of a log: stretches without a gap. told: what was dropped, in words."""
+
+    config: EnvConfig
+    episodes: list[dict[str, npt.NDArray[Any]]]
+    told: str
+
+
+def read(path: Path, config: EnvConfig) -> SiteLog:
+    """Read a log over the history of a scenario.
+
+    A step counts if every zone has a whole row at it; stretches of whole steps of an hour or more become episodes. The reward is what
+    the step's hashes earned less what its energy cost, at the history's prices; charges on peaks are not in it.
+
+    Args:
+        path: CSV with the COLUMNS.
+        config: Scenario, split and forecast.
+
+    Raises:
+        BadInputError: Names the column that is missing, or says that no stretch is long enough.
+    """
+    config = replace(config, action="profile")
+    batch = Batch(config, 1)
+    frame = _table(path, batch.n_zones)
+    history = batch.scenario.history
+    offset = (frame["time_utc"] - history.start) / STEP
+    first, last = batch.scenario.rows(config.split)
+    on_grid = (offset == offset.round()) & (offset >= first) & (offset < last)
+    whole = frame[list(_NUMBERS)].notna().all(axis=1) & frame["status"].isin(STATUS) & on_grid
+    kept = frame[whole].assign(step=offset[whole].astype(np.int64)).drop_duplicates(["step", "zone"])
+    counts = kept.groupby("step").size()
+    steps = np.sort(counts.index[counts == batch.n_zones].to_numpy(np.int64))
+    dropped = int(offset[on_grid].nunique()) - len(steps)
+    runs = [run for run in np.split(steps, np.flatnonzero(np.diff(steps) != 1) + 1) if len(run) > SHORTEST]
+    if not runs:
+        raise BadInputError(
+            f"{path}: no stretch of {SHORTEST} whole steps within the split {config.split!r}; {dropped} steps are incomplete"
+        )
+    by_step = kept.set_index(["step", "zone"]).sort_index()
+    episodes = [_episode(batch, by_step, run) for run in runs]
+    used = sum(len(run) for run in runs)
+    told = f"{path}: {used} of {len(steps)} whole steps in {len(runs)} stretches; {dropped} incomplete steps and {int((~whole).sum())} rows dropped\n"
+    return SiteLog(config, episodes, told)
+
+
+def _table(path: Path, n_zones: int) -> pd.DataFrame:
+    try:
+        frame = pd.read_csv(path)
+    except (OSError, ValueError) as error:
+        raise BadInputError(f"{path}: not a readable CSV ({error})") from error
+    for name in COLUMNS:
+        if name not in frame:
+            raise BadInputError(f"{path}: no column {name!r}; a log has {', '.join(COLUMNS)}")
+    frame["time_utc"] = pd.to_datetime(frame["time_utc"], utc=True, errors="coerce")
+    for name in _NUMBERS:
+        frame[name] = pd.to_numeric(frame[name], errors="coerce")
+    wrong = frame.index[~frame["zone"].isin(range(n_zones))]
+    if len(wrong):
+        raise BadInputError(
+            f"{path}, row {int(wrong[0]) + 2}, column 'zone': {frame['zone'][wrong[0]]}; the site has zones 0 to {n_zones - 1}"
+        )
+    return frame
+
+
+def _episode(batch: Batch, rows: pd.DataFrame, steps: npt.NDArray[np.int64]) -> dict[str, npt.NDArray[Any]]:
+    """Return a stretch as an episode: the last step is seen but not acted in."""
+    place, zones = batch.state.site[0], batch.state.zone[0]
+    profiles = [np.array(zone.machine.profiles_mhz) for zone in batch.site.zones]
+    n_zones, values = batch.n_zones, batch.exogenous.values[0]
+    table = {name: rows[name].unstack("zone").loc[steps].to_numpy(np.float64) for name in _NUMBERS}
+    status = rows["status"].map(STATUS).unstack("zone").loc[steps].to_numpy(np.float64)
+    since_s = np.zeros(n_zones)
+    observed, acted, rewards = [], [], []
+    for k, step in enumerate(steps.tolist()):
+        since_s = np.where(status[k] == status[max(k - 1, 0)], since_s + CONTROL_STEP_S, 0.0)
+        place["step"], place["series"], place["age"] = step, 0, k
+        zones["mode"], zones["mode_s"] = status[k], since_s
+        before = table["target_mhz"][max(k - 1, 0)]
+        zones["target_mhz"] = before
+        zones["cap_mhz"] = [ladder[-1] for ladder in profiles]
+        for name in ("power_w", "hashrate_ths", "hot_temp_c", "inlet_temp_c", "fan_pu"):
+            zones[name] = table[name][k]
+        batch.look()
+        observed.append(batch.obs[0].copy())
+        wanted = table["target_mhz"][k]
+        acted.append(
+            [
+                0 if mhz <= 0.0 else 1 + int(np.argmin(np.abs(ladder - mhz)))
+                for mhz, ladder in zip(wanted, profiles, strict=True)
+            ]
+        )
+        if k + 1 < len(steps):
+            units = np.array([zone.n_units for zone in batch.site.zones])
+            hash_th = float((table["hashrate_ths"][k + 1] * units).sum()) * CONTROL_STEP_S
+            cost_usd = float(table["energy_kwh"][k, 0]) / 1000.0 * values[step, 2]
+            rewards.append(hash_th * usd_per_th(values[step, HASHPRICE]) - cost_usd)
+    n, usd = len(rewards), np.array(rewards)
+    return {
+        "observations": np.array(observed), "actions": np.array(acted[:n], np.int64), "rewards": usd / batch.reward_scale_usd,
+        "truncations": np.arange(n) == n - 1, "costs": np.zeros((n, len(batch.cost_names))), "profit_usd": usd,
+    }  # fmt: skip
