@@ -24,7 +24,7 @@ from hashgym.agents.learners import PpoConfig
 from hashgym.envs.config import EnvConfig
 from hashgym.envs.sb3 import SiteVecEnv
 from hashgym.envs.seeding import draw_seeds
-from hashgym.experiments import bench_zones
+from hashgym.experiments import bench_envs, bench_zones
 from hashgym.experiments.files import write_json
 
 log = logging.getLogger(__name__)
@@ -41,8 +41,12 @@ def main(args: list[str]) -> int:
     """Measure and print; returns the exit code."""
     parser = argparse.ArgumentParser(prog="hashgym bench", description=__doc__)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to a JSON file")
+    parser.add_argument("--full", action="store_true", help="time every environment by itself as well")
     options = parser.parse_args(args)
     result = measure()
+    if options.full:
+        for name, figures in bench_envs.rates().items():
+            result["by_env"].setdefault(name, {}).update(figures)
     sys.stdout.write(_text(result) + "\n")
     if options.json is not None:
         write_json(options.json, result)
@@ -228,4 +232,10 @@ def _text(result: dict[str, Any]) -> str:
     lines.append(f"{'PPO 64-64, rollouts and updates':38s} {result['ppo_train_steps_per_s']:12,.0f} steps/s")
     lines.append(f"{'policy bundle, one decision, p99':38s} {result['bundle_p99_ms']:12.3f} ms")
     lines.append(f"{'policy bundle, batches of 1,024':38s} {result['bundle_decisions_per_s']:12,.0f} decisions/s")
+    for name, figures in result["by_env"].items():
+        if "by_batch" not in figures or len(result["by_env"]) > 1:
+            rates = (figures["single_env_steps_per_s"], figures["batched_env_steps_per_s"])
+            lines.append(
+                f"{name.removeprefix('hashgym/'):38s} {rates[0]:12,.0f} alone, {rates[1]:12,.0f} of 1,024 in a call"
+            )
     return "\n".join(lines)
