@@ -3,7 +3,7 @@
     python benchmarks/peers.py --peer pymgrid=/path/to/venv/bin/python --peer ev2gym=… --peer citylearn=…
 
 Each peer runs in an environment of its own, because their dependencies contradict each other and ours: `pip install pymgrid "numpy<2"
-"pandas<2.2" "setuptools<81"`; `pip install ev2gym pandapower "setuptools<81"`; `pip install citylearn` (whose data it fetches from the network). What is
+"pandas<2.2" "setuptools<81"`; `pip install ev2gym pandapower numba psutil multicopula seaborn "setuptools<81"`; `pip install citylearn` (whose data it fetches from the network). What is
 not given is left out. Rates of ours and of the peer are taken in turn, three times, and their medians compared.
 """
 
@@ -51,6 +51,7 @@ import os
 import ev2gym
 from ev2gym.models.ev2gym_env import EV2Gym
 folder = os.path.join(os.path.dirname(ev2gym.__file__), "example_config_files")
+os.chdir(os.path.dirname(os.path.dirname(ev2gym.__file__)))  # it opens its data relative to this folder
 env = EV2Gym(config_file=os.path.join(folder, "V2GProfitMax.yaml"))
 reset = env.reset
 def step():
