@@ -149,10 +149,7 @@ def act(
             )  # fmt: skip
     if env["has_share"] > 0.0:
         share_load(i, action, per_zone, per_zone - 1, profiles, menus, myopic, setpoint_mhz)
-    at = n_zones * per_zone
-    if env["has_offer"] > 0.0:
-        place["next_withheld_frac"] = 0.5 - 0.5 * min(max(action[i, at], -1.0), 1.0)
-        at += 1
+    at = n_zones * per_zone + int(env["has_offer"])
     if env["market_kind"] > 0.0:
         n = switch_s.shape[0]
         wanted = action[i, at] if env["market_kind"] == 1.0 else np.floor((action[i, at] + 1.0) * 0.5 * n)
@@ -160,6 +157,14 @@ def act(
         if market != place["market"]:
             place["switch_s"] = switch_s[market]
             place["market"] = market
+
+
+@kernel
+def offer(i: int, n_zones: int, action: np.ndarray, env: np.void, place: np.void) -> None:
+    """Take the offer of environment `i`'s action for the next local day: after the step, which may have begun a day."""
+    if env["has_offer"] > 0.0:
+        at = n_zones * int(env["per_zone"])
+        place["next_withheld_frac"] = 0.5 - 0.5 * min(max(action[i, at], -1.0), 1.0)
 
 
 @kernel

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from ..sim.errors import BadInputError
 from .chip_batch import ChipBatch, ChipConfig
 from .chip_render import ChipCanvas
 from .single import SiteEnv
@@ -43,6 +44,11 @@ class ChipTuningEnv(SiteEnv):
 
     def _build(self, n_envs: int, options: dict[str, Any]) -> Any:
         return ChipBatch(ChipConfig(**options), n_envs)
+
+    def _enter(self, name: str | None) -> Any:
+        if name is not None:
+            raise BadInputError(f"options['scenario'] is {name!r}; a unit on the bench has none")
+        return self.batch
 
     def _draw_on(self, batch: Any) -> ChipCanvas:
         return ChipCanvas(batch)

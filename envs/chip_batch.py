@@ -17,6 +17,7 @@ from ..sim.market import REFERENCE_HASHPRICE
 from ..sim.params import SiteParams, ZoneParams
 from . import tables
 from .actions import Acted
+from .seeding import take
 
 WINDOW_S: Final = 600.0
 """Time for which a setting is measured. [s] Source: VNish checks the hashrate five minutes after a start, then every 90 s; ten are steadier."""
@@ -225,10 +226,14 @@ class ChipBatch:
         self.state["seed"] = np.asarray(seeds, dtype=np.uint64)
         self.state["episode"] = 0
 
+    def start_step(self, start: Any) -> int:
+        """Refuse: a unit on the bench has no time."""
+        raise BadInputError(f"options['start'] is {start!r}; a unit on the bench has no time to start at")
+
     def reset(self, index: npt.NDArray[np.int64] | None = None, starts: npt.NDArray[np.int64] | None = None) -> None:
         """Put other units on the bench, at the places of `index` (default all)."""
         if starts is not None:
-            raise BadInputError("a unit on the bench has no time: reset has no option 'start'")
+            self.start_step(starts)
         index = np.arange(self.n_envs) if index is None else index
         _begin(index, self._params, _RANGES, self.episode_steps, self.machine.rated_hashrate_ths, self.state, self.obs)
         self.state["episode"][index] += np.uint64(1)
@@ -236,7 +241,7 @@ class ChipBatch:
 
     def step(self, action: npt.NDArray[Any]) -> None:
         """Set and measure every unit; results are in the attributes."""
-        np.copyto(self._action, np.asarray(action).reshape(self._action.shape), casting="unsafe")
+        take(action, self._action)
         low, high = self._range
         _advance(
             self._action, self._params, low, high, self.episode_steps, self.machine.rated_hashrate_ths, self._usd_per_th,

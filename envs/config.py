@@ -80,6 +80,11 @@ class EnvConfig:
         self.form  # noqa: B018 (raises if the site has not what the action needs)
         self._check_limits()
         self._check_randomize()
+        steps = self.episode_steps
+        if steps is not None and (not isinstance(steps, int) or steps < 1):
+            raise BadInputError(
+                f"episode_steps is {steps!r}; it must be a whole number, 1 or more, or None for the scenario's"
+            )
         if not isinstance(self.stack, int) or self.stack < 1:
             raise BadInputError(f"stack is {self.stack!r}; it must be a whole number of observations, 1 or more")
         names = [*tables.COST_NAMES, *(cost.name for cost in self.costs)]

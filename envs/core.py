@@ -21,7 +21,7 @@ from .actions import POWER_KINDS, action_space, action_table, reach_of
 from .config import RANDOMIZED, EnvConfig
 from .observing import observe_range
 from .profiles import profile_table
-from .seeding import check_saved
+from .seeding import check_saved, take
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -81,7 +81,6 @@ class Batch:
         self.costs = self._costs if not config.costs else np.zeros((n_envs, len(self.cost_names)))
         self.zone_flow = np.zeros((n_envs, self.n_zones), ZONE_FLOW)
         self.site_flow = np.zeros(n_envs, SITE_FLOW)
-        self.flow_table = self.site_flow.view(np.float64).reshape(n_envs, len(tables.INFO_KEYS))
         self.last_energy_kwh = np.zeros(n_envs)
         """Energy of the step before, for rewards that look at changes. [kWh]"""
         self.setpoint_mhz = np.zeros((n_envs, self.n_zones))
@@ -155,6 +154,11 @@ class Batch:
                 return place
         raise BadInputError(f"no observation {name!r}; there are {', '.join(entry.name for entry in self.table)}")
 
+    @property
+    def flow_table(self) -> FloatArray:
+        """Flows of the last step, (n_envs, n_keys) in the order of info_keys: a view of site_flow."""
+        return self.site_flow.view(np.float64).reshape(self.n_envs, len(tables.INFO_KEYS))
+
     def flow(self, name: str) -> FloatArray:
         """Return a flow of the last step by its name in `info`, (n_envs,)."""
         return np.asarray(self.site_flow[name])
@@ -188,7 +192,12 @@ class Batch:
 
     def start_step(self, start: Any) -> int:
         """Return the step of a start time; raises BadInputError if no episode can start there."""
-        stamp = pd.Timestamp(start)
+        try:
+            stamp = pd.Timestamp(start)
+        except (TypeError, ValueError) as error:
+            raise BadInputError(f"options['start'] is {start!r}; it must be a stamp like 2025-07-01T00:00") from error
+        if pd.isna(stamp):
+            raise BadInputError(f"options['start'] is {start!r}; it must be a stamp like 2025-07-01T00:00")
         stamp = stamp.tz_localize("UTC") if stamp.tz is None else stamp.tz_convert("UTC")
         offset = (stamp - self.scenario.history.start) / STEP
         low, high = exogenous_module.WARM_UP_STEPS, self.exogenous.n_steps - self.episode_steps - 1
@@ -220,7 +229,7 @@ class Batch:
         Args:
             action: Actions, (n_envs, n_actions); (n_envs,) where an action is one number.
         """
-        np.copyto(self._action, np.asarray(action).reshape(self._action.shape), casting="unsafe")
+        take(action, self._action)
         if self._reward is not None:
             np.copyto(self.last_energy_kwh, self.site_flow["energy_kwh"], where=self.state.site["age"] > 0)
         threads.split(
@@ -253,7 +262,7 @@ class Batch:
         if self.config.stack > 1:
             whole["obs"] = self.obs
         if self._reward is not None:
-            whole["last_energy_kwh"] = self.site_flow["energy_kwh"]
+            whole |= {"energy_kwh": self.site_flow["energy_kwh"], "last_energy_kwh": self.last_energy_kwh}
         return {name: array.copy() for name, array in whole.items()}
 
     def enter_month(self, saved: dict[str, np.ndarray]) -> None:
@@ -270,4 +279,4 @@ class Batch:
         if self.config.stack > 1:
             self.obs[...] = saved["obs"] if "obs" in saved else np.tile(self._now, self.config.stack)
         if "last_energy_kwh" in saved:
-            self.site_flow["energy_kwh"] = saved["last_energy_kwh"]
+            self.site_flow["energy_kwh"], self.last_energy_kwh[...] = saved["energy_kwh"], saved["last_energy_kwh"]

@@ -9,7 +9,7 @@ from ..sim.constants import CONTROL_STEP_S, SECONDS_PER_HOUR
 from ..sim.jit import kernel
 from ..sim.plants import CONTAINER, LOOP
 from ..sim.site import BLOCK, step_range
-from .acting import act, baseline_usd
+from .acting import act, baseline_usd, offer
 from .observing import observe_range, span
 
 LEAST_PEAK_PU: Final = 0.5
@@ -110,6 +110,7 @@ def transition_range(
             count_costs(
                 i, zone_flow, zone_params, site_flow[i], site_params[0], env, profiles, myopic, setpoint_mhz, costs
             )
+            offer(i, zone_state.shape[1], action, env, site_state[i])
             reward[i] = (reward[i] + site_flow[i]["profit_usd"]) * env["reward_per_usd"]
             truncated[i] = site_state[i]["age"] >= env["episode_steps"]
             # A batch that is stepped on without a reset stays on the last row of its series.

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
@@ -69,6 +70,8 @@ class SiteOperationParallelEnv(ParallelEnv):  # type: ignore[misc]
         self, actions: dict[str, Any]
     ) -> tuple[dict[str, Any], dict[str, float], dict[str, bool], dict[str, bool], dict[str, Any]]:
         """Advance by five minutes."""
+        if not self.agents:
+            raise gym.error.ResetNeeded("the episode has ended or not begun; call reset() before step()")
         whole = np.zeros((1, len(self.batch.actions)), np.float32)
         for agent, columns in self._acts.items():
             whole[0, columns] = actions[agent]

@@ -39,6 +39,7 @@ class Scenario:
     config_hash: str
     recipe: Mapping[str, Any] | None = None
     """How the history was synthesised, None of one that was given."""
+    difficulty: float = 1.0
     _exogenous: dict[tuple[str, int], Exogenous] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     def rows(self, split: str) -> tuple[int, int]:
@@ -65,7 +66,8 @@ class Scenario:
             histories = [self.history]
             for k in range(1, n_histories):
                 recipe: Mapping[str, Any] = self.recipe or {}
-                histories.append(_synthesize({**recipe, "seed": int(recipe["seed"]) + k}))
+                other = _synthesize({**recipe, "seed": int(recipe["seed"]) + k})
+                histories.append(eased(other, self.difficulty))
             built = [exogenous.build(history, self.site, forecast) for history in histories]
             self._exogenous[forecast, n_histories] = (
                 built[0]
@@ -145,6 +147,7 @@ def from_mapping(mapping: Mapping[str, Any], history: str | History | None = Non
         splits=splits,
         episode_steps=int(steps),
         recipe=None if history else mapping["history"],
+        difficulty=float(mapping.get("difficulty", 1.0)),
         config_hash=hashlib.sha256(canonical.encode()).hexdigest()[:16],
     )
     _check_splits(scenario)

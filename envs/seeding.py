@@ -1,11 +1,39 @@
 """Seeds of environments, and checks of states that are put back."""
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
 from ..sim.errors import BadInputError
 from ..sim.state import State
 from ..sim.world import Exogenous
+
+
+def take(action: Any, into: npt.NDArray[np.float64]) -> None:
+    """Copy actions into a batch's own array.
+
+    Args:
+        action: (n_envs, n_actions), or (n_envs,) where an action is one number; of a batch of one also (n_actions,).
+        into: (n_envs, n_actions).
+
+    Raises:
+        BadInputError: The shape is another one, or a value is not a number.
+    """
+    given = np.asarray(action)
+    n_envs, n_actions = into.shape
+    allowed = (
+        {(n_envs, n_actions)}
+        | ({(n_envs,)} if n_actions == 1 else set())
+        | ({(n_actions,), ()} if n_envs == 1 else set())
+    )
+    if given.shape not in allowed or (given.shape == () and n_actions != 1):
+        raise BadInputError(f"action has shape {given.shape}; it must be {(n_envs, n_actions)}")
+    np.copyto(into, given.reshape(into.shape), casting="unsafe")
+    if np.isnan(into).any():
+        raise BadInputError(
+            f"action of environment {int(np.argwhere(np.isnan(into))[0][0])} holds what is not a number"
+        )
 
 
 def draw_seeds(run_seed: int, role: int, n_envs: int) -> npt.NDArray[np.uint64]:

@@ -28,6 +28,9 @@ class SiteEnv(gym.Env[ObsType, Any]):
             raise ValueError(f"render_mode is {render_mode!r}; it must be one of {', '.join(MODES)}, or None")
         self.render_mode = render_mode
         self._batches: dict[str | None, Any] = {None: self._build(1, options)}
+        self._forecast = options.get("forecast")
+        self.observation_space: gym.spaces.Space[ObsType] = self._batches[None].observation_space()
+        self.action_space = self._batches[None].action_space()
         self._take(self._batches[None])
         self._is_seeded = False
 
@@ -38,8 +41,6 @@ class SiteEnv(gym.Env[ObsType, Any]):
     def _take(self, batch: Any) -> None:
         self.batch = batch
         self.table, self.actions = batch.table, batch.actions
-        self.observation_space: gym.spaces.Space[ObsType] = batch.observation_space()
-        self.action_space = batch.action_space()
         self._canvas: Canvas | None = self._draw_on(batch) if self.render_mode is not None else None
 
     def _draw_on(self, batch: Any) -> Canvas:
@@ -57,34 +58,37 @@ class SiteEnv(gym.Env[ObsType, Any]):
         """
         super().reset(seed=seed)
         wanted = dict(options or {})
-        self._enter(wanted.pop("scenario", None))
+        batch = self._enter(wanted.pop("scenario", None))
+        starts = starts_of(batch, wanted)
+        if batch is not self.batch:
+            for name in ("seed", "episode"):
+                batch.state.site[name] = self.batch.state.site[name]
+            self._take(batch)
         if seed is not None or not self._is_seeded:
             self.batch.seed([fresh_seed() if seed is None else seed])
             self._is_seeded = True
-        self.batch.reset(starts=starts_of(self.batch, wanted))
+        self.batch.reset(starts=starts)
         self.batch.truncated[0] = False
         if self._canvas is not None:
             self._canvas.begin()
         return self.batch.obs[0].copy(), {}
 
-    def _enter(self, name: str | None) -> None:
-        """Take the batch of another scenario, if its spaces are those of this one."""
+    def _enter(self, name: str | None) -> Any:
+        """Return the batch of another scenario, if its spaces are those of this one; None is the scenario of the moment."""
+        first = self._batches[None]
         if name is None:
-            return
+            return self.batch
+        if name == first.scenario.name:
+            return first
         if name not in self._batches:
-            other = Batch(replace(self._batches[None].config, scenario=name, history=None, forecast=None))
+            other = Batch(replace(first.config, scenario=name, history=None, forecast=self._forecast))
             same = other.observation_space() == self.observation_space and other.action_space() == self.action_space
             if not same:
                 raise BadInputError(
                     f"options['scenario'] is {name!r}, whose spaces differ; make an environment of its own"
                 )
             self._batches[name] = other
-        other = self._batches[name]
-        other.state.site["seed"], other.state.site["episode"] = (
-            self.batch.state.site["seed"],
-            self.batch.state.site["episode"],
-        )
-        self._take(other)
+        return self._batches[name]
 
     def step(self, action: Any) -> tuple[ObsType, float, bool, bool, dict[str, Any]]:
         """Advance by five minutes."""
@@ -111,10 +115,18 @@ class SiteEnv(gym.Env[ObsType, Any]):
 
     def save(self) -> dict[str, np.ndarray]:
         """Return everything that is needed to go on from here, the seed included."""
-        return {**self.batch.save(), "truncated": self.batch.truncated.copy()}
+        return {**self.batch.save(), "truncated": self.batch.truncated.copy(), "world": np.array(self._world)}
+
+    @property
+    def _world(self) -> str:
+        """What names the world of the moment: a state of one is none of another."""
+        scenario = getattr(self.batch, "scenario", None)
+        return self.task if scenario is None else f"{scenario.config_hash}-{scenario.history.hash}"
 
     def restore(self, saved: dict[str, np.ndarray]) -> ObsType:
         """Go back to a saved state, of this or of another environment with the same options; returns its observation."""
+        if str(saved["world"]) != self._world:
+            raise BadInputError(f"the saved state is of world {saved['world']}; this environment is in {self._world}")
         self.batch.restore(saved)
         np.copyto(self.batch.truncated, saved["truncated"])
         self._is_seeded = True

@@ -18,8 +18,8 @@ class SiteVectorEnv(gym.vector.VectorEnv[ObsType, Any, npt.NDArray[Any]]):
     """Many environments in one call; resets an ended environment in the same step.
 
     `info` carries arrays of shape (num_envs,): every key of the single environment's, `costs` of shape (num_envs,
-    n_costs) in the order of `cost_names`, and, where an episode ended, `final_obs` and `final_info` as Gymnasium has
-    them. Arrays are new at every step.
+    n_costs) in the order of `cost_names`, and, where an episode ended, `final_obs` and
+    `final_info` with one mask each, `_final_obs` and `_final_info`. Arrays are new at every step.
     """
 
     task: ClassVar[str]
@@ -67,6 +67,8 @@ class SiteVectorEnv(gym.vector.VectorEnv[ObsType, Any, npt.NDArray[Any]]):
     ) -> tuple[ObsType, npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any], dict[str, Any]]:
         """Advance every environment by five minutes."""
         batch = self.batch
+        if not self._is_seeded:
+            raise gym.error.ResetNeeded("no episode has begun; call reset() before step()")
         batch.step(actions)
         info = self._info()
         reward, truncated = batch.reward.copy(), batch.truncated.copy()

@@ -19,7 +19,7 @@ from hashgym.envs import tables
 from hashgym.envs.config import EnvConfig
 from hashgym.envs.core import Batch
 from hashgym.envs.seeding import draw_seeds
-from hashgym.experiments import evaluation, policies, site_log
+from hashgym.experiments import evaluation, policies, settings, site_log, training
 from hashgym.sim.errors import BadInputError
 
 ROLLOUT_ROLE: Final = 3
@@ -56,8 +56,7 @@ def run(options: argparse.Namespace) -> int:
         log = site_log.read(options.telemetry, config)
         config, episodes, name, told = log.config, log.episodes, "telemetry", log.told
     else:
-        policy = _policy(options.policy, config, options.seed)
-        config = replace(config, action=policy.action)
+        config, policy = _policy(options.policy, config, options.seed)
         episodes, name, told = play(policy, config, options.episodes, options.seed), policy.name, ""
     dataset = write(episodes, config, options, name)
     sys.stdout.write(
@@ -66,7 +65,22 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _policy(name: str, config: EnvConfig, seed: int) -> policies.Policy:
+def _policy(name: str, config: EnvConfig, seed: int) -> tuple[EnvConfig, policies.Policy]:
+    """Return the policy of a name, and the environment that it plays in: a trained one's is that of its run."""
+    if (Path(name) / "config.json").is_file():
+        trained = settings.read_config(Path(name))
+        own = settings.env_config(trained, config.split)
+        if own.task != "hashrate":
+            raise BadInputError(f"{name} was trained on task {own.task!r}; rollouts are of {ENV_ID}")
+        played = replace(
+            own, scenario=config.scenario, history=config.history, episode_steps=config.episode_steps, reward="profit"
+        )
+        return played, training.load_policy(Path(name), trained)
+    policy = _rule(name, config, seed)
+    return replace(config, action=policy.action), policy
+
+
+def _rule(name: str, config: EnvConfig, seed: int) -> policies.Policy:
     probe = Batch(replace(config, action="profile"))
     menu = policies.menu_of(probe)
     for rule in PARAMETER_FREE:
@@ -80,10 +94,6 @@ def _policy(name: str, config: EnvConfig, seed: int) -> policies.Policy:
         return policies.RulePolicy(
             "random", lambda batch: rng.integers(0, n_choices, (batch.n_envs, batch.n_zones)), "discrete"
         )
-    if (Path(name) / "config.json").is_file():
-        from hashgym.experiments import settings, training
-
-        return training.load_policy(Path(name), settings.read_config(Path(name)))
     names = ", ".join([rule.name for rule in PARAMETER_FREE] + ["hysteresis", "random"])
     raise BadInputError(f"--policy is {name!r}; it must be one of {names}, or the folder of a training run")
 
@@ -126,7 +136,7 @@ def write(episodes: list[Episode], config: EnvConfig, options: argparse.Namespac
     os.environ["MINARI_DATASETS_PATH"] = str(options.out)
     env = gym.make(
         ENV_ID, scenario=config.world.name, history=options.history, split=config.split, action=config.action,
-        forecast=config.forecast, episode_steps=config.episode_steps,
+        forecast=config.forecast, episode_steps=config.episode_steps, stack=config.stack,
     )  # fmt: skip
     if options.dataset in minari.list_local_datasets():
         raise BadInputError(

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from hashgym.envs import tables
 from hashgym.envs.config import EnvConfig
 from hashgym.envs.core import Batch
 from hashgym.sim.constants import CONTROL_STEP_S, usd_per_th
@@ -25,8 +26,8 @@ COLUMNS: Final = (
 sleep; power_w, hashrate_ths: means of a machine over the step before; hot_temp_c, inlet_temp_c, fan_pu: at that time; energy_kwh: at
 the meter in the step, the site's, in every zone's row."""
 
-SHORTEST: Final = 12
-"""Steps of the shortest episode that is kept: an hour. chosen."""
+SHORTEST: Final = 13
+"""Rows of the shortest stretch that is kept: an hour of steps, and what came of the last. chosen."""
 
 _NUMBERS: Final = ("target_mhz", "power_w", "hashrate_ths", "hot_temp_c", "inlet_temp_c", "fan_pu", "energy_kwh")
 
@@ -53,7 +54,7 @@ def read(path: Path, config: EnvConfig) -> SiteLog:
     Raises:
         BadInputError: Names the column that is missing, or says that no stretch is long enough.
     """
-    config = replace(config, action="profile")
+    config = replace(config, action="profile", randomize={"noise": (0.0, 0.0)})
     batch = Batch(config, 1)
     frame = _table(path, batch.n_zones)
     history = batch.scenario.history
@@ -68,7 +69,7 @@ def read(path: Path, config: EnvConfig) -> SiteLog:
     runs = [run for run in np.split(steps, np.flatnonzero(np.diff(steps) != 1) + 1) if len(run) > SHORTEST]
     if not runs:
         raise BadInputError(
-            f"{path}: no stretch of {SHORTEST} whole steps within the split {config.split!r}; {dropped} steps are incomplete"
+            f"{path}: no stretch of more than {SHORTEST} whole steps within the split {config.split!r}; {dropped} steps are incomplete"
         )
     by_step = kept.set_index(["step", "zone"]).sort_index()
     episodes = [_episode(batch, by_step, run) for run in runs]
@@ -97,20 +98,21 @@ def _table(path: Path, n_zones: int) -> pd.DataFrame:
 
 
 def _episode(batch: Batch, rows: pd.DataFrame, steps: npt.NDArray[np.int64]) -> dict[str, npt.NDArray[Any]]:
-    """Return a stretch as an episode: the last step is seen but not acted in."""
+    """Return a stretch as an episode: the last step is seen but not acted in. Of the costs those are counted that a log tells: hot chips and starts."""
     place, zones = batch.state.site[0], batch.state.zone[0]
     profiles = [np.array(zone.machine.profiles_mhz) for zone in batch.site.zones]
     n_zones, values = batch.n_zones, batch.exogenous.values[0]
+    limit_c = tables.COSTS[0].threshold
     table = {name: rows[name].unstack("zone").loc[steps].to_numpy(np.float64) for name in _NUMBERS}
     status = rows["status"].map(STATUS).unstack("zone").loc[steps].to_numpy(np.float64)
     since_s = np.zeros(n_zones)
-    observed, acted, rewards = [], [], []
-    for k, step in enumerate(steps.tolist()):
-        since_s = np.where(status[k] == status[max(k - 1, 0)], since_s + CONTROL_STEP_S, 0.0)
+    observed, acted, rewards, costs = [], [], [], []
+    # What was commanded before the first row is not known: an episode begins with the second.
+    for k, step in list(enumerate(steps.tolist()))[1:]:
+        since_s = np.where(status[k] == status[k - 1], since_s, 0.0) + CONTROL_STEP_S
         place["step"], place["series"], place["age"] = step, 0, k
         zones["mode"], zones["mode_s"] = status[k], since_s
-        before = table["target_mhz"][max(k - 1, 0)]
-        zones["target_mhz"] = before
+        zones["target_mhz"] = table["target_mhz"][k - 1]
         zones["cap_mhz"] = [ladder[-1] for ladder in profiles]
         for name in ("power_w", "hashrate_ths", "hot_temp_c", "inlet_temp_c", "fan_pu"):
             zones[name] = table[name][k]
@@ -127,9 +129,13 @@ def _episode(batch: Batch, rows: pd.DataFrame, steps: npt.NDArray[np.int64]) -> 
             units = np.array([zone.n_units for zone in batch.site.zones])
             hash_th = float((table["hashrate_ths"][k + 1] * units).sum()) * CONTROL_STEP_S
             cost_usd = float(table["energy_kwh"][k, 0]) / 1000.0 * values[step, 2]
+            counted = np.zeros(len(batch.cost_names))
+            counted[batch.cost_names.index("chip_over_temp")] = (table["hot_temp_c"][k + 1] > limit_c).sum()
+            counted[batch.cost_names.index("starts")] = ((status[k] == ASLEEP) & (status[k + 1] == STARTING)).sum()
+            costs.append(counted)
             rewards.append(hash_th * usd_per_th(values[step, HASHPRICE]) - cost_usd)
     n, usd = len(rewards), np.array(rewards)
     return {
         "observations": np.array(observed), "actions": np.array(acted[:n], np.int64), "rewards": usd / batch.reward_scale_usd,
-        "truncations": np.arange(n) == n - 1, "costs": np.zeros((n, len(batch.cost_names))), "profit_usd": usd,
+        "truncations": np.arange(n) == n - 1, "costs": np.array(costs), "profit_usd": usd,
     }  # fmt: skip

@@ -20,6 +20,7 @@ CHIP_SPREAD_FRAC: Final = 0.010
 HOT_FRAC_PER_K: Final = 0.0004
 """Growth of the needed voltage above 70 °C. [1/K] assumed: 1 % for 25 K, as timing of CMOS slows with heat."""
 REFERENCE_C: Final = 70.0
+"""Chip temperature at which a stock margin is stated. [°C] assumed: that of the machines' error_ref_temp_c."""
 
 _SETTLE_ROUNDS: Final = 12
 """Rounds in which temperature, leakage and fans settle; each takes off the most of the error."""

@@ -166,7 +166,8 @@ def loop_sub_step(
 
     base_c = air_c + (direct_w + pump_w) / out_w_per_k
     mean_sink_c = advance(zone, p, heat_w, slope, direct_w, pump_w, base_c, chip_w_per_k, out_w_per_k, flow)
-    half_rise_k = 0.5 * (heat_w + direct_w) / (p["coolant_w_per_k"] * share)
+    # The coolant flows as fast as its pump turns; asleep the rise is next to nothing.
+    half_rise_k = 0.5 * (heat_w + direct_w) / (p["coolant_w_per_k"] * share * (1.0 + zone["pump_shift_pu"]))
     zone["inlet_temp_c"], zone["fan_pu"] = mean_sink_c - half_rise_k, fan_pu
     cooler_air_w_per_k = p["cooler_air_w_per_k"] * share * fan_pu
     # Standing fans move too little air to tell its temperature: the coolant's is an upper limit.

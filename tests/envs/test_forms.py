@@ -8,6 +8,7 @@ import pytest
 from pettingzoo.test import parallel_api_test
 
 from hashgym.envs import rewards, tables
+from hashgym.envs import scenario as scenarios
 from hashgym.envs.config import EnvConfig, UserCost
 from hashgym.envs.core import Batch
 from hashgym.envs.layout import ZoneLayout
@@ -72,6 +73,10 @@ def test_steadiness_looks_at_the_step_before_and_survives_a_restore(small: Scena
     change = abs(float(batch.flow("energy_kwh")[0]) - before) / (batch.full_power_w / 1000.0 / 12.0)
     assert batch.reward[0] == pytest.approx(-change)
     first = batch.reward.copy()
+    other = Batch(config, 1)
+    other.restore(saved)
+    other.step(np.array([[0]]))
+    assert np.array_equal(other.reward, first)
     batch.step(np.array([[5]]))
     batch.restore(saved)
     batch.step(np.array([[0]]))
@@ -92,6 +97,8 @@ def test_steadiness_looks_at_the_step_before_and_survives_a_restore(small: Scena
         ({"randomize": {"luck": [0, 1]}}, "randomize: unknown 'luck'"),
         ({"randomize": {"power_dev": [0.2, 0.1]}}, "must be \\[low, high\\] within"),
         ({"randomize": {"histories": 0}}, "histories is 0"),
+        ({"episode_steps": 0}, "episode_steps is 0"),
+        ({"episode_steps": 2.5}, "episode_steps is 2.5"),
     ],
 )
 def test_options_that_cannot_be_are_named(options: dict[str, Any], message: str, small: Scenario) -> None:
@@ -168,6 +175,82 @@ def test_an_offer_counts_from_the_next_day_and_is_paid_by_its_share() -> None:
     assert paid[0] > 0.0
     assert paid[midnight - 1] == pytest.approx(paid[0])
     assert paid[midnight] == pytest.approx(0.25 * paid[0])
+
+
+def test_an_offer_made_at_midnight_waits_a_day() -> None:
+    batch = Batch(EnvConfig(scenario="west_texas_air", task="operation"), 1)
+    batch.seed([0])
+    batch.reset(starts=np.array([batch.start_step("2024-04-02T05:00")]))
+    paid = []
+    for _ in range(290):
+        batch.step(np.array([[1.0, 0.0, 0.0, -1.0]]))
+        paid.append(float(batch.flow("programme_usd")[0]))
+    assert paid[287] == pytest.approx(paid[0])
+    assert paid[0] > 0.0
+    assert paid[288] == 0.0
+
+
+@pytest.mark.parametrize("task", ["hashrate", "cooling", "operation"])
+def test_actions_that_are_none_are_refused(task: str) -> None:
+    batch = Batch(EnvConfig(scenario="scrypt_shed", task=task, action="box"), 3)
+    batch.seed(range(3))
+    batch.reset()
+    whole = np.zeros((3, len(batch.actions)))
+    with pytest.raises(BadInputError, match="action has shape"):
+        batch.step(whole.T)
+    whole[1, 0] = np.nan
+    with pytest.raises(BadInputError, match="action of environment 1 holds what is not a number"):
+        batch.step(whole)
+
+
+def test_forms_that_have_not_begun_say_so(small: Scenario) -> None:
+    vector = gym.make_vec("hashgym/HashrateTuning-v0", num_envs=2, scenario=small)
+    with pytest.raises(gym.error.ResetNeeded):
+        vector.step(vector.action_space.sample())
+    parallel = SiteOperationParallelEnv(scenario="nordic_hydro")
+    with pytest.raises(gym.error.ResetNeeded):
+        parallel.step({})
+    for options in ({"start": None}, {"start": "garbage"}, {"start": "2031-01-01"}):
+        with pytest.raises(BadInputError, match="options\\['start'\\] is"):
+            gym.make("hashgym/HashrateTuning-v0", scenario=small).reset(options=options)
+    for options in ({"start": "2024-01-01"}, {"scenario": "west_texas_air"}):
+        with pytest.raises(BadInputError, match="on the bench"):
+            gym.make("hashgym/ChipTuning-v0").reset(seed=0, options=options)
+
+
+def test_easier_histories_swing_less_drawn_ones_as_well() -> None:
+    content = {**scenarios.read("west_texas_air"), "difficulty": 0.1}
+    world = scenarios.from_mapping(content).exogenous("none", 2)
+    usual = scenarios.load("west_texas_air").exogenous("none")
+    for series in range(2):
+        assert world.values[series, :, 2].std() < 0.2 * usual.values[0, :, 2].std()
+
+
+def test_a_state_of_another_world_is_refused(small: Scenario, two_zones: Scenario) -> None:
+    one, other = (gym.make("hashgym/HashrateTuning-v0", scenario=world).unwrapped for world in (small, two_zones))
+    one.reset(seed=0)
+    with pytest.raises(BadInputError, match="the saved state is of world"):
+        other.restore(one.save())  # type: ignore[attr-defined]
+
+
+def test_a_slow_pump_warms_the_coolant_on_its_way() -> None:
+    seen = []
+    for pump in (0.0, -1.0):
+        batch = Batch(EnvConfig(scenario="nordic_hydro", task="cooling"), 1)
+        batch.seed([0])
+        batch.reset(starts=np.array([batch.start_step("2025-02-02T00:00")]))
+        for _ in range(24):
+            batch.step(np.array([[pump, 0.0, 0.0] * 3]))
+        seen.append(
+            (
+                batch.zone_flow["supply_temp_c"][0, 2],
+                batch.state.zone["hot_temp_c"][0, 2],
+                batch.flow("cooling_energy_kwh")[0],
+            )
+        )
+    assert seen[1][0] < seen[0][0] - 1.0  # the mean is held: with a larger rise the supply is colder
+    assert seen[1][1] > seen[0][1]
+    assert seen[1][2] < seen[0][2]
 
 
 def test_the_parallel_form_passes_its_own_test() -> None:

@@ -51,17 +51,18 @@ def short(case: tuple[str, dict[str, Any]], steps: int) -> dict[str, Any]:
 
 def rollout(env: gym.Env[Any, Any], actions: list[Any], seed: int) -> tuple[np.ndarray, ...]:
     seen = [env.reset(seed=seed)[0]]
-    rewards, costs, ends = [], [], []
+    rewards, costs, ends, flows = [], [], [], []
     for action in actions:
         obs, reward, terminated, truncated, info = env.step(action)
         seen.append(obs)
         rewards.append(reward)
         costs.append(list(info["costs"].values()))
         ends.append((terminated, truncated))
+        flows.append([value for key, value in info.items() if key not in ("cost", "costs")])
         assert info["cost"] == pytest.approx(sum(info["costs"].values()))
         if truncated:
             seen.append(env.reset()[0])
-    return np.concatenate(seen), np.array(rewards), np.array(costs), np.array(ends)
+    return np.concatenate(seen), np.array(rewards), np.array(costs), np.array(ends), np.array(flows)
 
 
 def actions_of(env: gym.Env[Any, Any], count: int) -> list[Any]:

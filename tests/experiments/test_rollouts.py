@@ -106,21 +106,27 @@ def test_a_sites_log_becomes_episodes_of_the_same_form(small: Scenario, tmp_path
     path = tmp_path / "log.csv"
     frame.to_csv(path, index=False)
     log = site_log.read(path, EnvConfig(scenario=small))
-    assert [len(episode["rewards"]) for episode in log.episodes] == [29, 47]
+    assert [len(episode["rewards"]) for episode in log.episodes] == [28, 46]
     assert "78 of 78 whole steps in 2 stretches; 2 incomplete steps and 2 rows dropped" in log.told
     first, second = log.episodes
-    assert np.array_equal(first["actions"], actions[:29])
-    assert np.array_equal(second["actions"], actions[32:79])
+    assert np.array_equal(first["actions"], actions[1:29])
+    assert np.array_equal(second["actions"], actions[33:79])
     batch = Batch(EnvConfig(scenario=small, action="profile"), 1)
     known = len(batch.exogenous.channels)
-    for episode, start in ((first, 0), (second, 32)):
+    for episode, start in ((first, 1), (second, 33)):
         for k, observed in enumerate(episode["observations"]):
             assert np.array_equal(observed[: known + 2], seen[start + k][: known + 2])
         modes = [batch.column(f"zone0_{name}") for name in ("asleep", "starting", "hashing", "tripped")]
         assert np.array_equal(
             episode["observations"][:, modes], np.array(seen)[start : start + len(episode["observations"]), modes]
         )
-    assert first["truncations"].tolist() == [False] * 28 + [True]
+        exact = [batch.column(f"zone0_{name}") for name in ("target_pu", "inlet_temp_c", "fan_pu")]
+        assert np.allclose(
+            episode["observations"][:, exact],
+            np.array(seen)[start : start + len(episode["observations"]), exact],
+            atol=1e-6,
+        )
+    assert first["truncations"].tolist() == [False] * 27 + [True]
     usd = first["profit_usd"]
     assert np.isfinite(usd).all()
     assert usd.std() > 0.0
@@ -131,8 +137,8 @@ def test_a_sites_log_becomes_episodes_of_the_same_form(small: Scenario, tmp_path
     [
         (lambda frame: frame.drop(columns="fan_pu"), "no column 'fan_pu'; a log has time_utc"),
         (lambda frame: frame.assign(zone=3), "row 2, column 'zone': 3; the site has zones 0 to 0"),
-        (lambda frame: frame.assign(status="?"), "no stretch of 12 whole steps"),
-        (lambda frame: frame.assign(time_utc="2031-01-01"), "no stretch of 12 whole steps"),
+        (lambda frame: frame.assign(status="?"), "no stretch of more than 13 whole steps"),
+        (lambda frame: frame.assign(time_utc="2031-01-01"), "no stretch of more than 13 whole steps"),
     ],
 )
 def test_a_log_that_cannot_be_read_is_named(change: Any, message: str, small: Scenario, tmp_path: Path) -> None:
