@@ -142,7 +142,7 @@ def loop_sub_step(
     zone: np.void, p: np.void, outdoor_temp_c: float, wet_bulb_temp_c: float, heat_w: float, slope: float,
     control_w: float, flow: np.void,
 ) -> None:  # fmt: skip
-    """Advance a zone on a liquid loop by a sub-step: its sinks are the coolant."""
+    """Advance a zone on a liquid loop by a sub-step: its sinks are the coolant, which flows as fast as its pump turns."""
     asleep = zone["mode"] == ASLEEP
     lit = 1.0 - zone["is_dark"]
     pump_pu = lit * (p["pump_idle_pu"] if asleep else 1.0 + zone["pump_shift_pu"])
@@ -166,7 +166,6 @@ def loop_sub_step(
 
     base_c = air_c + (direct_w + pump_w) / out_w_per_k
     mean_sink_c = advance(zone, p, heat_w, slope, direct_w, pump_w, base_c, chip_w_per_k, out_w_per_k, flow)
-    # The coolant flows as fast as its pump turns; asleep the rise is next to nothing.
     half_rise_k = 0.5 * (heat_w + direct_w) / (p["coolant_w_per_k"] * share * (1.0 + zone["pump_shift_pu"]))
     zone["inlet_temp_c"], zone["fan_pu"] = mean_sink_c - half_rise_k, fan_pu
     cooler_air_w_per_k = p["cooler_air_w_per_k"] * share * fan_pu
