@@ -58,6 +58,11 @@ class Trace:
         return self.profit_usd / (self.n_steps / STEPS_PER_DAY)
 
 
+def judged(config: EnvConfig) -> EnvConfig:
+    """Return the options under which policies are judged: the scenario's own history and machines, whatever training drew."""
+    return replace(config, randomize={})
+
+
 def episode_starts(config: EnvConfig, batch: Batch) -> npt.NDArray[np.int64]:
     """Return the starts of whole episodes, one after the other, that fill a split, (n_episodes,).
 
@@ -78,6 +83,7 @@ Watcher = Callable[[int, Batch], None]
 
 def run(policy: Policy, config: EnvConfig, seed: int, watch: Watcher | None = None) -> Trace:
     """Run a policy over all episodes of a split at once; its environment draws the sensors' noise from `seed`."""
+    config = judged(config)
     probe = Batch(replace(config, action=policy.action))
     starts = episode_starts(config, probe)
     batch = Batch(replace(config, action=policy.action), len(starts))
@@ -107,7 +113,7 @@ def run(policy: Policy, config: EnvConfig, seed: int, watch: Watcher | None = No
 
 def tune(config: EnvConfig, seed: int) -> Tuning:
     """Tune the hysteresis rule on the training months: first when it sheds before peaks of the grid, then its prices."""
-    train = replace(config, split="train", action="profile")
+    train = replace(judged(config), split="train", action="profile")
     probe = Batch(train)
     starts, menu = episode_starts(train, probe), menu_of(probe)
 
@@ -132,7 +138,7 @@ def tune(config: EnvConfig, seed: int) -> Tuning:
 
 def yardsticks(config: EnvConfig, tuning: Tuning) -> list[Policy]:
     """Return the rules, with tuned hysteresis, and for one zone the plan with six hours of foresight."""
-    probe = Batch(replace(config, action="profile"))
+    probe = Batch(replace(judged(config), action="profile"))
     menu = menu_of(probe)
     rules: list[Rule] = [cls(menu) for cls in PARAMETER_FREE] + [Hysteresis(menu, **tuning.thresholds)]
     policies: list[Policy] = [rule_policy(rule) for rule in rules]
@@ -143,7 +149,7 @@ def yardsticks(config: EnvConfig, tuning: Tuning) -> list[Policy]:
 
 def bound_trace(config: EnvConfig) -> FloatArray:
     """Return the certified bound on each episode's profit, (n_episodes,). [USD]"""
-    probe = Batch(replace(config, action="profile"))
+    probe = Batch(replace(judged(config), action="profile"))
     starts = episode_starts(config, probe)
     first = int(starts[0])
     bound = certify(probe.site, probe.exogenous, range(first, int(starts[-1]) + probe.episode_steps))
