@@ -1,6 +1,7 @@
 """The batch behind every form of an environment over a site: arrays, seeds, resets and the call of the kernel."""
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -80,7 +81,7 @@ class Batch:
         self._costs = np.zeros((n_envs, len(tables.COSTS)))
         self.costs = self._costs if not config.costs else np.zeros((n_envs, len(self.cost_names)))
         self.zone_flow = np.zeros((n_envs, self.n_zones), ZONE_FLOW)
-        self.site_flow = np.zeros(n_envs, SITE_FLOW)
+        self.flow_table = np.zeros((n_envs, len(tables.INFO_KEYS)))
         self.last_energy_kwh = np.zeros(n_envs)
         """Energy of the step before, for rewards that look at changes. [kWh]"""
         self.setpoint_mhz = np.zeros((n_envs, self.n_zones))
@@ -154,10 +155,14 @@ class Batch:
                 return place
         raise BadInputError(f"no observation {name!r}; there are {', '.join(entry.name for entry in self.table)}")
 
-    @property
-    def flow_table(self) -> FloatArray:
-        """Flows of the last step, (n_envs, n_keys) in the order of info_keys: a view of site_flow."""
-        return self.site_flow.view(np.float64).reshape(self.n_envs, len(tables.INFO_KEYS))
+    @cached_property
+    def site_flow(self) -> np.ndarray:
+        """Flows of the last step by name, (n_envs,) of SITE_FLOW: a view of flow_table, made anew for a copy of the batch."""
+        return self.flow_table.view(SITE_FLOW)[:, 0]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy is made of: without the view, which would be an array of its own."""
+        return {name: value for name, value in self.__dict__.items() if name != "site_flow"}
 
     def flow(self, name: str) -> FloatArray:
         """Return a flow of the last step by its name in `info`, (n_envs,)."""

@@ -21,16 +21,15 @@ def take(action: Any, into: npt.NDArray[np.float64]) -> None:
         BadInputError: The shape is another one, or a value is not a number.
     """
     given = np.asarray(action)
-    n_envs, n_actions = into.shape
-    allowed = (
-        {(n_envs, n_actions)}
-        | ({(n_envs,)} if n_actions == 1 else set())
-        | ({(n_actions,), ()} if n_envs == 1 else set())
-    )
-    if given.shape not in allowed or (given.shape == () and n_actions != 1):
-        raise BadInputError(f"action has shape {given.shape}; it must be {(n_envs, n_actions)}")
-    np.copyto(into, given.reshape(into.shape), casting="unsafe")
-    if np.isnan(into).any():
+    if given.shape != into.shape:
+        n_envs, n_actions = into.shape
+        fits = (n_actions == 1 and given.shape == (n_envs,)) or (n_envs == 1 and given.shape == (n_actions,))
+        if not fits and not (given.shape == () and into.size == 1):
+            raise BadInputError(f"action has shape {given.shape}; it must be {into.shape}")
+        given = given.reshape(into.shape)
+    np.copyto(into, given, casting="unsafe")
+    total = into.sum()
+    if total != total:
         raise BadInputError(
             f"action of environment {int(np.argwhere(np.isnan(into))[0][0])} holds what is not a number"
         )
