@@ -229,7 +229,7 @@ def _envelope(config: EnvConfig, scenario: Scenario) -> dict[str, Any]:
         "site_cap_w": cap_w if np.isfinite(cap_w) else None,
         "costs": {
             cost.name: {
-                "threshold": config.limits.get(cost.name, cost.threshold),
+                "threshold": config.thresholds.get(cost.name, cost.threshold),
                 "limit": cost.limit,
                 "unit": cost.unit,
             }

@@ -92,7 +92,7 @@ class EnvConfig:
             raise BadInputError(f"costs have two of one name: {', '.join(names)}")
 
     def _check_limits(self) -> None:
-        for name, value in self.limits.items():
+        for name, value in self.thresholds.items():
             if name not in tables.ADJUSTABLE:
                 raise BadInputError(f"limits: no threshold {name!r}; there are {', '.join(tables.ADJUSTABLE)}")
             most = tables.LOOSEST[name]
@@ -119,6 +119,11 @@ class EnvConfig:
         """The scenario."""
         assert isinstance(self.scenario, Scenario)
         return self.scenario
+
+    @property
+    def thresholds(self) -> dict[str, float]:
+        """Thresholds that replace the table's: the scenario's, and over them the options'."""
+        return {**self.world.limits, **self.limits}
 
     @property
     def known_ahead(self) -> str:

@@ -106,7 +106,7 @@ class Batch:
             raise BadInputError(
                 f"split {config.split!r} of {self.scenario.name!r} is shorter than {steps} steps and two days"
             )
-        thresholds = {cost.name: config.limits.get(cost.name, cost.threshold) for cost in tables.COSTS}
+        thresholds = {cost.name: config.thresholds.get(cost.name, cost.threshold) for cost in tables.COSTS}
         usual = {"noise": (1.0, 1.0)}
         drawn = {name: config.randomize.get(name, usual.get(name, (0.0, 0.0))) for name in RANDOMIZED}
         values = {

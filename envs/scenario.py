@@ -24,7 +24,7 @@ from ..synthesis.generate import synthesize
 from .sites import check_keys, site_of
 
 _KEYS: Final = {"name", "site", "tariff", "history", "splits", "episode_days"}
-_OPTIONAL: Final = {"markets", "base", "about", "difficulty"}
+_OPTIONAL: Final = {"markets", "base", "about", "difficulty", "limits"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +40,8 @@ class Scenario:
     recipe: Mapping[str, Any] | None = None
     """How the history was synthesised, None of one that was given."""
     difficulty: float = 1.0
+    limits: Mapping[str, float] = field(default_factory=dict)
+    """Thresholds of named costs that replace the table's on this site."""
     _exogenous: dict[tuple[str, int], Exogenous] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     def rows(self, split: str) -> tuple[int, int]:
@@ -119,7 +121,8 @@ def from_mapping(mapping: Mapping[str, Any], history: str | History | None = Non
 
     Args:
         mapping: name, site, tariff, history, splits, episode_days and, optionally, markets, about: what it is for; difficulty:
-            as `eased` has it, for a curriculum; base: a
+            as `eased` has it, for a curriculum; limits: thresholds of costs
+            on this site; base: a
             scenario that ships, which stands for the keys that are missing.
         history: A history, or its folder, that replaces the synthetic one; splits are taken from the mapping as well.
 
@@ -147,6 +150,7 @@ def from_mapping(mapping: Mapping[str, Any], history: str | History | None = Non
         splits=splits,
         episode_steps=int(steps),
         recipe=None if history else mapping["history"],
+        limits=dict(mapping.get("limits", {})),
         difficulty=float(mapping.get("difficulty", 1.0)),
         config_hash=hashlib.sha256(canonical.encode()).hexdigest()[:16],
     )

@@ -160,6 +160,14 @@ def test_words_about_a_scenario_do_not_change_its_hash() -> None:
     assert scenarios.from_mapping({**SMALL, "about": "words"}).config_hash == plain.config_hash
 
 
+def test_a_site_may_have_limits_of_its_own() -> None:
+    world = scenarios.from_mapping({**SMALL, "limits": {"chip_over_temp": 75.0}})
+    assert EnvConfig(scenario=world).thresholds == {"chip_over_temp": 75.0}
+    assert EnvConfig(scenario=world, limits={"chip_over_temp": 70.0}).thresholds == {"chip_over_temp": 70.0}
+    with pytest.raises(BadInputError, match="limits.chip_over_temp is 99.0; it must be 85 at most"):
+        EnvConfig(scenario=scenarios.from_mapping({**SMALL, "limits": {"chip_over_temp": 99.0}}))
+
+
 def test_the_forecast_is_the_best_that_is_published(small: Scenario) -> None:
     assert EnvConfig(scenario=small).forecast == "day_ahead"
     assert EnvConfig(scenario="alberta_immersion").forecast == "persistence"
