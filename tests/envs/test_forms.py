@@ -319,3 +319,15 @@ def test_pictures_are_drawn(name: str) -> None:
     assert "°C" in str(text.render())
     env.close()
     env.close()
+
+
+def test_a_site_of_64_zones_is_stepped_alone_and_in_a_batch(small: Scenario) -> None:
+    content = scenarios.read("west_texas_air")
+    zones = [{**content["site"]["zones"][0], "n_units": 5}] * 64
+    given = {**content, "site": {**content["site"], "zones": zones}, "splits": dict(small.splits), "episode_days": 1}
+    wide = scenarios.from_mapping(given, small.history)
+    for task in ("hashrate", "cooling", "operation"):
+        batch = stepped(EnvConfig(scenario=wide, task=task, split="test"), 2, 3)
+        assert batch.obs.shape[1] == len({entry.name for entry in batch.table})
+        assert np.isfinite(batch.obs).all()
+        assert np.isfinite(batch.reward).all()
