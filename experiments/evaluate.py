@@ -44,8 +44,10 @@ def _load(run_dir: Path, scenario: Any, config: dict[str, Any]) -> LearnedPolicy
         raise BadInputError(
             f"runs: {run_dir} was trained on scenario {trained['scenario']['name']!r}, this is {scenario.name!r}"
         )
-    if trained["env"]["forecast"] != config["env"]["forecast"]:
-        raise BadInputError(f"runs: {run_dir} was trained with env.forecast={trained['env']['forecast']}; set the same")
+    ours, theirs = settings.env_config(config, config["split"]), settings.env_config(trained, "train")
+    for name in ("task", "forecast", "stack"):
+        if getattr(ours, name) != getattr(theirs, name):
+            raise BadInputError(f"runs: {run_dir} was trained with env.{name}={getattr(theirs, name)}; set the same")
     seen, judged = trained["scenario"]["splits"]["train"], scenario.splits[config["split"]]
     is_same = (
         trained["history"] == config["history"] and trained["scenario"]["history"] == config["scenario"]["history"]
