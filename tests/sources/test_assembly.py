@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from hashgym.experiments import quality_report
 from hashgym.sim.errors import BadInputError
 from hashgym.sources.assembly import import_history
 
@@ -231,3 +232,18 @@ def test_a_mapping_that_is_no_yaml_dictionary_is_refused(tmp_path: Path) -> None
         import_history(path)
     with pytest.raises(BadInputError, match="not a readable mapping"):
         import_history(tmp_path / "absent.yaml")
+
+
+def test_the_quality_report_is_a_page_with_a_plot_and_a_json(write: Write, tmp_path: Path) -> None:
+    frames = tables()
+    frames["weather"] = frames["weather"].drop([20, 21])
+    imported = import_history(write(frames, mapping()))
+    quality_report.write(imported, tmp_path)
+    page = (tmp_path / quality_report.NAME).read_text(encoding="utf-8")
+    assert "data:image/png;base64" in page
+    assert "outdoor_temp_c" in page
+    content = json.loads((tmp_path / "quality.json").read_text(encoding="utf-8"))
+    entry = next(entry for entry in content["columns"] if entry["column"] == "outdoor_temp_c")
+    assert entry["n_gaps"] == 1
+    assert entry["stale_days"] == ["2024-01-01"]
+    assert content["history"] == imported.history.hash
