@@ -125,8 +125,13 @@ def page(episode: Episode) -> str:
     """Return an episode as a page with curves that can be zoomed and read off; raises BadInputError if the library is not installed."""
     graph, subplots = _library("plotly.graph_objects"), _library("plotly.subplots")
     times = [frame.time for frame in episode.frames]
-    titles = ("price [USD/MWh]", "power at the meter [kW]", "hottest chip [°C]", "profit so far [USD]", "costs")
-    figure = subplots.make_subplots(rows=5, cols=1, shared_xaxes=True, vertical_spacing=0.035, subplot_titles=titles)
+    broken = [k for k in range(len(episode.cost_names)) if any(frame.costs[k] > 0.0 for frame in episode.frames)]
+    titles = ["price [USD/MWh]", "power at the meter [kW]", "hottest chip [°C]", "profit so far [USD]"] + [
+        "costs"
+    ] * bool(broken)
+    figure = subplots.make_subplots(
+        rows=len(titles), cols=1, shared_xaxes=True, vertical_spacing=0.045, subplot_titles=titles
+    )
 
     def line(row: int, name: str, values: Any, shape: str = "linear") -> None:
         figure.add_trace(graph.Scatter(x=times, y=values, name=name, line={"shape": shape}), row=row, col=1)
@@ -136,9 +141,7 @@ def page(episode: Episode) -> str:
     for z, name in enumerate(episode.zones):
         line(3, f"zone {z}: {name}", [float(frame.hot_c[z]) for frame in episode.frames])
     line(4, "profit", np.cumsum([frame.profit_usd for frame in episode.frames]).tolist())
-    for k, name in enumerate(episode.cost_names):
-        values = [float(frame.costs[k]) for frame in episode.frames]
-        if any(values):
-            line(5, name, values, "hv")
-    figure.update_layout(height=1100, title=episode.title, template="plotly_white", hovermode="x unified")
+    for k in broken:
+        line(5, episode.cost_names[k], [float(frame.costs[k]) for frame in episode.frames], "hv")
+    figure.update_layout(height=220 * len(titles), title=episode.title, template="plotly_white", hovermode="x unified")
     return str(figure.to_html(include_plotlyjs=True, full_html=True))
