@@ -12,7 +12,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 
 from ..agents.graph import ActionForm, graph_of, to_onnx
 from ..envs import tables
-from ..envs.config import EnvConfig
+from ..envs.config import EnvConfig, UserCost
 from ..envs.core import Batch
 from ..envs.scenario import Scenario
 from ..sim.constants import CONTROL_STEP_S, SECONDS_PER_HOUR
@@ -223,17 +223,17 @@ def _action(batch: Batch, z: int) -> dict[str, Any]:
 
 def _envelope(config: EnvConfig, scenario: Scenario) -> dict[str, Any]:
     cap_w = scenario.site.site_cap_w
+    costs: list[tuple[tables.Cost | UserCost, float | None]] = [
+        (cost, config.thresholds.get(cost.name, cost.threshold)) for cost in tables.COSTS
+    ]
+    costs += [(cost, None) for cost in config.costs]
     return {
         "max_rise_pu_per_step": MAX_RISE_PU,
         "min_sleep_s": tables.MIN_SLEEP_S,
         "site_cap_w": cap_w if np.isfinite(cap_w) else None,
         "costs": {
-            cost.name: {
-                "threshold": config.thresholds.get(cost.name, cost.threshold),
-                "limit": cost.limit,
-                "unit": cost.unit,
-            }
-            for cost in tables.COSTS
+            cost.name: {"threshold": threshold, "limit": cost.limit, "unit": cost.unit, "meaning": cost.meaning}
+            for cost, threshold in costs
         },
         "trip_temp_c": [zone.firmware.trip_temp_c for zone in scenario.site.zones],
     }

@@ -7,7 +7,7 @@ import numpy as np
 from ..sim.constants import CONTROL_STEP_S, STEP_MWH_PER_W, usd_per_th
 from ..sim.jit import kernel
 from ..sim.plants import LOOP
-from ..sim.site import HASHPRICE
+from ..sim.site import HASHPRICE, change_market
 from ..sim.state import ASLEEP
 from ..sim.world import SIM_CHANNELS
 
@@ -153,10 +153,7 @@ def act(
     if env["market_kind"] > 0.0:
         n = switch_s.shape[0]
         wanted = action[i, at] if env["market_kind"] == 1.0 else np.floor((action[i, at] + 1.0) * 0.5 * n)
-        market = int(min(max(wanted, 0.0), n - 1.0))
-        if market != place["market"]:
-            place["switch_s"] = switch_s[market]
-            place["market"] = market
+        change_market(place, int(min(max(wanted, 0.0), n - 1.0)), switch_s)
 
 
 @kernel

@@ -65,7 +65,6 @@ class Batch:
         self.events = Events.none(self.n_zones)
         self.profiles, self.menus = profile_table(self.site)
         self.reach = reach_of(self.site)
-        self._switch_s = np.array([market.switch_s for market in self.site.markets])
         typical = REFERENCE_HASHPRICE[self.form.algorithm]
         self.reward_scale_usd = self.site.rated_hashrate_ths * usd_per_th(typical) * CONTROL_STEP_S
         self._env = self._env_params(is_drawn=world is None)
@@ -239,7 +238,7 @@ class Batch:
             np.copyto(self.last_energy_kwh, self.site_flow["energy_kwh"], where=self.state.site["age"] > 0)
         threads.split(
             kernels.transition_range, self.n_envs, self.n_envs * self.n_zones, self.n_threads, self._action, self._env,
-            self._now_low, self._now_high, self.profiles, self.menus, self.reach, self._switch_s, self.exogenous.values,
+            self._now_low, self._now_high, self.profiles, self.menus, self.reach, self.site.switch_s, self.exogenous.values,
             self.exogenous.known, self.events.site, self.events.zone, self.site.link_record, self.site.zone_record,
             self.site.site_record, self.state.zone, self.state.site, self.zone_flow, self.site_flow, self.setpoint_mhz,
             self._costs, self.reward, self.truncated, self.myopic, self._now,

@@ -11,6 +11,7 @@ import pandas as pd
 from ..sim.errors import BadInputError
 from ..sim.history import STEP
 from ..sim.state import ASLEEP, HASHING, STARTING
+from . import tables
 from .acting import PRICE
 from .rewards import STEP_H
 
@@ -71,7 +72,7 @@ class Canvas:
     def _new(self) -> Episode:
         batch = self.batch
         zones = tuple(f"{zone.n_units} {zone.machine.name}" for zone in batch.site.zones)
-        limit_c = float(batch._env["chip_limit_c"][0])
+        limit_c = batch.config.thresholds.get("chip_over_temp", tables.COSTS[0].threshold)
         return Episode(
             f"{batch.scenario.name}, {batch.config.task}", zones, batch.cost_names, batch.full_power_w / 1000.0, limit_c
         )

@@ -50,6 +50,7 @@ class Trace:
     trips: FloatArray
     max_chip_temp_c: FloatArray
     costs: FloatArray
+    cost_names: tuple[str, ...]
     n_steps: int
 
     @property
@@ -58,9 +59,14 @@ class Trace:
         return self.profit_usd / (self.n_steps / STEPS_PER_DAY)
 
 
-def judged(config: EnvConfig) -> EnvConfig:
-    """Return the options under which policies are judged: the scenario's own history and machines, whatever training drew."""
-    return replace(config, randomize={})
+def judged(config: EnvConfig, action: str = "profile") -> EnvConfig:
+    """Return the options under which a policy is judged: the scenario's own history and machines, whatever training drew.
+
+    Rules and plans choose profiles: they play HashrateTuning on the same site, whatever environment a learner plays.
+    """
+    if action == "profile":
+        config = replace(config, task="hashrate", coin_choice=False)
+    return replace(config, action=action, randomize={})
 
 
 def episode_starts(config: EnvConfig, batch: Batch) -> npt.NDArray[np.int64]:
@@ -83,14 +89,13 @@ Watcher = Callable[[int, Batch], None]
 
 def run(policy: Policy, config: EnvConfig, seed: int, watch: Watcher | None = None) -> Trace:
     """Run a policy over all episodes of a split at once; its environment draws the sensors' noise from `seed`."""
-    config = judged(config)
-    probe = Batch(replace(config, action=policy.action))
-    starts = episode_starts(config, probe)
-    batch = Batch(replace(config, action=policy.action), len(starts))
+    config = judged(config, policy.action)
+    starts = episode_starts(config, Batch(config))
+    batch = Batch(config, len(starts))
     batch.seed(draw_seeds(seed, EVALUATION_ROLE, len(starts)))
     batch.reset(starts=starts)
     sums = np.zeros((len(starts), len(tables.INFO_KEYS)))
-    costs = np.zeros((len(starts), len(tables.COSTS)))
+    costs = np.zeros((len(starts), len(batch.cost_names)))
     hottest = np.full(len(starts), -np.inf)
     hot_column = tables.INFO_KEYS.index("max_chip_temp_c")
     for step in range(batch.episode_steps):
@@ -107,13 +112,14 @@ def run(policy: Policy, config: EnvConfig, seed: int, watch: Watcher | None = No
         **{name: columns[name] for name in names},
         max_chip_temp_c=hottest,
         costs=costs,
+        cost_names=batch.cost_names,
         n_steps=batch.episode_steps,
     )
 
 
 def tune(config: EnvConfig, seed: int) -> Tuning:
     """Tune the hysteresis rule on the training months: first when it sheds before peaks of the grid, then its prices."""
-    train = replace(judged(config), split="train", action="profile")
+    train = replace(judged(config), split="train")
     probe = Batch(train)
     starts, menu = episode_starts(train, probe), menu_of(probe)
 
@@ -138,7 +144,7 @@ def tune(config: EnvConfig, seed: int) -> Tuning:
 
 def yardsticks(config: EnvConfig, tuning: Tuning) -> list[Policy]:
     """Return the rules, with tuned hysteresis, and for one zone the plan with six hours of foresight."""
-    probe = Batch(replace(judged(config), action="profile"))
+    probe = Batch(judged(config))
     menu = menu_of(probe)
     rules: list[Rule] = [cls(menu) for cls in PARAMETER_FREE] + [Hysteresis(menu, **tuning.thresholds)]
     policies: list[Policy] = [rule_policy(rule) for rule in rules]
@@ -149,7 +155,7 @@ def yardsticks(config: EnvConfig, tuning: Tuning) -> list[Policy]:
 
 def bound_trace(config: EnvConfig) -> FloatArray:
     """Return the certified bound on each episode's profit, (n_episodes,). [USD]"""
-    probe = Batch(replace(judged(config), action="profile"))
+    probe = Batch(judged(config))
     starts = episode_starts(config, probe)
     first = int(starts[0])
     bound = certify(probe.site, probe.exogenous, range(first, int(starts[-1]) + probe.episode_steps))
@@ -196,10 +202,10 @@ def summarize(traces: list[Trace], bound_usd: FloatArray | None, seed: int) -> d
             "gain_over_always_on_pct": gain(trace.profit_usd),
             "costs": {
                 name: float(total)
-                for name, total in zip(tables.COST_NAMES, trace.costs.mean(axis=0) / trace.n_steps, strict=True)
+                for name, total in zip(trace.cost_names, trace.costs.mean(axis=0) / trace.n_steps, strict=True)
             },
             "trips": float(trace.trips.sum()),
-            "starts_per_week": float((trace.costs[:, tables.COST_NAMES.index("starts")] / days).mean() * 7.0),
+            "starts_per_week": float((trace.costs[:, trace.cost_names.index("starts")] / days).mean() * 7.0),
             "margin_pct": float(100.0 * trace.profit_usd.sum() / max(trace.revenue_usd.sum(), 1e-9)),
             "max_chip_temp_c": float(trace.max_chip_temp_c.max()),
             "profit_usd_per_mwh": float(1000.0 * trace.profit_usd.sum() / max(trace.energy_kwh.sum(), 1e-9)),

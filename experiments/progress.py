@@ -56,7 +56,7 @@ class RunCallback(BaseCallback):
         self._validate_every = agent.total_steps / max(config["validations"], 1)
         self._has_validation = config["validations"] > 0
         self._log_every = agent.total_steps / 200
-        self._sums = np.array(extra.get("sums", [0.0] * (2 + len(tables.COSTS))))
+        self._sums = np.array(extra.get("sums", [0.0] * (2 + len(tables.COSTS) + len(options.costs))))
         self._n_sums = int(extra.get("n_sums", 0))
         self._bar = tqdm(
             total=agent.total_steps, unit="step", unit_scale=True, disable=not config["progress"], desc=agent.name

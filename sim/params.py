@@ -241,6 +241,11 @@ class SiteParams:
         return record
 
     @cached_property
+    def switch_s(self) -> np.ndarray:
+        """Time that a change to each market takes, (n_markets,). [s]"""
+        return np.array([market.switch_s for market in self.markets])
+
+    @cached_property
     def link_record(self) -> np.ndarray:
         """The links as the kernel reads them, (n_links,) of LINKS."""
         record = np.zeros(len(self.links), LINKS)

@@ -74,6 +74,14 @@ def sell(hash_th: float, row: np.ndarray, pool_frac: float, place: np.void) -> f
 
 
 @kernel
+def change_market(place: np.void, market: int, switch_s: np.ndarray) -> None:
+    """Sell a site's hashes at a market from now on; where it is another one, the change takes its time."""
+    if market != place["market"]:
+        place["switch_s"] = switch_s[market]
+        place["market"] = market
+
+
+@kernel
 def settle(
     i: int, zone_flow: np.ndarray, zone_params: np.ndarray, s: np.void, row: np.ndarray, events: np.ndarray,
     place: np.void, out: np.void,
@@ -227,10 +235,8 @@ class Site:
         market = np.broadcast_to(np.asarray(market, dtype=np.int64), self.state.site.shape)
         if ((market < 0) | (market >= len(self.params.markets))).any():
             raise BadInputError(f"market is {market.tolist()}; there are {len(self.params.markets)}, from 0")
-        changed = market != self.state.site["market"]
-        cost_s = np.array([entry.switch_s for entry in self.params.markets])[market]
-        self.state.site["switch_s"] = np.where(changed, cost_s, self.state.site["switch_s"])
-        self.state.site["market"] = market
+        for i, number in enumerate(market):
+            change_market(self.state.site[i], number, self.params.switch_s)
 
     def step(self, setpoint_mhz: np.ndarray) -> np.ndarray:
         """Advance by a control step.

@@ -5,9 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from hashgym.sim import exogenous, models
 from hashgym.sim.errors import BadInputError
 from hashgym.sim.history import Channel, History
 from hashgym.sim.market import coin_hashprice
+from hashgym.sim.params import SiteParams, ZoneParams
 from hashgym.sim.pools import (
     Market,
     Pool,
@@ -18,6 +20,7 @@ from hashgym.sim.pools import (
     realised_usd_per_ph_day,
     usual_market,
 )
+from hashgym.sim.site import Site
 from hashgym.synthesis.generate import synthesize
 
 SPACING_S = 600.0
@@ -130,3 +133,18 @@ def test_cash_comes_when_the_balance_passes_the_threshold() -> None:
 def test_what_cannot_be_is_named(build: object, message: str) -> None:
     with pytest.raises(BadInputError, match=message):
         build()  # type: ignore[operator]
+
+
+def test_a_change_of_market_takes_its_time_once(history: History) -> None:
+    zone = ZoneParams(machine=models.machine("s19j_pro"), firmware=models.firmware("slow_tuner"), n_units=10)
+    markets = (Market(), Market(coins=("bch",), pool=Pool(name="b"), switch_s=150.0))
+    site = SiteParams(zones=(zone,), markets=markets)
+    run = Site(site, exogenous.build(history, site), n_envs=2)
+    run.switch(np.array([0, 1]))
+    first = run.step(np.full((2, 1), 545.0))["revenue_usd"].copy()
+    run.switch(np.array([0, 1]))
+    second = run.step(np.full((2, 1), 545.0))["revenue_usd"].copy()
+    assert second[0] == pytest.approx(first[0], rel=0.05)
+    assert first[1] == pytest.approx(0.5 * second[1], rel=0.05)  # 150 of 300 s are lost, and only once
+    with pytest.raises(BadInputError, match="there are 2, from 0"):
+        run.switch(np.array([0, 2]))
