@@ -11,6 +11,7 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvO
 
 from .config import EnvConfig
 from .core import Batch
+from .single import start_among
 
 _NO_INFO: dict[str, Any] = {}
 
@@ -55,10 +56,19 @@ class SiteVecEnv(VecEnv):
         return [int(own) for own in self.batch.state.site["seed"]]
 
     def reset(self) -> VecEnvObs:
-        """Begin the next episode of every environment."""
-        self.batch.reset()
+        """Begin the next episode of every environment, at the `start` that `set_options` gave it or at a drawn one."""
+        self.batch.reset(starts=self._wanted_starts())
+        self._reset_options()
         self.episode_sums[:] = 0.0
         return self.batch.obs.copy()
+
+    def _wanted_starts(self) -> npt.NDArray[np.int64] | None:
+        if len(self._options) != self.num_envs:
+            raise ValueError(f"set_options got {len(self._options)} entries; it must have one or {self.num_envs}")
+        if not any(self._options):
+            return None
+        steps = [self.batch.start_step(start_among(own)) if own else -1 for own in self._options]
+        return np.array(steps, np.int64)
 
     def step_async(self, actions: npt.NDArray[Any]) -> None:
         """Keep the actions for `step_wait`."""

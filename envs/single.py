@@ -142,11 +142,16 @@ def starts_of(batch: Any, options: dict[str, Any] | None) -> npt.NDArray[np.int6
     """Return the start steps that reset options ask for, or None for drawn ones."""
     if not options:
         return None
-    unknown = set(options) - {"start"}
-    if unknown:
-        raise ValueError(f"reset options have no {sorted(unknown)[0]!r}; there is 'start'")
-    start = options["start"]
+    start = start_among(options)
     entries = [start] * batch.n_envs if isinstance(start, str) or not hasattr(start, "__len__") else start
     if len(entries) != batch.n_envs:
         raise ValueError(f"options['start'] has {len(entries)} entries; it must have one or {batch.n_envs}")
     return np.array([batch.start_step(entry) for entry in entries], dtype=np.int64)
+
+
+def start_among(options: dict[str, Any]) -> Any:
+    """Return what reset options say of the start; raises ValueError if they say anything else."""
+    unknown = set(options) - {"start"}
+    if unknown:
+        raise ValueError(f"reset options have no {sorted(unknown)[0]!r}; there is 'start'")
+    return options["start"]

@@ -16,6 +16,7 @@ from hashgym.envs import observing, rewards, tables
 from hashgym.envs.hashrate import HashrateTuningEnv, HashrateTuningVectorEnv
 from hashgym.envs.sb3 import SiteVecEnv
 from hashgym.envs.scenario import Scenario
+from hashgym.sim.history import STEP
 
 ENV_ID = "hashgym/HashrateTuning-v0"
 ACTIONS = ("discrete", "box", "profile")
@@ -286,6 +287,19 @@ def test_sb3_environment_can_fill_all_infos(small: Scenario) -> None:
     assert set(infos[1]) == {*tables.INFO_KEYS, "cost", "costs"}
     with pytest.raises(ValueError, match="one for each of 2"):
         SiteVecEnv(2, [1], scenario=small)
+
+
+def test_sb3_environment_starts_where_options_say_once(small: Scenario) -> None:
+    free, told = (SiteVecEnv(2, range(2), scenario=small) for _ in range(2))
+    start = small.history.start + STEP * 700
+    told.set_options([{}, {"start": start}])
+    assert np.array_equal(told.reset()[0], free.reset()[0])
+    assert told.batch.state.site["step"][1] == 700
+    assert np.array_equal(told.reset(), free.reset())
+    for options, message in (({"begin": start}, "no 'begin'"), ([{"start": start}], "one or 2")):
+        told.set_options(options)
+        with pytest.raises(ValueError, match=message):
+            told.reset()
 
 
 @pytest.mark.interpreted
