@@ -11,11 +11,11 @@ import pandas as pd
 from ..forecast.model import Forecaster
 from ..forecast.paths import TooFewForecastsError
 from ..forecast.series import World
-from ..sim.errors import BadInputError
-from ..sim.exogenous import WARM_UP_STEPS
-from ..sim.history import STEP, History, price_ahead
-from ..sim.params import SiteParams
-from ..sim.publication import ahead_until
+from ..sim.foundation.errors import BadInputError
+from ..sim.history.history import STEP, History, price_ahead
+from ..sim.history.publication import ahead_until
+from ..sim.series.exogenous import WARM_UP_STEPS
+from ..sim.site.params import SiteParams
 from . import fleet as fleets
 from . import kinds, telemetry
 from .bundle import FORECAST, Bundle

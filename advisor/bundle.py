@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
-from ..sim.errors import BadInputError, BundleError
+from ..sim.foundation.errors import BadInputError, BundleError
 from . import manifest as manifests
 
 MODEL, MANIFEST, CARD, SUMS = "policy.onnx", "manifest.json", "model_card.md", "SHA256SUMS"

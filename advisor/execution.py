@@ -5,9 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ..sim.firmware import setpoint_power_w
-from ..sim.params import SiteParams
-from ..sim.state import HASHING
+from ..sim.hardware.firmware import HASHING, setpoint_power_w
+from ..sim.site.params import SiteParams
 
 FloatArray = npt.NDArray[np.float64]
 

@@ -6,10 +6,11 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from ..sim.params import SiteParams, ZoneParams
-from ..sim.state import ASLEEP, HASHING, NEVER_FAILED_MHZ, STARTING, TRIPPED, ZONE_STATE
-from ..sim.telemetry import STATUS
-from ..sim.zone import board_heat
+from ..sim.hardware.firmware import ASLEEP, HASHING, STARTING, TRIPPED
+from ..sim.site.params import SiteParams, ZoneParams
+from ..sim.site.state import NEVER_FAILED_MHZ, ZONE_STATE
+from ..sim.site.zone import board_heat
+from ..sim.telemetry.columns import STATUS
 
 AGREEING: Final = 0.9
 """Share of a zone's machines that must be in the same status and at the same profile: the policy steers zones as a whole."""

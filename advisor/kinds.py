@@ -5,9 +5,9 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from ..sim.constants import CONTROL_STEP_S, SECONDS_PER_HOUR
-from ..sim.power import TimeOfUseTariff
-from ..sim.state import HASHING, STARTING, TRIPPED
+from ..sim.contract.contract import TimeOfUseTariff
+from ..sim.foundation.constants import CONTROL_STEP_S, SECONDS_PER_HOUR
+from ..sim.hardware.firmware import HASHING, STARTING, TRIPPED
 from . import wording
 from .records import Abstention, Advice, Effect
 from .situation import Situation

@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable
 from typing import Any, Final
 
-from ..sim.errors import BundleError
+from ..sim.foundation.errors import BundleError
 
 SCHEMA_VERSION: Final = 1
 

@@ -6,12 +6,12 @@ import pandas as pd
 
 from ..forecast.model import Forecaster
 from ..forecast.series import Published, World
-from ..sim import exogenous
-from ..sim.constants import CONTROL_STEP_S
-from ..sim.errors import BadInputError
-from ..sim.history import COLUMNS, History, price_ahead
-from ..sim.pools import Market
-from ..sim.publication import day_ahead_until, settled_until
+from ..sim.foundation.constants import CONTROL_STEP_S
+from ..sim.foundation.errors import BadInputError
+from ..sim.history.history import COLUMNS, History, price_ahead
+from ..sim.history.publication import day_ahead_until, settled_until
+from ..sim.market.pools import Market
+from ..sim.series import exogenous
 
 _PUBLISHED_APART = ("price_usd_per_mwh", "day_ahead_price_usd_per_mwh")
 

@@ -11,14 +11,14 @@ import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from ..agents.graph import ActionForm, graph_of, to_onnx
-from ..envs import tables
-from ..envs.config import EnvConfig, UserCost
-from ..envs.core import Batch
-from ..envs.scenario import Scenario
-from ..sim.constants import CONTROL_STEP_S, SECONDS_PER_HOUR
-from ..sim.errors import BadInputError, BundleError
-from ..sim.exogenous import WARM_UP_STEPS
-from ..sim.folders import whole_folder
+from ..envs.batch import tables
+from ..envs.batch.config import EnvConfig, UserCost
+from ..envs.batch.core import Batch
+from ..envs.scenario.scenario import Scenario
+from ..sim.foundation.constants import CONTROL_STEP_S, SECONDS_PER_HOUR
+from ..sim.foundation.errors import BadInputError, BundleError
+from ..sim.foundation.files import whole_folder
+from ..sim.series.exogenous import WARM_UP_STEPS
 from . import bundle as bundles
 from .bundle import Bundle
 from .execution import Ladder

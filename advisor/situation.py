@@ -7,23 +7,24 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..envs import scenario as scenarios
-from ..envs import sites, tables
-from ..envs.acting import break_even_usd_per_mwh
-from ..envs.config import EnvConfig
-from ..envs.core import Batch
-from ..envs.profiles import profile_table
-from ..envs.scenario import Scenario
+from ..envs.batch import tables
+from ..envs.batch.acting import break_even_usd_per_mwh
+from ..envs.batch.config import EnvConfig
+from ..envs.batch.core import Batch
+from ..envs.batch.profiles import profile_table
+from ..envs.scenario import scenario as scenarios
+from ..envs.scenario import sites
+from ..envs.scenario.scenario import Scenario
 from ..forecast.model import Forecaster
 from ..forecast.paths import Paths, joint_paths
 from ..forecast.series import World
-from ..sim import futures
-from ..sim.constants import usd_per_th
-from ..sim.errors import BundleError
-from ..sim.exogenous import STEPS_PER_DAY, STEPS_PER_HOUR
-from ..sim.history import STEP, Channel, History
-from ..sim.params import SiteParams
-from ..sim.world import Exogenous
+from ..sim.foundation.constants import usd_per_th
+from ..sim.foundation.errors import BundleError
+from ..sim.history.history import STEP, Channel, History
+from ..sim.series import futures
+from ..sim.series.exogenous import STEPS_PER_DAY, STEPS_PER_HOUR
+from ..sim.site.params import SiteParams
+from ..sim.site.world import Exogenous
 from .bundle import Bundle
 from .execution import Ladder
 from .fleet import Fleet

@@ -11,11 +11,11 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from ..sim import models
-from ..sim.constants import CONTROL_STEP_S
-from ..sim.errors import BadInputError
-from ..sim.params import SiteParams, ZoneParams
-from ..sim.telemetry import COLUMNS, STATUS
+from ..sim.foundation.constants import CONTROL_STEP_S
+from ..sim.foundation.errors import BadInputError
+from ..sim.hardware import catalogue
+from ..sim.site.params import SiteParams, ZoneParams
+from ..sim.telemetry.columns import COLUMNS, STATUS
 
 OVER_RATED: Final = 2.0
 """Readings above this multiple of a machine's rated hashrate or power are wrong: no firmware profile reaches it."""
@@ -218,10 +218,10 @@ def _misfit(row: dict[Hashable, Any], site: SiteParams) -> tuple[str, str] | Non
     if zone != given or not 0 <= zone < len(site.zones):
         return "zone", f"{given:g} is no zone of this site; it has 0…{len(site.zones) - 1}"
     params = site.zones[zone]
-    key = models.key_of(row["model"])
+    key = catalogue.key_of(row["model"])
     if key is None:
-        return "model", f"{row['model']!r} is not in the catalogue; there are {', '.join(models.machine_names())}"
-    if models.machine(key).name != params.machine.name:
+        return "model", f"{row['model']!r} is not in the catalogue; there are {', '.join(catalogue.machine_names())}"
+    if catalogue.machine(key).name != params.machine.name:
         return "model", f"{row['model']!r} in a zone of {params.machine.name}: the policy was not made for it"
     return _contradiction(row, params)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ..sim.constants import CONTROL_STEP_S, SECONDS_PER_HOUR, usd_per_th
+from ..sim.foundation.constants import CONTROL_STEP_S, SECONDS_PER_HOUR, usd_per_th
 from .records import Tried
 from .situation import Situation
 from .telemetry import SAME_MHZ

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ..envs import tables
-from ..envs.config import EnvConfig
-from ..envs.core import Batch
-from ..envs.scenario import Scenario
-from ..sim import noise
-from ..sim.world import Exogenous
+from ..envs.batch import tables
+from ..envs.batch.config import EnvConfig
+from ..envs.batch.core import Batch
+from ..envs.scenario.scenario import Scenario
+from ..sim.foundation import noise
+from ..sim.site.world import Exogenous
 from .bundle import Bundle
 from .execution import Ladder
 

@@ -16,7 +16,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.save_util import recursive_getattr
 
-from ..sim.errors import CheckpointError
+from ..sim.foundation.errors import CheckpointError
 
 SCHEMA: Final = 1
 Weights = dict[str, torch.Tensor]

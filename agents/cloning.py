@@ -9,7 +9,7 @@ import torch
 from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import VecEnv
 
-from ..sim.errors import BadInputError
+from ..sim.foundation.errors import BadInputError
 
 Teacher = Callable[[], npt.NDArray[Any]]
 """Returns the teacher's actions for the environments' present state, (n_envs, n_actions)."""

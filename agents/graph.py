@@ -16,7 +16,7 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.sac.policies import SACPolicy
 from torch import nn
 
-from ..sim.errors import BadInputError
+from ..sim.foundation.errors import BadInputError
 
 INPUT: Final = "observation"
 OUTPUTS: Final = ("setpoint_mhz", "action", "scores")

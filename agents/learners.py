@@ -9,8 +9,8 @@ from gymnasium import spaces
 from stable_baselines3 import PPO, SAC
 from stable_baselines3.common.vec_env import VecEnv
 
-from ..sim.errors import BadInputError
-from .policies import ACTIVATIONS, normalizer_kwargs
+from ..sim.foundation.errors import BadInputError
+from .network import ACTIVATIONS, normalizer_kwargs
 
 DEVICE: Final = "cpu"
 """Where networks live: small ones are not faster on a graphics card."""

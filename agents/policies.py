@@ -1,61 +1,77 @@
-"""Parts of a policy network that belong to the table of its observations."""
+"""Rules and plans as policies over a batch: what an evaluation runs."""
 
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
 
-import torch
-from gymnasium import spaces
-from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
-from torch import nn
+import numpy as np
+import numpy.typing as npt
 
+from ..envs.batch.core import Batch
+from .planners.foresight import Foresight
+from .rules import PEAK_HOURS, Menu, Rule, View, is_asleep
 
-class TableNormalizer(BaseFeaturesExtractor):
-    """Normalise physical observations by their table, as buffers of the network.
+Act = Callable[[Batch], npt.NDArray[Any]]
 
-    Linear entries map their range to [-1, 1]; asinh entries are divided by their unit size, taken the inverse hyperbolic
-    sine of and divided by 3. Nothing is estimated from data, so training and use see the same numbers.
-    """
-
-    low: torch.Tensor
-    high: torch.Tensor
-    unit_size: torch.Tensor
-    is_asinh: torch.Tensor
-
-    def __init__(self, observation_space: spaces.Box, is_asinh: list[bool], unit_size: list[float]) -> None:
-        """Take the ranges from the space and the scales from the table.
-
-        Raises:
-            ValueError: The lists do not have one entry for each observation.
-        """
-        n = observation_space.shape[0]
-        if not len(is_asinh) == len(unit_size) == n:
-            raise ValueError(f"the table has {len(is_asinh)} and {len(unit_size)} scales; the space has {n} entries")
-        super().__init__(observation_space, features_dim=n)
-        self.register_buffer("low", torch.as_tensor(observation_space.low))
-        self.register_buffer("high", torch.as_tensor(observation_space.high))
-        self.register_buffer("unit_size", torch.tensor(unit_size, dtype=torch.float32))
-        self.register_buffer("is_asinh", torch.tensor(is_asinh))
-
-    def forward(self, observations: torch.Tensor) -> torch.Tensor:
-        """Return the normalised observations, same shape."""
-        linear = 2.0 * (observations - self.low) / (self.high - self.low) - 1.0
-        spread = torch.asinh(observations / self.unit_size) / 3.0
-        return torch.where(self.is_asinh, spread, linear)
+_CLOCK_SLACK_H: Final = 1e-3  # float32 sine and cosine
 
 
-def normalizer_kwargs(table: Any) -> dict[str, Any]:
-    """Return the policy arguments that give a stable-baselines3 policy the normalisation of an observation table.
+class Policy(Protocol):
+    """A named policy: the action form that it needs, and what it does with a batch."""
 
-    Args:
-        table: Entries with `scale` ("linear" or "asinh") and `unit_size`, one for each observation.
-    """
-    return {
-        "features_extractor_class": TableNormalizer,
-        "features_extractor_kwargs": {
-            "is_asinh": [entry.scale == "asinh" for entry in table],
-            "unit_size": [float(entry.unit_size) for entry in table],
-        },
-    }
+    @property
+    def name(self) -> str:
+        """Name in tables and results."""
+
+    @property
+    def action(self) -> str:
+        """Form of action, as `EnvConfig.action` has it."""
+
+    def act(self, batch: Batch) -> npt.NDArray[Any]:
+        """Return the actions, (n_envs, n_zones)."""
 
 
-ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh}
-"""Activation functions that a config may name."""
+@dataclass(frozen=True)
+class RulePolicy:
+    """A rule or a plan as a policy of absolute profiles."""
+
+    name: str
+    choose: Act
+    action: str = "profile"
+
+    def act(self, batch: Batch) -> npt.NDArray[Any]:
+        """Return the actions, (n_envs, n_zones)."""
+        return self.choose(batch)
+
+
+def rule_policy(rule: Rule) -> RulePolicy:
+    """Return a rule as a policy; it sees what the observation holds, and keeps to the site's cap."""
+
+    def choose(batch: Batch) -> npt.NDArray[Any]:
+        return rule.menu.under_cap(rule.act(view_of(batch)))
+
+    return RulePolicy(rule.name, choose)
+
+
+def view_of(batch: Batch) -> View:
+    """Return what a rule sees of a batch."""
+    names, contract = {"price_ratio", "hour_sin", "hour_cos"}, batch.site.contract
+    names |= {"coincident_ratio"} if contract.coincident_peak is not None else set()
+    names |= {"call_soon"} if contract.curtailment is not None else set()
+    seen = {name: batch.obs[:, batch.column(name)].astype(np.float64) for name in names}
+    hour = np.arctan2(seen["hour_sin"], seen["hour_cos"]) % (2.0 * np.pi) / (2.0 * np.pi) * 24.0
+    may_peak = (hour >= PEAK_HOURS[0] - _CLOCK_SLACK_H) & (hour < PEAK_HOURS[1] - _CLOCK_SLACK_H)
+    return View(
+        seen["price_ratio"], batch.myopic, is_asleep(batch.state.zone["mode"]),
+        np.where(may_peak, seen.get("coincident_ratio", 0.0), 0.0), seen.get("call_soon", np.zeros(batch.n_envs)) > 0.0,
+    )  # fmt: skip
+
+
+def foresight_policy(plan: Foresight) -> RulePolicy:
+    """Return a plan with foresight as a policy."""
+    return RulePolicy(plan.name, lambda batch: plan.act(batch.state.zone, batch.state.site))
+
+
+def menu_of(batch: Batch) -> Menu:
+    """Return what a rule knows of a batch's site."""
+    return Menu.of(batch.profiles, batch.menus, batch.site.site_cap_w)

@@ -8,8 +8,8 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from ..sim.errors import InfeasibleError
-from ..sim.state import ASLEEP
+from ..sim.foundation.errors import InfeasibleError
+from ..sim.hardware.firmware import ASLEEP
 
 ActionArray = npt.NDArray[np.int64]
 Threshold = float | npt.NDArray[np.float64]

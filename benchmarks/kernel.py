@@ -10,12 +10,14 @@ from functools import partial
 
 import numpy as np
 
-from hashgym.envs.config import EnvConfig
-from hashgym.envs.core import Batch
+from hashgym.envs.batch.config import EnvConfig
+from hashgym.envs.batch.core import Batch
 from hashgym.envs.hashrate import HashrateTuningVectorEnv
 from hashgym.experiments import bench_zones
-from hashgym.sim import firmware, site, threads, zone
-from hashgym.sim.jit import kernel
+from hashgym.sim.foundation import threads
+from hashgym.sim.foundation.jit import kernel
+from hashgym.sim.hardware import firmware
+from hashgym.sim.site import step, zone
 
 ROUNDS = 7
 
@@ -42,7 +44,7 @@ def measure(n_envs: int, n_threads: int) -> dict[str, float]:
 
     def simulate() -> None:
         threads.split(
-            site.step_blocks, n_envs, n_envs, n_threads, batch.setpoint_mhz, batch.exogenous.values, batch.events.site,
+            step.step_blocks, n_envs, n_envs, n_threads, batch.setpoint_mhz, batch.exogenous.values, batch.events.site,
             batch.events.zone, batch.site.link_record, batch.site.zone_record, batch.site.site_record, batch.state.zone,
             batch.state.site, batch.zone_flow, batch.site_flow,
         )  # fmt: skip

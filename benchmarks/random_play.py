@@ -13,7 +13,7 @@ import gymnasium as gym
 import numpy as np
 
 import hashgym.envs  # noqa: F401
-from hashgym.envs import scenario as scenarios
+from hashgym.envs.scenario import scenario as scenarios
 
 _BATCH = 1024
 _TRIP_C = 125.0

@@ -4,7 +4,7 @@ import gymnasium as gym
 
 for _module, _name in (
     ("hashrate", "HashrateTuning"), ("cooling", "CoolingControl"), ("operation", "SiteOperation"), ("coin", "CoinSwitching"),
-    ("chip", "ChipTuning"),
+    ("chip.env", "ChipTuning"),
 ):  # fmt: skip
     gym.register(
         id=f"hashgym/{_name}-v0",

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from .single import SiteEnv
-from .vector import SiteVectorEnv
+from .forms.single import SiteEnv
+from .forms.vector import SiteVectorEnv
 
 
 class CoinSwitchingEnv(SiteEnv):
@@ -20,7 +20,7 @@ class CoinSwitchingEnv(SiteEnv):
     A flat float32 `Box` in physical units; `env.unwrapped.table` names every entry with unit, range and meaning.
 
     ## Reward
-    Dollars of the step (`reward="profit"`), or another of `hashgym.envs.rewards.NAMES`, or a function of the batch.
+    Dollars of the step (`reward="profit"`), or another of `hashgym.envs.batch.rewards.NAMES`, or a function of the batch.
 
     ## Costs
     `info["cost"]` is the sum of `info["costs"]`; see the table of costs.

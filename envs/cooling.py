@@ -1,7 +1,7 @@
 """`hashgym/CoolingControl-v0`: how a site is cooled while its load follows a plan."""
 
-from .single import SiteEnv
-from .vector import SiteVectorEnv
+from .forms.single import SiteEnv
+from .forms.vector import SiteVectorEnv
 
 
 class CoolingControlEnv(SiteEnv):

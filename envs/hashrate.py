@@ -1,7 +1,7 @@
 """`hashgym/HashrateTuning-v0`: how hard the machines of a site run, every five minutes."""
 
-from .single import SiteEnv
-from .vector import SiteVectorEnv
+from .forms.single import SiteEnv
+from .forms.vector import SiteVectorEnv
 
 
 class HashrateTuningEnv(SiteEnv):

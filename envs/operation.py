@@ -1,7 +1,7 @@
 """`hashgym/SiteOperation-v0`: power, cooling and commitments of a site at once."""
 
-from .single import SiteEnv
-from .vector import SiteVectorEnv
+from .forms.single import SiteEnv
+from .forms.vector import SiteVectorEnv
 
 
 class SiteOperationEnv(SiteEnv):
@@ -20,7 +20,7 @@ class SiteOperationEnv(SiteEnv):
     A flat float32 `Box` in physical units; `env.unwrapped.table` names every entry with unit, range and meaning.
 
     ## Reward
-    Dollars of the step (`reward="profit"`), or another of `hashgym.envs.rewards.NAMES`, or a function of the batch.
+    Dollars of the step (`reward="profit"`), or another of `hashgym.envs.batch.rewards.NAMES`, or a function of the batch.
 
     ## Costs
     `info["cost"]` is the sum of `info["costs"]`; see the table of costs.

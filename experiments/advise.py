@@ -13,9 +13,9 @@ from hashgym.advisor import telemetry
 from hashgym.advisor.advise import Advisor, moment
 from hashgym.advisor.bundle import Bundle
 from hashgym.advisor.wording import as_text
-from hashgym.experiments.files import require_place, write_json
-from hashgym.sim.errors import BadInputError
-from hashgym.sim.history import History, month_range
+from hashgym.sim.foundation.errors import BadInputError
+from hashgym.sim.foundation.files import require_writable, write_json
+from hashgym.sim.history.history import History, month_range
 
 
 def main(args: list[str]) -> int:
@@ -32,7 +32,7 @@ def main(args: list[str]) -> int:
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the report as JSON")
     options = parser.parse_args(args)
-    require_place(options.json, options.bundle, options.telemetry, options.history)
+    require_writable(options.json, options.bundle, options.telemetry, options.history)
     at = None if options.at is None else utc_time(options.at)
     advisor = Advisor.of(Bundle(options.bundle))
     history = history_at(options.history)

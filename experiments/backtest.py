@@ -19,17 +19,17 @@ from hashgym.advisor.outlook import world_of
 from hashgym.advisor.records import INTERVAL, Abstention, Advice, Effect, Tried
 from hashgym.advisor.situation import scenario_of
 from hashgym.advisor.telemetry import Telemetry
-from hashgym.envs.scenario import Scenario
+from hashgym.envs.scenario.scenario import Scenario
+from hashgym.evaluation.paired import BOOTSTRAP_SAMPLES
 from hashgym.experiments.advise import history_at, require_untrained, span_of
-from hashgym.experiments.evaluation import BOOTSTRAP_SAMPLES
-from hashgym.experiments.files import require_place, write_json
 from hashgym.experiments.sample import stock_states
-from hashgym.sim.constants import CONTROL_STEP_S
-from hashgym.sim.errors import BadInputError
-from hashgym.sim.exogenous import STEPS_PER_DAY
-from hashgym.sim.history import STEP
-from hashgym.sim.telemetry import fleet_rows
-from hashgym.sim.world import Exogenous
+from hashgym.sim.foundation.constants import CONTROL_STEP_S
+from hashgym.sim.foundation.errors import BadInputError
+from hashgym.sim.foundation.files import require_writable, write_json
+from hashgym.sim.history.history import STEP
+from hashgym.sim.series.exogenous import STEPS_PER_DAY
+from hashgym.sim.site.world import Exogenous
+from hashgym.sim.telemetry.columns import fleet_rows
 
 SENSOR_SEED: Final = 7
 """Seed of the telemetry's spread and of the sensors in the runs that tell what came; advice draws from its own."""
@@ -70,7 +70,7 @@ def main(args: list[str]) -> int:
     options = parser.parse_args(args)
     if options.every_h * 3600.0 % CONTROL_STEP_S or options.every_h <= 0.0:
         raise BadInputError(f"--every-h is {options.every_h}; it must be a multiple of five minutes")
-    require_place(options.json, options.bundle, options.history)
+    require_writable(options.json, options.bundle, options.history)
     history = history_at(options.history)
     advisor = Advisor.of(Bundle(options.bundle))
     require_untrained(advisor, history, options.start)

@@ -21,11 +21,11 @@ from stable_baselines3.common.callbacks import BaseCallback
 import hashgym.envs  # noqa: F401  (registers the ids)
 from hashgym.advisor import packing
 from hashgym.agents.learners import PpoConfig
-from hashgym.envs.config import EnvConfig
-from hashgym.envs.sb3 import SiteVecEnv
-from hashgym.envs.seeding import draw_seeds
+from hashgym.envs.batch.config import EnvConfig
+from hashgym.envs.batch.seeding import draw_seeds
+from hashgym.envs.forms.sb3 import SiteVecEnv
 from hashgym.experiments import bench_envs, bench_zones
-from hashgym.experiments.files import write_json
+from hashgym.sim.foundation.files import write_json
 
 log = logging.getLogger(__name__)
 

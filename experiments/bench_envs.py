@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import gymnasium as gym
 
-from hashgym.envs import scenario as scenarios
+from hashgym.envs.scenario import scenario as scenarios
 
 _SPAN_S: Final = 0.5
 _BATCH: Final = 1024

@@ -5,11 +5,12 @@ from typing import Final
 
 import numpy as np
 
-from hashgym.sim import models, threads
-from hashgym.sim.params import Link, SiteParams, ZoneParams
-from hashgym.sim.plants import ContainerParams, LoopParams, RoomParams
-from hashgym.sim.site import Site
-from hashgym.sim.world import Events, Exogenous
+from hashgym.sim.cooling.plants import ContainerParams, LoopParams, RoomParams
+from hashgym.sim.foundation import threads
+from hashgym.sim.hardware import catalogue
+from hashgym.sim.site.params import Link, SiteParams, ZoneParams
+from hashgym.sim.site.step import Site
+from hashgym.sim.site.world import Events, Exogenous
 
 N_ENVS: Final = 64
 N_ZONES: Final = 64
@@ -27,9 +28,9 @@ _PLANTS: Final = (
 
 def site(n_zones: int = N_ZONES) -> SiteParams:
     """Return a site whose zones go round every plant; neighbours that breathe air pass each other exhaust."""
-    firmware = models.firmware("slow_tuner")
+    firmware = catalogue.firmware("slow_tuner")
     zones = [
-        ZoneParams(machine=models.machine(machine), firmware=firmware, plant=plant)
+        ZoneParams(machine=catalogue.machine(machine), firmware=firmware, plant=plant)
         for machine, plant in (_PLANTS[z % len(_PLANTS)] for z in range(n_zones))
     ]
     airy = [z for z, zone in enumerate(zones) if zone.plant.cooling == "air"]

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Final
 
-from hashgym.sim.errors import HashGymError
+from hashgym.sim.foundation.errors import HashGymError
 
 COMMANDS: Final = {
     "train": ("hashgym.experiments.train", "train a policy; takes Hydra overrides and -m for sweeps"),

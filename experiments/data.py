@@ -5,16 +5,16 @@ import sys
 from importlib import resources
 from pathlib import Path
 
-from hashgym.experiments import quality_report, rollouts
-from hashgym.experiments.files import require_place, write_text
-from hashgym.experiments.fit_regions import dump
-from hashgym.sim.errors import BadInputError
-from hashgym.sim.history import History
-from hashgym.sim.market import coin_hashprice
+from hashgym.experiments import rollouts
+from hashgym.experiments.reports import quality_report
+from hashgym.sim.foundation.errors import BadInputError
+from hashgym.sim.foundation.files import require_writable, write_text
+from hashgym.sim.history.history import History
+from hashgym.sim.market.coins import coin_hashprice
 from hashgym.sources import connectors
 from hashgym.sources.assembly import import_history
 from hashgym.sources.quality import as_text
-from hashgym.synthesis.calibrate import calibrate
+from hashgym.synthesis.calibrate import calibrate, dump
 from hashgym.synthesis.generate import coin_content, synthesize
 
 
@@ -85,7 +85,7 @@ def _show(options: argparse.Namespace) -> int:
 
 
 def _calibrate(options: argparse.Namespace) -> int:
-    require_place(options.out, options.folder)
+    require_writable(options.out, options.folder)
     if options.out.suffix != ".yaml":
         raise BadInputError(f"{options.out}: a region is a file that ends in .yaml")
     content = calibrate(History.load(options.folder), coin_content(), options.out.stem)

@@ -18,19 +18,21 @@ from hashgym.advisor.advise import Advisor, moment
 from hashgym.advisor.bundle import Bundle
 from hashgym.advisor.records import Report
 from hashgym.advisor.wording import as_text
-from hashgym.envs import acting, tables
-from hashgym.envs import scenario as scenarios
-from hashgym.envs.config import EnvConfig
-from hashgym.envs.core import Batch
-from hashgym.experiments import advice_report, evaluation, hydra_main, report, settings, tracking, training
+from hashgym.envs.batch import acting, tables
+from hashgym.envs.batch.config import EnvConfig
+from hashgym.envs.batch.core import Batch
+from hashgym.envs.scenario import scenario as scenarios
+from hashgym.evaluation import paired
+from hashgym.experiments import hydra_main, settings, tracking, training
 from hashgym.experiments.backtest import realised_usd
 from hashgym.experiments.export import export
-from hashgym.experiments.files import write_json, write_text
+from hashgym.experiments.reports import advice_report, report
+from hashgym.experiments.reports.table import policy_table
 from hashgym.experiments.sample import HOW, sample_step, stock_states, write_telemetry
-from hashgym.experiments.table import policy_table
-from hashgym.sim.constants import CONTROL_STEP_S, SECONDS_PER_HOUR, usd_per_th
-from hashgym.sim.errors import BadInputError
-from hashgym.sim.history import STEP, History
+from hashgym.sim.foundation.constants import CONTROL_STEP_S, SECONDS_PER_HOUR, usd_per_th
+from hashgym.sim.foundation.errors import BadInputError
+from hashgym.sim.foundation.files import write_json, write_text
+from hashgym.sim.history.history import STEP, History
 
 log = logging.getLogger(__name__)
 
@@ -57,15 +59,15 @@ def _demo(config: dict[str, Any], run_dir: Path) -> None:
     log.info("trained %d steps in %.0f s", config["agent"]["total_steps"], result.seconds)
 
     options = replace(settings.env_config(config, "test"), reward="profit")
-    tuning = result.tuning or evaluation.tune(options, config["seed"])
-    names = [policy.name for policy in evaluation.yardsticks(options, tuning)] + [result.policy.name]
+    tuning = result.tuning or paired.tune(options, config["seed"])
+    names = [policy.name for policy in paired.yardsticks(options, tuning)] + [result.policy.name]
     watched = {name: _Watch() for name in names}
-    summary = evaluation.judge(options, [result.policy], config["seed"], tuning, dict(watched))
+    summary = paired.judge(options, [result.policy], config["seed"], tuning, dict(watched))
     summary["weights_hash"] = result.weights_hash
 
     validation = replace(options, split="validation")
-    best_rule = next(p for p in evaluation.yardsticks(validation, tuning) if p.name == "hysteresis")
-    rule_usd = float(evaluation.run(best_rule, validation, config["seed"]).usd_per_day.mean())
+    best_rule = next(p for p in paired.yardsticks(validation, tuning) if p.name == "hysteresis")
+    rule_usd = float(paired.run(best_rule, validation, config["seed"]).usd_per_day.mean())
     bundle = export(result.policy, trained, summary, config["forecast"], out / "bundle")
     if config["tracking"]["kind"] != "none":
         name = f"hashgym-{scenario.name}"
@@ -116,7 +118,7 @@ def _week(options: EnvConfig, watched: dict[str, _Watch], name: str) -> tuple[pd
     gain = np.sum(watched[name].profit_usd, axis=0) - np.sum(watched["always_on"].profit_usd, axis=0)
     episode = int(np.argmax(gain))
     probe = Batch(options)
-    start = int(evaluation.episode_starts(options, probe)[episode])
+    start = int(paired.episode_starts(options, probe)[episode])
     steps = slice(start, start + probe.episode_steps)
     history = probe.scenario.history
     times = (history.start + STEP * start) + STEP * np.arange(probe.episode_steps)

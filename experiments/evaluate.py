@@ -5,11 +5,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from hashgym.experiments import evaluation, hydra_main, settings, training
-from hashgym.experiments.files import write_json
+from hashgym.evaluation import paired
+from hashgym.experiments import hydra_main, settings, training
 from hashgym.experiments.progress import LearnedPolicy
-from hashgym.experiments.table import policy_table
-from hashgym.sim.errors import BadInputError
+from hashgym.experiments.reports.table import policy_table
+from hashgym.sim.foundation.errors import BadInputError
+from hashgym.sim.foundation.files import write_json
 
 
 def main(args: list[str]) -> int:
@@ -27,11 +28,11 @@ def _evaluate(config: dict[str, Any], _: Path) -> None:
     options = settings.env_config(config, config["split"])
     learned = [_load(Path(folder), options.scenario, config) for folder in config["runs"]]
     names = [policy.name for policy in learned]
-    if len(set(names)) < len(names) or any(evaluation.is_rule(name) for name in names):
+    if len(set(names)) < len(names) or any(paired.is_rule(name) for name in names):
         raise BadInputError(
             f"runs: policies are named {', '.join(names)}; each needs its own name that begins with ppo or sac"
         )
-    result = evaluation.judge(options, learned, config["seed"])
+    result = paired.judge(options, learned, config["seed"])
     sys.stdout.write(policy_table(result) + "\n")
     if config["out"] is not None:
         write_json(Path(config["out"]), result)

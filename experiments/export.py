@@ -12,13 +12,13 @@ import pandas as pd
 from hashgym.advisor.bundle import FORECAST, SUMS, Bundle
 from hashgym.advisor.outlook import world_of
 from hashgym.advisor.packing import Origin, pack
-from hashgym.envs.scenario import Scenario
-from hashgym.experiments import evaluation, hydra_main, settings, tracking, training
-from hashgym.experiments.files import require_place
+from hashgym.envs.scenario.scenario import Scenario
+from hashgym.evaluation import paired
+from hashgym.experiments import hydra_main, settings, tracking, training
 from hashgym.experiments.progress import LearnedPolicy
 from hashgym.forecast.fitting import FitConfig, fit
-from hashgym.sim.errors import BadInputError
-from hashgym.sim.folders import require_free
+from hashgym.sim.foundation.errors import BadInputError
+from hashgym.sim.foundation.files import require_free, require_writable
 
 log = logging.getLogger(__name__)
 
@@ -42,10 +42,10 @@ def _export(config: dict[str, Any], _: Path) -> None:
     fit_config(config["forecast"])
     trained = settings.read_config(run_dir)
     require_free(out, SUMS)
-    require_place(out.with_name(f".{out.name}.place"))
+    require_writable(out.with_name(f".{out.name}.place"))
     policy = training.load_policy(run_dir, trained)
     options = settings.env_config(trained, config["split"])
-    summary = evaluation.judge(replace(options, reward="profit"), [policy], trained["seed"])
+    summary = paired.judge(replace(options, reward="profit"), [policy], trained["seed"])
     bundle = export(policy, trained, summary, config["forecast"], out)
     sys.stdout.write(
         f"{bundle.folder}: {policy.name} for {bundle.manifest['site']}, model {bundle.manifest['model_sha256'][:16]}\n"
@@ -68,7 +68,7 @@ def export(
     Args:
         policy: The policy.
         trained: Configuration of its run.
-        summary: What `evaluation.judge` says of it.
+        summary: What `paired.judge` says of it.
         forecast: Settings of the forecaster's trees.
         out: Folder of the bundle.
     """

@@ -13,12 +13,12 @@ import gymnasium as gym
 import numpy as np
 
 import hashgym.envs  # noqa: F401
+from hashgym.agents import policies
 from hashgym.agents.rules import PARAMETER_FREE
-from hashgym.envs.render import Episode
-from hashgym.envs.single import SiteEnv
-from hashgym.experiments import policies
-from hashgym.experiments.files import require_place, write_bytes, write_text
-from hashgym.sim.errors import BadInputError
+from hashgym.envs.forms.render import Episode
+from hashgym.envs.forms.single import SiteEnv
+from hashgym.sim.foundation.errors import BadInputError
+from hashgym.sim.foundation.files import require_writable, write_bytes, write_text
 
 FORMS: Final = (".mp4", ".gif", ".html")
 FRAMES_PER_S: Final = 12
@@ -44,7 +44,7 @@ def main(args: list[str]) -> int:
         raise BadInputError(f"{options.out}: a film ends in {', '.join(FORMS)}")
     if options.steps < 1:
         raise BadInputError(f"--steps is {options.steps}; it must be 1 or more")
-    require_place(options.out)
+    require_writable(options.out)
     env, act = _play(options, rules)
     env.reset(seed=options.seed, options={"start": options.start} if options.start else None)
     pictures = []

@@ -16,14 +16,14 @@ from hashgym.advisor.outlook import world_of
 from hashgym.advisor.situation import scenario_of
 from hashgym.advisor.trial import Settings
 from hashgym.experiments.advise import history_at, require_untrained, span_of
-from hashgym.experiments.files import require_place, write_json
 from hashgym.forecast.fitting import FitConfig, fit
 from hashgym.forecast.scores import gains_pct, median_miss, rows
 from hashgym.forecast.series import Published
-from hashgym.sim.errors import BadInputError
-from hashgym.sim.exogenous import STEPS_PER_DAY
-from hashgym.sim.history import History
-from hashgym.sim.pools import Market
+from hashgym.sim.foundation.errors import BadInputError
+from hashgym.sim.foundation.files import require_writable, write_json
+from hashgym.sim.history.history import History
+from hashgym.sim.market.pools import Market
+from hashgym.sim.series.exogenous import STEPS_PER_DAY
 
 SPACING_STEPS = 83
 """Steps between origins: about seven hours, prime to a day's steps, so that all times of day occur."""
@@ -46,7 +46,7 @@ def main(args: list[str]) -> int:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows to a JSON file")
     options = parser.parse_args(args)
     inputs = (options.history, *([options.bundle] if options.bundle else []))
-    require_place(options.json, *inputs)
+    require_writable(options.json, *inputs)
     history = history_at(options.history)
     if options.ablate:
         result = ablation(history, options.start, options.end)

@@ -10,8 +10,8 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from hashgym.envs.scenario import resolved
-from hashgym.sim.errors import HashGymError
+from hashgym.envs.scenario.scenario import resolved
+from hashgym.sim.foundation.errors import HashGymError
 
 Task = Callable[[dict[str, Any], Path], Any]
 

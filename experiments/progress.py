@@ -14,13 +14,13 @@ from tqdm import tqdm
 
 from hashgym.agents import checkpoint
 from hashgym.agents.learners import LearnerConfig
-from hashgym.envs import tables
-from hashgym.envs.config import EnvConfig
-from hashgym.envs.core import Batch
-from hashgym.envs.sb3 import SiteVecEnv
-from hashgym.experiments import evaluation
+from hashgym.envs.batch import tables
+from hashgym.envs.batch.config import EnvConfig
+from hashgym.envs.batch.core import Batch
+from hashgym.envs.forms.sb3 import SiteVecEnv
+from hashgym.evaluation import paired
 from hashgym.experiments.tracking import Tracker
-from hashgym.sim.exogenous import STEPS_PER_DAY
+from hashgym.sim.series.exogenous import STEPS_PER_DAY
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,7 @@ class RunCallback(BaseCallback):
 
     def _usd_per_day(self, split: str) -> float:
         policy = LearnedPolicy(self._agent.name, self._options.chosen_action, self.model)
-        return float(evaluation.run(policy, replace(self._options, split=split), self._seed).usd_per_day.mean())
+        return float(paired.run(policy, replace(self._options, split=split), self._seed).usd_per_day.mean())
 
     def finish(self) -> None:
         """Judge the last policy, take the best one of the run and write the last checkpoint."""

@@ -14,13 +14,15 @@ import numpy as np
 import numpy.typing as npt
 
 import hashgym.envs  # noqa: F401
+from hashgym.agents import policies
 from hashgym.agents.rules import PARAMETER_FREE, Hysteresis
-from hashgym.envs import tables
-from hashgym.envs.config import EnvConfig
-from hashgym.envs.core import Batch
-from hashgym.envs.seeding import draw_seeds
-from hashgym.experiments import evaluation, policies, settings, site_log, training
-from hashgym.sim.errors import BadInputError
+from hashgym.envs.batch import tables
+from hashgym.envs.batch.config import EnvConfig
+from hashgym.envs.batch.core import Batch
+from hashgym.envs.batch.seeding import draw_seeds
+from hashgym.evaluation import paired
+from hashgym.experiments import settings, site_log, training
+from hashgym.sim.foundation.errors import BadInputError
 
 ROLLOUT_ROLE: Final = 3
 """Role of the environments in SeedSequence([run seed, role]), after training, tuning and evaluation."""
@@ -87,7 +89,7 @@ def _rule(name: str, config: EnvConfig, seed: int) -> policies.Policy:
         if rule.name == name:
             return policies.rule_policy(rule(menu))
     if name == "hysteresis":
-        return policies.rule_policy(Hysteresis(menu, **evaluation.tune(config, seed).thresholds))
+        return policies.rule_policy(Hysteresis(menu, **paired.tune(config, seed).thresholds))
     if name == "random":
         rng = np.random.default_rng(seed)
         n_choices = len(tables.DISCRETE_OFFSETS) + 1

@@ -5,17 +5,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from hashgym.envs.acting import break_even_usd_per_mwh
-from hashgym.envs.config import EnvConfig
-from hashgym.envs.core import Batch
-from hashgym.envs.scenario import Scenario
-from hashgym.experiments.files import write_text
-from hashgym.sim.constants import usd_per_th
-from hashgym.sim.exogenous import STEPS_PER_DAY, STEPS_PER_HOUR
-from hashgym.sim.history import STEP
-from hashgym.sim.site import HASHPRICE
-from hashgym.sim.telemetry import fleet_rows
-from hashgym.sim.world import Exogenous
+from hashgym.envs.batch.acting import break_even_usd_per_mwh
+from hashgym.envs.batch.config import EnvConfig
+from hashgym.envs.batch.core import Batch
+from hashgym.envs.scenario.scenario import Scenario
+from hashgym.sim.foundation.constants import usd_per_th
+from hashgym.sim.foundation.files import write_text
+from hashgym.sim.history.history import STEP
+from hashgym.sim.series.exogenous import STEPS_PER_DAY, STEPS_PER_HOUR
+from hashgym.sim.site.step import HASHPRICE
+from hashgym.sim.site.world import Exogenous
+from hashgym.sim.telemetry.columns import fleet_rows
 
 ABOVE_BREAK_EVEN = 1.5
 """The sample is the first whole hour of the held-out months whose last published price is this multiple of break-even."""

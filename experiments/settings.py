@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from hydra.utils import instantiate
 
-from hashgym.envs import scenario as scenarios
-from hashgym.envs.config import EnvConfig
-from hashgym.sim.errors import BadInputError
+from hashgym.envs.batch.config import EnvConfig
+from hashgym.envs.scenario import scenario as scenarios
+from hashgym.sim.foundation.errors import BadInputError
 
 CONFIG_KEYS: Final = {
     "scenario", "env", "reward", "agent", "tracking", "seed", "history", "checkpoint_steps", "validations", "warm_start",

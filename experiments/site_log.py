@@ -8,14 +8,14 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from hashgym.envs import tables
-from hashgym.envs.config import EnvConfig
-from hashgym.envs.core import Batch
-from hashgym.sim.constants import CONTROL_STEP_S, usd_per_th
-from hashgym.sim.errors import BadInputError
-from hashgym.sim.history import STEP
-from hashgym.sim.site import HASHPRICE
-from hashgym.sim.state import ASLEEP, HASHING, STARTING, TRIPPED
+from hashgym.envs.batch import tables
+from hashgym.envs.batch.config import EnvConfig
+from hashgym.envs.batch.core import Batch
+from hashgym.sim.foundation.constants import CONTROL_STEP_S, usd_per_th
+from hashgym.sim.foundation.errors import BadInputError
+from hashgym.sim.hardware.firmware import ASLEEP, HASHING, STARTING, TRIPPED
+from hashgym.sim.history.history import STEP
+from hashgym.sim.site.step import HASHPRICE
 
 STATUS: Final = {"asleep": ASLEEP, "starting": STARTING, "hashing": HASHING, "tripped": TRIPPED}
 

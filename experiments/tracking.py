@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol
 from filelock import FileLock
 
 from hashgym.advisor.bundle import Bundle
-from hashgym.sim.errors import BadInputError
+from hashgym.sim.foundation.errors import BadInputError
 
 DEFAULT_URI: Final = "sqlite:///outputs/mlflow.db"
 _VERSIONED: Final = ("hashgym", "gymnasium", "numpy", "numba", "pandas", "stable-baselines3", "torch", "mlflow")

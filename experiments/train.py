@@ -7,7 +7,7 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 
 from hashgym.experiments import hydra_main, settings, training
-from hashgym.sim.errors import BadInputError
+from hashgym.sim.foundation.errors import BadInputError
 
 log = logging.getLogger(__name__)
 

@@ -12,19 +12,19 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.logger import Logger
 
-from hashgym.agents import checkpoint, cloning, learners
+from hashgym.agents import checkpoint, cloning, learners, policies
 from hashgym.agents.learners import LearnerConfig
 from hashgym.agents.rules import Hysteresis, Tuning
-from hashgym.envs import tables
-from hashgym.envs.config import EnvConfig
-from hashgym.envs.sb3 import SiteVecEnv
-from hashgym.envs.seeding import draw_seeds
-from hashgym.experiments import evaluation, policies
-from hashgym.experiments.files import write_json, write_text
+from hashgym.envs.batch import tables
+from hashgym.envs.batch.config import EnvConfig
+from hashgym.envs.batch.seeding import draw_seeds
+from hashgym.envs.forms.sb3 import SiteVecEnv
+from hashgym.evaluation import paired
 from hashgym.experiments.progress import LearnedPolicy, RunCallback, csv_text
 from hashgym.experiments.settings import CONFIG_KEYS, check_keys, env_config
 from hashgym.experiments.tracking import flatten, open_tracker, provenance
-from hashgym.sim.errors import BadInputError, CheckpointError
+from hashgym.sim.foundation.errors import BadInputError, CheckpointError
+from hashgym.sim.foundation.files import write_json, write_text
 
 log = logging.getLogger(__name__)
 
@@ -140,7 +140,7 @@ def _warm_start(
     """Clone the teacher that a config names into the learner; returns its thresholds and how well that went."""
     if not isinstance(model, PPO):
         raise TypeError("checked before: only PPO is cloned into")
-    tuning = evaluation.tune(options, config["seed"])
+    tuning = paired.tune(options, config["seed"])
     rule = policies.rule_policy(Hysteresis(policies.menu_of(env.batch), **tuning.thresholds))
 
     def teach() -> npt.NDArray[Any]:

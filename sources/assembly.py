@@ -8,9 +8,9 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from ..sim.errors import BadInputError
-from ..sim.history import COLUMNS, STEP, History
-from ..sim.market import subsidy_btc_at
+from ..sim.foundation.errors import BadInputError
+from ..sim.history.history import COLUMNS, STEP, History
+from ..sim.market.coins import subsidy_btc_at
 from .clocks import spread_over
 from .mapping import Mapping, Series, read_mappings, span_of
 from .quality import Quality, assess

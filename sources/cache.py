@@ -9,7 +9,7 @@ from typing import Any, Final
 import pandas as pd
 import yaml
 
-from ..sim.errors import BadInputError
+from ..sim.foundation.errors import BadInputError
 
 
 @dataclass(frozen=True, slots=True)

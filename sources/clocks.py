@@ -6,7 +6,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from ..sim.errors import BadInputError
+from ..sim.foundation.errors import BadInputError
 from .mapping import Series
 
 Where = Callable[[int], str]

@@ -15,7 +15,7 @@ from typing import Any, Final
 import pandas as pd
 import yaml
 
-from ..sim.errors import BadInputError
+from ..sim.foundation.errors import BadInputError
 from . import grid, keys
 from .cache import Cache, Chunk, is_whole
 from .web import SourceError, Web

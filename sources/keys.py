@@ -13,7 +13,7 @@ from urllib.parse import quote, quote_plus
 
 import yaml
 
-from ..sim.errors import BadInputError
+from ..sim.foundation.errors import BadInputError
 
 ENVIRONMENT: Final = "HASHGYM_KEY_"
 FILE: Final = "HASHGYM_KEYS"

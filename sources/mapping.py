@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from ..sim.errors import BadInputError
-from ..sim.history import PUBLISHED_H, Channel
+from ..sim.foundation.errors import BadInputError
+from ..sim.history.history import PUBLISHED_H, Channel
 from .units import CURRENCIES, UNITS
 
 FORMATS: Final = ("csv", "parquet", "json", "epw")

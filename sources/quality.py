@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from ..sim.history import STEP
+from ..sim.history.history import STEP
 
 OUTLIER_STEP_PU: Final = 25.0
 """A value is called an outlier where it leaves both neighbours by more than this many typical steps. chosen: spikes of spot prices stay below."""

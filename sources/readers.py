@@ -10,9 +10,9 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from ..sim.errors import BadInputError
-from ..sim.history import COLUMNS, check_range
-from ..sim.market import difficulty_of_blocks
+from ..sim.foundation.errors import BadInputError
+from ..sim.history.history import COLUMNS, check_range
+from ..sim.market.coins import difficulty_of_blocks
 from .clocks import ordered, to_utc
 from .mapping import Series
 

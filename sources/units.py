@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, Final
 
-from ..sim.history import COLUMNS
+from ..sim.history.history import COLUMNS
 
 Convert = Callable[[Any], Any]
 

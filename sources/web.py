@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import requests
 import urllib3
 
-from ..sim.errors import HashGymError
+from ..sim.foundation.errors import HashGymError
 from .keys import hide
 
 log = logging.getLogger(__name__)

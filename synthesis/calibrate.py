@@ -5,11 +5,12 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import yaml
 from scipy import optimize, special
 
-from ..sim.errors import BadInputError
-from ..sim.history import History
-from ..sim.market import coin_hashprice
+from ..sim.foundation.errors import BadInputError
+from ..sim.history.history import History
+from ..sim.market.coins import coin_hashprice
 from .coin import PRICE_LAGS_D, STEPS_PER_DAY, STEPS_PER_HOUR
 from .electricity import PowerModel, fit_load, temperature_drivers
 from .fitting import autocorrelation, fit
@@ -206,3 +207,15 @@ def _fit_fees(fee_share: FloatArray, days: pd.DatetimeIndex, coin: dict[str, Any
         "fee_logit_std": round(float(calm.std()), 4),
         "fee_ar1_daily": round(float(np.clip(autocorrelation(rest, 1), 0.3, 0.99)), 4),
     }
+
+
+class _Flow(yaml.SafeDumper):
+    """Writes lists in one line, dictionaries of dictionaries in many."""
+
+
+_Flow.add_representer(list, lambda d, x: d.represent_sequence("tag:yaml.org,2002:seq", x, flow_style=True))
+
+
+def dump(content: dict[str, Any]) -> str:
+    """Return a region as YAML."""
+    return yaml.dump(content, Dumper=_Flow, sort_keys=False, width=10_000)

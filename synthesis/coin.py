@@ -14,13 +14,8 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import signal, special
 
-from ..sim.constants import CONTROL_STEP_S, SECONDS_PER_DAY, SECONDS_PER_HOUR
-from ..sim.market import (
-    COINS,
-    RETARGET_BLOCKS,
-    hashprice_usd_per_ph_day,
-    retarget,
-)
+from ..sim.foundation.constants import CONTROL_STEP_S, SECONDS_PER_DAY, SECONDS_PER_HOUR
+from ..sim.market.coins import COINS, RETARGET_BLOCKS, hashprice_usd_per_ph_day, retarget
 from .scores import ou
 
 FloatArray = npt.NDArray[np.float64]

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from ..sim.errors import BadInputError
-from ..sim.history import STEP, History
+from ..sim.foundation.errors import BadInputError
+from ..sim.history.history import STEP, History
 from .coin import STEPS_PER_DAY, STEPS_PER_HOUR, CoinModel, draw_bitcoin, draw_others, returns
 from .electricity import PowerModel
 from .weather import WeatherModel

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import special
 
-from ..sim.psychrometrics import dew_point_temp_c, relative_humidity_pct
+from ..sim.cooling.psychrometrics import dew_point_temp_c, relative_humidity_pct
 from .fitting import fit
 from .scores import ScoreModel, between_months
 

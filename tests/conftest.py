@@ -5,11 +5,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hashgym.envs import scenario as scenarios
-from hashgym.envs.scenario import Scenario
-from hashgym.sim import models
-from hashgym.sim.params import SiteParams, ZoneParams
-from hashgym.sim.world import Exogenous
+from hashgym.envs.scenario import scenario as scenarios
+from hashgym.envs.scenario.scenario import Scenario
+from hashgym.sim.hardware import catalogue
+from hashgym.sim.site.params import SiteParams, ZoneParams
+from hashgym.sim.site.world import Exogenous
 
 SMALL: dict[str, Any] = {
     "name": "small",
@@ -40,7 +40,7 @@ def two_zones() -> Scenario:
 
 
 def site(machine: str = "s19j_pro", firmware: str = "slow_tuner", **options: Any) -> SiteParams:
-    zone = ZoneParams(machine=models.machine(machine), firmware=models.firmware(firmware), n_units=10)
+    zone = ZoneParams(machine=catalogue.machine(machine), firmware=catalogue.firmware(firmware), n_units=10)
     return SiteParams(zones=(zone,), **options)
 
 

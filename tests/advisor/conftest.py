@@ -14,18 +14,17 @@ from hashgym.advisor.bundle import FORECAST, Bundle
 from hashgym.advisor.outlook import world_of
 from hashgym.advisor.packing import Origin, pack
 from hashgym.advisor.trial import Settings
-from hashgym.agents import cloning
+from hashgym.agents import cloning, policies
 from hashgym.agents.learners import PpoConfig
 from hashgym.agents.rules import Hysteresis, Menu
-from hashgym.envs import scenario as scenarios
-from hashgym.envs import tables
-from hashgym.envs.config import EnvConfig
-from hashgym.envs.sb3 import SiteVecEnv
-from hashgym.envs.scenario import Scenario
-from hashgym.envs.seeding import draw_seeds
-from hashgym.experiments import policies
+from hashgym.envs.batch import tables
+from hashgym.envs.batch.config import EnvConfig
+from hashgym.envs.batch.seeding import draw_seeds
+from hashgym.envs.forms.sb3 import SiteVecEnv
+from hashgym.envs.scenario import scenario as scenarios
+from hashgym.envs.scenario.scenario import Scenario
 from hashgym.forecast.fitting import FitConfig, fit
-from hashgym.sim.history import STEP, History
+from hashgym.sim.history.history import STEP, History
 from tests.conftest import SMALL
 
 MAPPING: dict[str, Any] = {

@@ -15,11 +15,11 @@ from hashgym.advisor.bundle import Bundle
 from hashgym.advisor.records import Report
 from hashgym.advisor.telemetry import Telemetry
 from hashgym.experiments.sample import stock_states
-from hashgym.sim.errors import BadInputError
-from hashgym.sim.history import STEP, History
-from hashgym.sim.publication import until
-from hashgym.sim.state import ASLEEP, TRIPPED
-from hashgym.sim.telemetry import fleet_rows
+from hashgym.sim.foundation.errors import BadInputError
+from hashgym.sim.hardware.firmware import ASLEEP, TRIPPED
+from hashgym.sim.history.history import STEP, History
+from hashgym.sim.history.publication import until
+from hashgym.sim.telemetry.columns import fleet_rows
 from tests.advisor.conftest import Workshop, rewritten
 
 pytestmark = pytest.mark.slow

@@ -18,12 +18,12 @@ from hashgym.advisor.bundle import Bundle
 from hashgym.advisor.situation import scenario_of
 from hashgym.agents.graph import graph_of, to_onnx
 from hashgym.agents.learners import PpoConfig, SacConfig
-from hashgym.envs.config import EnvConfig
-from hashgym.envs.core import Batch
-from hashgym.envs.sb3 import SiteVecEnv
-from hashgym.envs.scenario import Scenario
-from hashgym.envs.seeding import draw_seeds
-from hashgym.sim.errors import BadInputError, BundleError
+from hashgym.envs.batch.config import EnvConfig
+from hashgym.envs.batch.core import Batch
+from hashgym.envs.batch.seeding import draw_seeds
+from hashgym.envs.forms.sb3 import SiteVecEnv
+from hashgym.envs.scenario.scenario import Scenario
+from hashgym.sim.foundation.errors import BadInputError, BundleError
 from tests.advisor.conftest import Workshop, rewritten
 
 pytestmark = pytest.mark.slow

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 from hashgym.advisor import fleet, telemetry
 from hashgym.advisor.telemetry import Telemetry
-from hashgym.envs.config import EnvConfig
-from hashgym.envs.core import Batch
-from hashgym.envs.scenario import Scenario
-from hashgym.sim.errors import BadInputError
-from hashgym.sim.params import SiteParams
-from hashgym.sim.state import State
-from hashgym.sim.telemetry import COLUMNS, fleet_rows
+from hashgym.envs.batch.config import EnvConfig
+from hashgym.envs.batch.core import Batch
+from hashgym.envs.scenario.scenario import Scenario
+from hashgym.sim.foundation.errors import BadInputError
+from hashgym.sim.site.params import SiteParams
+from hashgym.sim.site.state import State
+from hashgym.sim.telemetry.columns import COLUMNS, fleet_rows
 from tests.conftest import site
 
 NOW = pd.Timestamp("2024-06-05T12:00", tz="UTC")

@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 from hashgym.advisor import whatif
 from hashgym.advisor.execution import Ladder
 from hashgym.advisor.whatif import Plan
-from hashgym.envs.scenario import Scenario
-from hashgym.sim.site import Site
-from hashgym.sim.state import ASLEEP, HASHING, ZONE_STATE, State
-from hashgym.sim.world import Exogenous
+from hashgym.envs.scenario.scenario import Scenario
+from hashgym.sim.hardware.firmware import ASLEEP, HASHING
+from hashgym.sim.site.state import ZONE_STATE, State
+from hashgym.sim.site.step import Site
+from hashgym.sim.site.world import Exogenous
 
 
 @pytest.fixture

@@ -6,14 +6,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hashgym.agents import planning
-from hashgym.agents.bound import certify
-from hashgym.agents.foresight import Foresight
-from hashgym.envs import scenario as scenarios
-from hashgym.envs.config import EnvConfig
-from hashgym.envs.core import Batch
-from hashgym.envs.scenario import Scenario
-from hashgym.experiments import evaluation, policies
+from hashgym.agents import policies
+from hashgym.agents.planners import dynamic
+from hashgym.agents.planners.foresight import Foresight
+from hashgym.envs.batch.config import EnvConfig
+from hashgym.envs.batch.core import Batch
+from hashgym.envs.scenario import scenario as scenarios
+from hashgym.envs.scenario.scenario import Scenario
+from hashgym.evaluation import paired
+from hashgym.evaluation.bound import certify
 from tests.conftest import SMALL
 
 ARRAYS = ("mature", "young", "leave", "boot", "off")
@@ -59,11 +60,11 @@ def test_random_play_never_beats_the_bound(world: Scenario, stickiness: float) -
 
 def test_foresight_and_rules_stay_below_the_bound_and_foresight_comes_near(small: Scenario) -> None:
     config = EnvConfig(scenario=small, split="test")
-    bound = evaluation.bound_trace(config)
+    bound = paired.bound_trace(config)
     probe = Batch(replace(config, action="profile"))
     plan = policies.foresight_policy(Foresight(probe.site, probe.profiles[0], probe.exogenous, 24.0))
-    others = evaluation.yardsticks(config, evaluation.Tuning(4.5, 1.1, 0.0, {}))
-    traces = {policy.name: evaluation.run(policy, config, 0) for policy in [*others, plan]}
+    others = paired.yardsticks(config, paired.Tuning(4.5, 1.1, 0.0, {}))
+    traces = {policy.name: paired.run(policy, config, 0) for policy in [*others, plan]}
     for trace in traces.values():
         assert np.all(trace.profit_usd <= bound)
     assert traces["foresight_24h"].profit_usd.sum() >= max(
@@ -116,7 +117,7 @@ def test_dynamic_programme_is_at_least_the_best_of_all_sequences(seed: int, n_bo
     values["mature"] = np.minimum(values["mature"], values["young"])
     values["leave"] = np.maximum(values["young"], values["off"])
     args = [values[name] for name in ARRAYS]
-    found = planning.bound_usd(*args, n_boot, rest, 2, 0.7)
+    found = dynamic.bound_usd(*args, n_boot, rest, 2, 0.7)
     assert found >= brute_force(values, n_boot, rest, 2, 0.7) - 1e-9
 
 
@@ -128,7 +129,7 @@ def test_plan_finds_the_best_of_all_choices_on_small_cases() -> None:
         earn, change = rng.normal(0.0, 2.0, (n_steps, n_profiles)), np.full((n_steps, n_profiles), 0.2)
         off, boot = np.full(n_steps, -0.1), np.full(n_steps, -0.3)
         choice = np.empty((n_steps, n_profiles + 1), np.int64)
-        planning.plan(earn, change, boot, off, 0, start_usd, 0.0, choice)
+        dynamic.plan(earn, change, boot, off, 0, start_usd, 0.0, choice)
 
         def value(first: int, rest: tuple[int, ...], earn: np.ndarray = earn, start_usd: float = start_usd) -> float:
             total, state = 0.0, 1

@@ -12,10 +12,10 @@ from stable_baselines3.common.logger import Logger
 
 from hashgym.agents import checkpoint
 from hashgym.agents.learners import LearnerConfig, PpoConfig, SacConfig
-from hashgym.agents.policies import TableNormalizer
-from hashgym.envs.sb3 import SiteVecEnv
-from hashgym.envs.scenario import Scenario
-from hashgym.sim.errors import BadInputError, CheckpointError
+from hashgym.agents.network import TableNormalizer
+from hashgym.envs.forms.sb3 import SiteVecEnv
+from hashgym.envs.scenario.scenario import Scenario
+from hashgym.sim.foundation.errors import BadInputError, CheckpointError
 
 PPO = PpoConfig(total_steps=2048, n_envs=8, n_steps=64, batch_size=128, n_epochs=2)
 SAC = SacConfig(total_steps=600, n_envs=4, buffer_size=2000, batch_size=32, learning_starts=100, gradient_steps=1)

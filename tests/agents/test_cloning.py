@@ -3,10 +3,10 @@ import pytest
 
 from hashgym.agents import cloning
 from hashgym.agents.learners import PpoConfig, SacConfig
-from hashgym.envs import tables
-from hashgym.envs.sb3 import SiteVecEnv
-from hashgym.envs.scenario import Scenario
-from hashgym.sim.errors import BadInputError
+from hashgym.envs.batch import tables
+from hashgym.envs.forms.sb3 import SiteVecEnv
+from hashgym.envs.scenario.scenario import Scenario
+from hashgym.sim.foundation.errors import BadInputError
 
 
 def test_a_clone_repeats_its_teacher(small: Scenario) -> None:

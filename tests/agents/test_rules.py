@@ -11,9 +11,9 @@ from hashgym.agents.rules import (
     View,
     tune_hysteresis,
 )
-from hashgym.envs.config import EnvConfig
-from hashgym.envs.core import Batch
-from hashgym.envs.scenario import Scenario
+from hashgym.envs.batch.config import EnvConfig
+from hashgym.envs.batch.core import Batch
+from hashgym.envs.scenario.scenario import Scenario
 
 
 @pytest.fixture(scope="module")

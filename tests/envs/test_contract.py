@@ -12,11 +12,11 @@ from gymnasium.utils.env_checker import check_env
 from stable_baselines3.common.env_checker import check_env as check_env_sb3
 
 import hashgym.envs  # noqa: F401
-from hashgym.envs import observing, rewards, tables
+from hashgym.envs.batch import observing, rewards, tables
+from hashgym.envs.forms.sb3 import SiteVecEnv
 from hashgym.envs.hashrate import HashrateTuningEnv, HashrateTuningVectorEnv
-from hashgym.envs.sb3 import SiteVecEnv
-from hashgym.envs.scenario import Scenario
-from hashgym.sim.history import STEP
+from hashgym.envs.scenario.scenario import Scenario
+from hashgym.sim.history.history import STEP
 
 ENV_ID = "hashgym/HashrateTuning-v0"
 ACTIONS = ("discrete", "box", "profile")

@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 from pettingzoo.test import parallel_api_test
 
-from hashgym.envs import rewards, tables
-from hashgym.envs import scenario as scenarios
-from hashgym.envs.config import EnvConfig, UserCost
-from hashgym.envs.core import Batch
-from hashgym.envs.layout import ZoneLayout
-from hashgym.envs.petting_zoo import SiteOperationParallelEnv
-from hashgym.envs.safe import CostBesideReward
-from hashgym.envs.scenario import Scenario
-from hashgym.sim.errors import BadInputError
+from hashgym.envs.batch import rewards, tables
+from hashgym.envs.batch.config import EnvConfig, UserCost
+from hashgym.envs.batch.core import Batch
+from hashgym.envs.forms.layout import ZoneLayout
+from hashgym.envs.forms.petting_zoo import SiteOperationParallelEnv
+from hashgym.envs.forms.safe import CostBesideReward
+from hashgym.envs.scenario import scenario as scenarios
+from hashgym.envs.scenario.scenario import Scenario
+from hashgym.sim.foundation.errors import BadInputError
 
 
 def stepped(config: EnvConfig, n: int = 4, steps: int = 5, seed: int = 3) -> Batch:

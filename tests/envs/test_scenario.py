@@ -4,11 +4,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hashgym.envs import scenario as scenarios
-from hashgym.envs.config import EnvConfig
+from hashgym.envs.batch.config import EnvConfig
 from hashgym.envs.hashrate import HashrateTuningEnv
-from hashgym.envs.scenario import Scenario
-from hashgym.sim.errors import BadInputError
+from hashgym.envs.scenario import scenario as scenarios
+from hashgym.envs.scenario.scenario import Scenario
+from hashgym.sim.foundation.errors import BadInputError
 from hashgym.synthesis.generate import synthesize
 from tests.conftest import SMALL
 

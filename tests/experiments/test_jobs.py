@@ -15,15 +15,16 @@ from omegaconf import OmegaConf
 from hashgym.advisor.bundle import Bundle
 from hashgym.agents import learners
 from hashgym.agents.learners import PpoConfig, SacConfig
-from hashgym.envs import tables
-from hashgym.envs.config import EnvConfig
-from hashgym.envs.scenario import Scenario, from_mapping
-from hashgym.experiments import bench, evaluation, settings, training
+from hashgym.envs.batch import tables
+from hashgym.envs.batch.config import EnvConfig
+from hashgym.envs.scenario.scenario import Scenario, from_mapping
+from hashgym.evaluation import paired
+from hashgym.experiments import bench, settings, training
 from hashgym.experiments.cli import main
-from hashgym.experiments.files import write_json, write_text
-from hashgym.experiments.table import policy_table
+from hashgym.experiments.reports.table import policy_table
 from hashgym.forecast.fitting import FitConfig
-from hashgym.sim.errors import BadInputError, CheckpointError
+from hashgym.sim.foundation.errors import BadInputError, CheckpointError
+from hashgym.sim.foundation.files import write_json, write_text
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 SHORT = [
@@ -97,7 +98,7 @@ def test_evaluation_is_paired_and_below_the_bound(trained: tuple[Path, dict[str,
     run_dir, config = trained
     options = settings.env_config({**config, "reward": {"name": "profit"}}, "test")
     policy = training.load_policy(run_dir, config)
-    summary = evaluation.judge(options, [policy], 0)
+    summary = paired.judge(options, [policy], 0)
     write_json(tmp_path / "e.json", summary)
     names = set(summary["policies"])
     assert {
@@ -226,19 +227,19 @@ def test_bench_writes_the_names_that_scripts_rely_on(tmp_path: Path, monkeypatch
 def test_interval_covers_and_is_paired() -> None:
     rng = np.random.default_rng(0)
     values = rng.normal(5.0, 2.0, 200)
-    found = evaluation.interval(values, np.random.default_rng(1))
+    found = paired.interval(values, np.random.default_rng(1))
     assert found["lo"] < 5.0 < found["hi"]
     assert found["hi"] - found["lo"] == pytest.approx(4 * 2.0 / np.sqrt(200), rel=0.15)
-    scaled = evaluation.interval(values, np.random.default_rng(1), 2.0)
+    scaled = paired.interval(values, np.random.default_rng(1), 2.0)
     assert scaled == pytest.approx({key: value / 2.0 for key, value in found.items()})
 
 
 def test_episodes_fill_a_split_without_overlap(small: Scenario) -> None:
-    from hashgym.envs.core import Batch
+    from hashgym.envs.batch.core import Batch
 
     config = EnvConfig(scenario=small, split="test")
     batch = Batch(config)
-    starts = evaluation.episode_starts(config, batch)
+    starts = paired.episode_starts(config, batch)
     assert len(starts) == 14
     assert np.all(np.diff(starts) == 288)
 
@@ -254,7 +255,7 @@ def test_files_appear_whole_or_not_at_all(tmp_path: Path) -> None:
 
 
 def test_documentation_of_the_environment_is_up_to_date() -> None:
-    from hashgym.experiments import tabulate
+    from tools import tabulate
 
     for name in tabulate.SHOWN:
         assert (tabulate.TARGET / f"{name}.md").read_text(encoding="utf-8") == tabulate.page(name), name
@@ -264,7 +265,7 @@ def test_documentation_of_the_environment_is_up_to_date() -> None:
 def test_the_policy_that_earns_most_on_the_training_months_is_kept(trained: tuple[Path, dict[str, Any]]) -> None:
     run_dir, config = trained
     options = settings.env_config({**config, "reward": {"name": "profit"}}, "train")
-    kept = evaluation.run(training.load_policy(run_dir, config), options, config["seed"])
+    kept = paired.run(training.load_policy(run_dir, config), options, config["seed"])
     selection = pd.read_csv(run_dir / "curve.csv")["selection/profit_usd_per_day"].dropna()
     assert len(selection) >= 3
     assert kept.usd_per_day.mean() == pytest.approx(selection.max(), rel=1e-9)

@@ -9,13 +9,13 @@ import pandas as pd
 import pytest
 import torch
 
-from hashgym.envs.config import EnvConfig
-from hashgym.envs.core import Batch
-from hashgym.envs.scenario import Scenario
+from hashgym.envs.batch.config import EnvConfig
+from hashgym.envs.batch.core import Batch
+from hashgym.envs.scenario.scenario import Scenario
 from hashgym.experiments import site_log
 from hashgym.experiments.cli import main
-from hashgym.sim.errors import BadInputError
-from hashgym.sim.history import STEP
+from hashgym.sim.foundation.errors import BadInputError
+from hashgym.sim.history.history import STEP
 
 minari = pytest.importorskip("minari")
 

@@ -7,14 +7,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hashgym.experiments import bench_zones, machine_pages, maintenance_study, measurements, steady_points, validate
-from hashgym.sim import chiller, models
-from hashgym.sim.errors import BadInputError
+from hashgym.experiments import bench_zones
+from hashgym.sim.cooling import chiller
+from hashgym.sim.foundation.errors import BadInputError
+from hashgym.sim.hardware import catalogue
+from tools import machine_pages, maintenance_study, measurements, steady_points, validate
 
 
 @pytest.mark.parametrize("point", steady_points.points(), ids=lambda point: f"{point['machine']}-{point['power_w']}")
 def test_the_catalogue_holds_what_the_steady_points_say(point: dict[str, object]) -> None:
-    machine = models.machine(str(point["machine"]))
+    machine = catalogue.machine(str(point["machine"]))
     for name, value in steady_points.fitted(point).items():
         assert getattr(machine, name) == pytest.approx(value, rel=0.01)
 
@@ -103,7 +105,7 @@ def test_the_page_is_made_whole(data: Path, tmp_path: Path, monkeypatch: pytest.
 def test_the_pages_of_the_catalogue_are_up_to_date() -> None:
     docs = Path(__file__).resolve().parents[2] / "docs"
     assert (docs / "machines.md").read_text(encoding="utf-8") == machine_pages.page()
-    assert {path.stem for path in (docs / "machines").glob("*.png")} == set(models.machine_names())
+    assert {path.stem for path in (docs / "machines").glob("*.png")} == set(catalogue.machine_names())
 
 
 def test_the_load_of_the_bench_has_every_plant_and_runs() -> None:

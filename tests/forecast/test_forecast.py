@@ -17,9 +17,9 @@ from hashgym.forecast.paths import interval, joint_paths, past_origins
 from hashgym.forecast.scores import naive, rows
 from hashgym.forecast.series import Published, World
 from hashgym.forecast.targets import TARGETS, actual
-from hashgym.sim.errors import BadInputError
-from hashgym.sim.history import STEP, History
-from hashgym.sim.pools import Market
+from hashgym.sim.foundation.errors import BadInputError
+from hashgym.sim.history.history import STEP, History
+from hashgym.sim.market.pools import Market
 from hashgym.synthesis.generate import synthesize
 
 CONFIG = FitConfig(n_trees=30, learning_rate=0.15, min_child_weight=20, n_vintages=2, vintage_days=10, stopping_days=6, early_stopping=5)  # fmt: skip

@@ -19,18 +19,20 @@ import gymnasium as gym
 import numpy as np
 
 import hashgym.envs  # noqa: F401  (registers the ids)
-from hashgym.agents.bound import certify
-from hashgym.agents.foresight import Foresight
+from hashgym.agents import policies
+from hashgym.agents.planners.foresight import Foresight
 from hashgym.agents.rules import AlwaysOn, BestEfficiency, BreakEven, Hysteresis, ProfileByPrice
-from hashgym.envs import scenario as scenarios
-from hashgym.envs.config import EnvConfig, UserCost
-from hashgym.experiments import bench_envs, bench_zones, evaluation, policies
-from hashgym.sim import models
-from hashgym.sim.fleet import Fault, UnitFleet
-from hashgym.sim.fleet_telemetry import Reporter
-from hashgym.sim.params import SiteParams, ZoneParams
-from hashgym.sim.plants import ContainerParams
-from hashgym.sim.site import Site
+from hashgym.envs.batch.config import EnvConfig, UserCost
+from hashgym.envs.scenario import scenario as scenarios
+from hashgym.evaluation import paired
+from hashgym.evaluation.bound import certify
+from hashgym.experiments import bench_envs, bench_zones
+from hashgym.sim.cooling.plants import ContainerParams
+from hashgym.sim.hardware import catalogue
+from hashgym.sim.site.params import SiteParams, ZoneParams
+from hashgym.sim.site.step import Site
+from hashgym.sim.telemetry.fleet import Fault, UnitFleet
+from hashgym.sim.telemetry.reported import Reporter
 from tests.conftest import SMALL, weather
 
 FILE = Path(__file__).with_name("frozen.json")
@@ -114,7 +116,10 @@ def plain_site() -> Hashes:
 def fleet() -> Hashes:
     """Play a fleet unit by unit, with faults, and what it reports."""
     zone = ZoneParams(
-        machine=models.machine("s19j_pro"), firmware=models.firmware("slow_tuner"), plant=ContainerParams(), n_units=12
+        machine=catalogue.machine("s19j_pro"),
+        firmware=catalogue.firmware("slow_tuner"),
+        plant=ContainerParams(),
+        n_units=12,
     )
     faults = [
         Fault(kind=kind, unit=k, first=20, growth=10)
@@ -146,13 +151,13 @@ def judged() -> Hashes:
     recorder = Recorder()
     scenario = scenarios.from_mapping(SMALL)
     config = EnvConfig(scenario=scenario, split="validation", action="profile")
-    batch = evaluation.Batch(config)
+    batch = paired.Batch(config)
     menu = policies.menu_of(batch)
     rules = [kind(menu) for kind in (AlwaysOn, BestEfficiency, BreakEven, ProfileByPrice)]
     rules.append(Hysteresis(menu, 2.0, 0.9))
     plan = Foresight(batch.site, batch.profiles[0, : batch.menus["n_profiles"][0]], batch.exogenous, 6.0)
     for policy in [*map(policies.rule_policy, rules), policies.foresight_policy(plan)]:
-        trace = evaluation.run(policy, config, 3)
+        trace = paired.run(policy, config, 3)
         recorder.add(f"{policy.name}.profit_usd", trace.profit_usd)
         recorder.add(f"{policy.name}.costs", trace.costs)
     bound = certify(batch.site, batch.exogenous, range(2000, 4000))
@@ -193,7 +198,10 @@ def _cases() -> Iterator[tuple[str, Callable[[], Hashes]]]:
         "carbon_adjusted",
         "cvar",
     ):
-        yield f"reward {reward}", lambda r=reward: rollout("hashgym/SiteOperation-v0", scenario="georgia_room", reward=r)
+        yield (
+            f"reward {reward}",
+            lambda r=reward: rollout("hashgym/SiteOperation-v0", scenario="georgia_room", reward=r),
+        )
     yield "plain site", plain_site
     yield "fleet", fleet
     yield "judged", judged

@@ -5,8 +5,8 @@ import pandas as pd
 import psychrolib
 import pytest
 
-from hashgym.sim.market import hashprice_usd_per_ph_day, retarget, subsidy_btc, subsidy_btc_at
-from hashgym.sim.psychrometrics import humidity_after_pct, pressure_pa, relative_humidity_pct, wet_bulb_temp_c
+from hashgym.sim.cooling.psychrometrics import humidity_after_pct, pressure_pa, relative_humidity_pct, wet_bulb_temp_c
+from hashgym.sim.market.coins import hashprice_usd_per_ph_day, retarget, subsidy_btc, subsidy_btc_at
 
 
 @pytest.mark.parametrize("altitude_m", [0.0, 900.0, 2000.0])

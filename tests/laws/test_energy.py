@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hashgym.sim.site import Site
-from hashgym.sim.state import HASHING, TRIPPED
+from hashgym.sim.hardware.firmware import HASHING, TRIPPED
+from hashgym.sim.site.step import Site
 from tests.conftest import site, weather
 
 pytestmark = [pytest.mark.interpreted, pytest.mark.filterwarnings("ignore:overflow encountered:RuntimeWarning")]
@@ -116,7 +116,7 @@ def test_the_damper_keeps_the_inlet_above_its_limit() -> None:
 
 @pytest.mark.slow
 def test_ten_million_random_steps_stay_finite(request: pytest.FixtureRequest) -> None:
-    from hashgym.sim import jit
+    from hashgym.sim.foundation import jit
 
     if jit.numba.config.DISABLE_JIT:
         pytest.skip("ten million steps need compiled physics")

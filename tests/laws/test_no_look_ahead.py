@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from hashgym.advisor.outlook import world_of
-from hashgym.envs.config import EnvConfig
-from hashgym.envs.core import Batch
-from hashgym.envs.scenario import Scenario, from_mapping
+from hashgym.envs.batch.config import EnvConfig
+from hashgym.envs.batch.core import Batch
+from hashgym.envs.scenario.scenario import Scenario, from_mapping
 from hashgym.forecast.features import REGISTRY, matrix, of_channel
-from hashgym.sim import exogenous
-from hashgym.sim.history import Channel, History
-from hashgym.sim.publication import day_ahead_until, settled_until
-from hashgym.sim.world import SIM_CHANNELS
+from hashgym.sim.history.history import Channel, History
+from hashgym.sim.history.publication import day_ahead_until, settled_until
+from hashgym.sim.series import exogenous
+from hashgym.sim.site.world import SIM_CHANNELS
 from hashgym.synthesis.generate import synthesize
 from tests.conftest import SMALL
 

@@ -7,17 +7,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hashgym.sim import cooling, jit, models, site, thermal, zone
-from hashgym.sim.params import Link, SiteParams, ZoneParams
-from hashgym.sim.plants import ContainerParams, LoopParams, RoomParams
-from hashgym.sim.site import Site
-from hashgym.sim.world import Events, Exogenous
+from hashgym.sim.cooling import air
+from hashgym.sim.cooling.plants import ContainerParams, LoopParams, RoomParams
+from hashgym.sim.foundation import jit
+from hashgym.sim.hardware import catalogue, thermal
+from hashgym.sim.site import step, zone
+from hashgym.sim.site.params import Link, SiteParams, ZoneParams
+from hashgym.sim.site.step import Site
+from hashgym.sim.site.world import Events, Exogenous
 from tests.conftest import weather
 
 pytestmark = [pytest.mark.interpreted, pytest.mark.filterwarnings("ignore:overflow encountered:RuntimeWarning")]
 
-AIR = [key for key in models.machine_names() if models.machine(key).cooling == "air"]
-LIQUID = [key for key in models.machine_names() if models.machine(key).cooling == "liquid"]
+AIR = [key for key in catalogue.machine_names() if catalogue.machine(key).cooling == "air"]
+LIQUID = [key for key in catalogue.machine_names() if catalogue.machine(key).cooling == "liquid"]
 N_STEPS = 24
 RUNS = 60 if not jit.numba.config.DISABLE_JIT else 5
 
@@ -44,8 +47,8 @@ def sites(draw: Any) -> SiteParams:
         kind = draw(st.sampled_from(["container", "room", "loop"]))
         zones.append(
             ZoneParams(
-                machine=models.machine(draw(st.sampled_from(LIQUID if kind == "loop" else AIR))),
-                firmware=models.firmware(draw(st.sampled_from(models.firmware_names()))),
+                machine=catalogue.machine(draw(st.sampled_from(LIQUID if kind == "loop" else AIR))),
+                firmware=catalogue.firmware(draw(st.sampled_from(catalogue.firmware_names()))),
                 plant=plants(draw, kind),
                 n_units=draw(st.integers(1, 300)),
             )
@@ -102,9 +105,9 @@ def test_energy_closes_and_nothing_is_unphysical(data: Any) -> None:
     "plant", [ContainerParams(pad_effectiveness=0.0), RoomParams(), LoopParams(pad_effectiveness=0.0)]
 )
 def test_hotter_air_never_means_a_cooler_chip(plant: Any) -> None:
-    machine = models.machine("s21_hyd" if plant.cooling == "liquid" else "s19j_pro")
+    machine = catalogue.machine("s21_hyd" if plant.cooling == "liquid" else "s19j_pro")
     params = SiteParams(
-        zones=(ZoneParams(machine=machine, firmware=models.firmware("slow_tuner"), plant=plant, n_units=10),)
+        zones=(ZoneParams(machine=machine, firmware=catalogue.firmware("slow_tuner"), plant=plant, n_units=10),)
     )
     hottest = []
     for temp_c in (-30.0, -10.0, 10.0, 20.0, 30.0, 38.0):
@@ -139,18 +142,21 @@ def test_more_flow_never_means_a_hotter_chip(
 
 @given(speed=st.floats(0.0, 1.0), factor=st.floats(0.0, 1.0))
 def test_fan_power_goes_with_the_cube_of_speed(speed: float, factor: float) -> None:
-    assert cooling.fan_power_w(speed * factor, 80.0) == pytest.approx(cooling.fan_power_w(speed, 80.0) * factor**3)
+    assert air.fan_power_w(speed * factor, 80.0) == pytest.approx(air.fan_power_w(speed, 80.0) * factor**3)
 
 
 def final_temps(n_sub: int, monkeypatch: pytest.MonkeyPatch) -> np.ndarray:
     """Run half an hour of a site with sub-steps of 300 s / n_sub, interpreted, and return its temperatures."""
-    for module in (zone, site):
+    for module in (zone, step):
         monkeypatch.setattr(module, "N_SUB_STEPS", n_sub)
         monkeypatch.setattr(module, "SUB_STEP_S", 300.0 / n_sub)
     zones = (
-        ZoneParams(machine=models.machine("s19j_pro"), firmware=models.firmware("fast_curtail"), n_units=10),
+        ZoneParams(machine=catalogue.machine("s19j_pro"), firmware=catalogue.firmware("fast_curtail"), n_units=10),
         ZoneParams(
-            machine=models.machine("s21_hyd"), firmware=models.firmware("fast_curtail"), plant=LoopParams(), n_units=10
+            machine=catalogue.machine("s21_hyd"),
+            firmware=catalogue.firmware("fast_curtail"),
+            plant=LoopParams(),
+            n_units=10,
         ),
     )
     run = Site(SiteParams(zones=zones), weather(8, 18.0))

@@ -5,12 +5,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hashgym.sim import bench_unit, machine, models
-from hashgym.sim.params import SiteParams, ZoneParams
+from hashgym.sim.hardware import bench, catalogue, machine
+from hashgym.sim.site.params import SiteParams, ZoneParams
 
 pytestmark = pytest.mark.interpreted
 
-ZONE = ZoneParams(machine=models.machine("s19j_pro"), firmware=models.firmware("slow_tuner"), n_units=1)
+ZONE = ZoneParams(machine=catalogue.machine("s19j_pro"), firmware=catalogue.firmware("slow_tuner"), n_units=1)
 P = SiteParams(zones=(ZONE,)).zone_record[0]
 
 
@@ -20,7 +20,7 @@ def stock_v(freq_mhz: float) -> float:
 
 def test_the_mean_unit_at_stock_is_the_model() -> None:
     freq = ZONE.machine.profiles_mhz[-1]
-    power_w, ths, hot_c, error, fan_pu = bench_unit.settle(P, freq, stock_v(freq), 25.0, 0.0, 0.0)
+    power_w, ths, hot_c, error, fan_pu = bench.settle(P, freq, stock_v(freq), 25.0, 0.0, 0.0)
     assert power_w == pytest.approx(ZONE.machine.profile_power_w[-1], rel=0.03)
     assert ths == pytest.approx(ZONE.machine.profile_hashrate_ths[-1], rel=0.01)
     assert hot_c == pytest.approx(ZONE.firmware.fan_target_temp_c, abs=1.0)
@@ -29,15 +29,13 @@ def test_the_mean_unit_at_stock_is_the_model() -> None:
 
 
 def test_chips_fail_as_their_needs_are_spread() -> None:
-    need = 1.0 - bench_unit.STOCK_MARGIN_FRAC
+    need = 1.0 - bench.STOCK_MARGIN_FRAC
     # At exactly what the mean chip needs half of them fail; one spread above it a sixth.
-    assert bench_unit.failing_frac(need, 1.0, 0.0, 70.0) == pytest.approx(0.5)
-    assert bench_unit.failing_frac(need + bench_unit.CHIP_SPREAD_FRAC, 1.0, 0.0, 70.0) == pytest.approx(
-        0.1587, abs=1e-3
-    )
-    assert bench_unit.failing_frac(1.0, 1.0, 0.0, 70.0) < 0.002
-    assert bench_unit.failing_frac(1.0, 1.0, bench_unit.STOCK_MARGIN_FRAC, 70.0) == pytest.approx(0.5)
-    assert bench_unit.failing_frac(1.0, 1.0, 0.0, 95.0) > bench_unit.failing_frac(1.0, 1.0, 0.0, 70.0)
+    assert bench.failing_frac(need, 1.0, 0.0, 70.0) == pytest.approx(0.5)
+    assert bench.failing_frac(need + bench.CHIP_SPREAD_FRAC, 1.0, 0.0, 70.0) == pytest.approx(0.1587, abs=1e-3)
+    assert bench.failing_frac(1.0, 1.0, 0.0, 70.0) < 0.002
+    assert bench.failing_frac(1.0, 1.0, bench.STOCK_MARGIN_FRAC, 70.0) == pytest.approx(0.5)
+    assert bench.failing_frac(1.0, 1.0, 0.0, 95.0) > bench.failing_frac(1.0, 1.0, 0.0, 70.0)
 
 
 @settings(max_examples=60, deadline=None)
@@ -47,14 +45,14 @@ def test_chips_fail_as_their_needs_are_spread() -> None:
 def test_laws_hold_everywhere(freq_pu: float, volt_pu: float, inlet_c: float, silicon: float, leak: float) -> None:
     freq = freq_pu * ZONE.max_mhz
     rail = volt_pu * stock_v(freq)
-    power_w, ths, hot_c, error, fan_pu = bench_unit.settle(P, freq, rail, inlet_c, silicon, leak)
+    power_w, ths, hot_c, error, fan_pu = bench.settle(P, freq, rail, inlet_c, silicon, leak)
     assert all(np.isfinite((power_w, ths, hot_c, error, fan_pu)))
     assert 0.0 <= error <= 1.0
     assert 0.0 <= fan_pu <= 1.0
     assert inlet_c < hot_c <= 150.0
-    more = bench_unit.settle(P, freq, 1.01 * rail, inlet_c, silicon, leak)
+    more = bench.settle(P, freq, 1.01 * rail, inlet_c, silicon, leak)
     assert more[0] > power_w
-    warmer = bench_unit.settle(P, freq, rail, inlet_c + 5.0, silicon, leak)
+    warmer = bench.settle(P, freq, rail, inlet_c + 5.0, silicon, leak)
     assert warmer[2] >= hot_c - 1e-9
-    poorer = bench_unit.settle(P, freq, rail, inlet_c, silicon + 0.01, leak)
+    poorer = bench.settle(P, freq, rail, inlet_c, silicon + 0.01, leak)
     assert poorer[1] <= ths

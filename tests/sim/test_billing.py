@@ -6,11 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hashgym.sim import exogenous
-from hashgym.sim.billing import ITEMS, coincident_steps, settle
-from hashgym.sim.errors import BadInputError
-from hashgym.sim.history import History
-from hashgym.sim.power import (
+from hashgym.sim.contract.contract import (
     Block,
     CoincidentPeakCharge,
     Contract,
@@ -19,7 +15,11 @@ from hashgym.sim.power import (
     FlatTariff,
     RealTimeTariff,
 )
-from hashgym.sim.site import Site
+from hashgym.sim.contract.settlement import ITEMS, coincident_steps, settle
+from hashgym.sim.foundation.errors import BadInputError
+from hashgym.sim.history.history import History
+from hashgym.sim.series import exogenous
+from hashgym.sim.site.step import Site
 from tests.conftest import site
 
 STEP_H = 1.0 / 12.0

@@ -4,13 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hashgym.sim import exogenous
-from hashgym.sim.errors import BadInputError
-from hashgym.sim.history import History
-from hashgym.sim.params import SiteParams
-from hashgym.sim.power import Contract, RealTimeTariff, Tariff, TimeOfUseTariff, known_price_usd_per_mwh
-from hashgym.sim.publication import day_ahead_until, settled_until
-from hashgym.sim.world import N_CHANNELS, Exogenous
+from hashgym.sim.contract.contract import Contract, RealTimeTariff, Tariff, TimeOfUseTariff, known_price_usd_per_mwh
+from hashgym.sim.foundation.errors import BadInputError
+from hashgym.sim.history.history import History
+from hashgym.sim.history.publication import day_ahead_until, settled_until
+from hashgym.sim.series import exogenous
+from hashgym.sim.site.params import SiteParams
+from hashgym.sim.site.world import N_CHANNELS, Exogenous
 from hashgym.synthesis.generate import synthesize
 from tests.conftest import site
 

@@ -8,14 +8,15 @@ import pandas as pd
 import pytest
 
 from hashgym.advisor import telemetry as adapter
-from hashgym.sim import fleet_telemetry, models
-from hashgym.sim.errors import BadInputError
-from hashgym.sim.fleet import FAULTS, Fault, UnitFleet
-from hashgym.sim.fleet_telemetry import Reporter
-from hashgym.sim.params import SiteParams, ZoneParams
-from hashgym.sim.plants import LoopParams, RoomParams
-from hashgym.sim.site import Site
-from hashgym.sim.site_telemetry import SiteReporter
+from hashgym.sim.cooling.plants import LoopParams, RoomParams
+from hashgym.sim.foundation.errors import BadInputError
+from hashgym.sim.hardware import catalogue
+from hashgym.sim.site.params import SiteParams, ZoneParams
+from hashgym.sim.site.step import Site
+from hashgym.sim.telemetry import reported
+from hashgym.sim.telemetry.fleet import FAULTS, Fault, UnitFleet
+from hashgym.sim.telemetry.reported import Reporter
+from hashgym.sim.telemetry.sensors import SiteReporter
 from tests.conftest import weather
 
 NOW = pd.Timestamp("2026-07-01T12:00:00Z")
@@ -23,7 +24,7 @@ TOP = np.array([1e6])
 
 
 def fleet(n_units: int = 60, faults: tuple[Fault, ...] = (), n_steps: int = 60, **options: Any) -> UnitFleet:
-    zone = ZoneParams(machine=models.machine("s19j_pro"), firmware=models.firmware("slow_tuner"), n_units=n_units)
+    zone = ZoneParams(machine=catalogue.machine("s19j_pro"), firmware=catalogue.firmware("slow_tuner"), n_units=n_units)
     world = weather(n_steps, options.get("temp_c", 30.0))
     return UnitFleet(SiteParams(zones=(zone,)), world, options.get("seed", 5), faults)
 
@@ -128,7 +129,7 @@ def test_faults_leave_their_marks_in_the_heat() -> None:
 
 
 def test_air_leaves_a_unit_no_hotter_than_its_heatsinks_make_it() -> None:
-    zone = ZoneParams(machine=models.machine("s19_xp"), firmware=models.firmware("slow_tuner"), n_units=100)
+    zone = ZoneParams(machine=catalogue.machine("s19_xp"), firmware=catalogue.firmware("slow_tuner"), n_units=100)
     units = UnitFleet(SiteParams(zones=(zone,)), weather(40, 10.0), 5, (Fault(kind="fan_slow", unit=3, first=0),))
     for _ in range(36):
         units.step(np.array([zone.min_mhz]))
@@ -148,18 +149,18 @@ def test_reading_twice_counts_once() -> None:
 
 
 def test_scrypt_and_liquid_machines_report_as_they_are() -> None:
-    firmware = models.firmware("slow_tuner")
-    scrypt = ZoneParams(machine=models.machine("l9"), firmware=firmware, n_units=5)
-    liquid = ZoneParams(machine=models.machine("s21_hyd"), firmware=firmware, n_units=5, plant=LoopParams())
+    firmware = catalogue.firmware("slow_tuner")
+    scrypt = ZoneParams(machine=catalogue.machine("l9"), firmware=firmware, n_units=5)
+    liquid = ZoneParams(machine=catalogue.machine("s21_hyd"), firmware=firmware, n_units=5, plant=LoopParams())
     units = UnitFleet(SiteParams(zones=(scrypt, liquid)), weather(20, 20.0), 5)
     for _ in range(12):
         units.step(np.array([1e6, 1e6]))
     rows = Reporter(units, 1).read(NOW)
-    record = fleet_telemetry.pyasic(rows.iloc[0])
+    record = reported.pyasic(rows.iloc[0])
     assert record["device_info"]["algo"] == "SCRYPT"
     assert record["hashrate"]["rate"] == pytest.approx(0.016, rel=0.1)
-    assert fleet_telemetry.table(rows)["hashrate_ths"].iloc[0] == pytest.approx(0.016, rel=0.1)
-    assert fleet_telemetry.pyasic(rows.iloc[-1])["fans"] == []
+    assert reported.table(rows)["hashrate_ths"].iloc[0] == pytest.approx(0.016, rel=0.1)
+    assert reported.pyasic(rows.iloc[-1])["fans"] == []
     assert rows["fan_rpm"].iloc[-1] == 0.0
 
 
@@ -169,7 +170,7 @@ def test_faults_that_cannot_be_are_refused() -> None:
     with pytest.raises(BadInputError, match="severity is 2.0"):
         Fault(kind="dust", unit=0, first=0, severity=2.0)
     liquid = ZoneParams(
-        machine=models.machine("s21_hyd"), firmware=models.firmware("slow_tuner"), n_units=2, plant=LoopParams()
+        machine=catalogue.machine("s21_hyd"), firmware=catalogue.firmware("slow_tuner"), n_units=2, plant=LoopParams()
     )
     with pytest.raises(BadInputError, match="has no fans"):
         UnitFleet(SiteParams(zones=(liquid,)), weather(2), 1, (Fault(kind="fan_slow", unit=1, first=0),))
@@ -189,28 +190,28 @@ def test_faults_that_cannot_be_are_refused() -> None:
 def test_readings_have_the_fields_of_pyasic_and_vnish() -> None:
     faults = (Fault(kind="board_lost", unit=2, first=0), Fault(kind="no_hashes", unit=5, first=0))
     rows = run(fleet(n_units=10, faults=faults), 4)
-    record = fleet_telemetry.pyasic(rows.reset_index().set_index("unit", drop=False).loc[2])
+    record = reported.pyasic(rows.reset_index().set_index("unit", drop=False).loc[2])
     assert {"ip", "hashrate", "hashboards", "wattage", "fans", "is_mining", "pools", "env_temp"} <= set(record)
     boards = [board["hashrate"]["rate"] for board in record["hashboards"]]
     assert boards[2] == 0.0 < boards[0]
-    miner = fleet_telemetry.vnish(rows.reset_index().set_index("unit", drop=False).loc[2])["miner"]
+    miner = reported.vnish(rows.reset_index().set_index("unit", drop=False).loc[2])["miner"]
     assert miner["miner_status"]["miner_state"] == "mining"
     assert miner["chains"][0]["voltage"] > 12000
     assert miner["hr_realtime"] == pytest.approx(1000.0 * sum(boards), rel=0.01)
     mute = rows.reset_index().set_index("unit", drop=False).loc[5]
-    assert fleet_telemetry.pyasic(mute)["efficiency_fract"] is None
+    assert reported.pyasic(mute)["efficiency_fract"] is None
 
 
 def test_the_advisor_reads_the_table() -> None:
-    rows = fleet_telemetry.table(run(fleet(n_units=30), 3).reset_index())
+    rows = reported.table(run(fleet(n_units=30), 3).reset_index())
     typed = adapter.typed(rows)
     assert len(typed) == len(rows)
 
 
 def site(**options: Any) -> Site:
-    air = ZoneParams(machine=models.machine("s19j_pro"), firmware=models.firmware("slow_tuner"), n_units=10)
+    air = ZoneParams(machine=catalogue.machine("s19j_pro"), firmware=catalogue.firmware("slow_tuner"), n_units=10)
     room = replace(air, plant=RoomParams())
-    loop = replace(air, machine=models.machine("s21_hyd"), plant=LoopParams())
+    loop = replace(air, machine=catalogue.machine("s21_hyd"), plant=LoopParams())
     return Site(SiteParams(zones=(air, room, loop), **options), weather(400, 36.0))
 
 

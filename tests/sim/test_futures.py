@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hashgym.sim import exogenous, futures
-from hashgym.sim.history import History
-from hashgym.sim.params import SiteParams
-from hashgym.sim.pools import Market
-from hashgym.sim.power import Contract, RealTimeTariff, TimeOfUseTariff
+from hashgym.sim.contract.contract import Contract, RealTimeTariff, TimeOfUseTariff
+from hashgym.sim.history.history import History
+from hashgym.sim.market.pools import Market
+from hashgym.sim.series import exogenous, futures
+from hashgym.sim.site.params import SiteParams
 from hashgym.synthesis.generate import synthesize
 from tests.conftest import site
 

@@ -5,8 +5,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hashgym.sim.errors import BadInputError
-from hashgym.sim.history import History, month_range
+from hashgym.sim.foundation.errors import BadInputError
+from hashgym.sim.history.history import History, month_range
 from hashgym.synthesis.generate import synthesize
 
 

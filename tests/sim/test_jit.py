@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hashgym.sim import jit, noise
+from hashgym.sim.foundation import jit, noise
 
 ROOT = Path(jit.__file__).resolve().parent.parent
 
@@ -16,9 +16,9 @@ PROBE = """
 import sys
 sys.path.insert(0, sys.argv[1])
 import numpy as np
-from hashgym.sim.zone import board_heat
-from hashgym.sim.params import ZONE_PARAMS
-from hashgym.sim.state import ZONE_STATE
+from hashgym.sim.site.step.zone import board_heat
+from hashgym.sim.site.step.params import ZONE_PARAMS
+from hashgym.sim.site.step.state import ZONE_STATE
 zone, p = np.zeros(1, ZONE_STATE), np.zeros(1, ZONE_PARAMS)
 zone["chip_temp_c"], p["leak_w_per_v2"], p["floor_v"], p["boot_power_frac"] = 60.0, 1.0, 10.0, 1.0
 print(board_heat(zone[0], p[0], 100.0, 1.0)[0])

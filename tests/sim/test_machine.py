@@ -1,16 +1,17 @@
 import numpy as np
 import pytest
 
-from hashgym.experiments.fit_machines import usable
-from hashgym.sim import cooling, machine, models, wear
-from hashgym.sim.errors import BadInputError
-from hashgym.sim.fitting import fit
+from hashgym.sim.cooling import air
+from hashgym.sim.foundation.errors import BadInputError
+from hashgym.sim.hardware import catalogue, machine, wear
+from hashgym.sim.hardware.fitting import fit
+from tools.fit_machines import usable
 
 pytestmark = pytest.mark.interpreted
 
 
-FITTED = [(key, name) for key, curves in models.read("fitted.yaml").items() for name in curves if name != "scaled"]
-THIN = [key for key in models.machine_names() if models.curve_names(key) == ("scaled",)]
+FITTED = [(key, name) for key, curves in catalogue.read("fitted.yaml").items() for name in curves if name != "scaled"]
+THIN = [key for key in catalogue.machine_names() if catalogue.curve_names(key) == ("scaled",)]
 
 
 def test_the_catalogue_has_the_models_that_sites_run() -> None:
@@ -18,26 +19,26 @@ def test_the_catalogue_has_the_models_that_sites_run() -> None:
         "s9 s17_pro s19 s19_pro s19j_pro s19k_pro s19_xp s21 s21_plus s21_pro s21_xp t21 m30s_pp m50s m60s s19_xp_hyd "
         "s21_hyd s21_xp_hyd m66s l7 l9"
     )
-    assert set(asked.split()) <= set(models.machine_names())
+    assert set(asked.split()) <= set(catalogue.machine_names())
 
 
 @pytest.mark.parametrize(("key", "name"), FITTED)
 def test_fit_reproduces_the_published_watts_also_where_it_did_not_see_them(key: str, name: str) -> None:
-    points = usable(key, models.catalogue()["machines"][key]["curves"][name])
-    found = fit(points, models.given(key))
+    points = usable(key, catalogue.catalogue()["machines"][key]["curves"][name])
+    found = fit(points, catalogue.given(key))
     assert len(points) >= found.n_parameters + 2
     for error in (found.error, found.left_out_error):
         assert np.median(np.abs(error)) <= 0.03
         assert np.max(np.abs(error)) <= 0.08
-    stored = models.read("fitted.yaml")[key][name]["coefficients"]
+    stored = catalogue.read("fitted.yaml")[key][name]["coefficients"]
     assert stored == pytest.approx(found.coefficients, rel=1e-5, abs=1e-6)
 
 
 @pytest.mark.parametrize("key", THIN)
 def test_a_model_without_a_list_is_scaled_from_its_family_to_its_rated_point(key: str) -> None:
-    entry, params = models.read("fitted.yaml")[key]["scaled"], models.machine(key)
-    family = models.machine(entry["scaled_from"])
-    assert entry["scaled_from"] == models.catalogue()["machines"][key]["scaled_from"][0]
+    entry, params = catalogue.read("fitted.yaml")[key]["scaled"], catalogue.machine(key)
+    family = catalogue.machine(entry["scaled_from"])
+    assert entry["scaled_from"] == catalogue.catalogue()["machines"][key]["scaled_from"][0]
     assert params.power_w(params.ref_mhz, 65.0, 0.6) == pytest.approx(params.rated_power_w, rel=1e-6)
     assert params.ref_mhz * params.ths_per_mhz == pytest.approx(params.rated_hashrate_ths, rel=1e-6)
     assert family.algorithm == "sha256"
@@ -45,33 +46,33 @@ def test_a_model_without_a_list_is_scaled_from_its_family_to_its_rated_point(key
 
 @pytest.mark.parametrize(("key", "name"), FITTED)
 def test_modelled_hashrate_is_near_the_published(key: str, name: str) -> None:
-    points = usable(key, models.catalogue()["machines"][key]["curves"][name])
-    modelled = points.freq_mhz * models.machine(f"{key}/{name}").ths_per_mhz
+    points = usable(key, catalogue.catalogue()["machines"][key]["curves"][name])
+    modelled = points.freq_mhz * catalogue.machine(f"{key}/{name}").ths_per_mhz
     assert modelled == pytest.approx(points.hashrate_ths, rel=0.05)
 
 
 @pytest.mark.parametrize(("key", "name"), FITTED)
 def test_efficiency_has_its_optimum_where_the_list_has_it(key: str, name: str) -> None:
-    entry = models.read("fitted.yaml")[key][name]
+    entry = catalogue.read("fitted.yaml")[key][name]
     gap = abs(entry["modelled_optimum_pct_of_rated"] - entry["listed_optimum_pct_of_rated"])
     # The S19k Pro's list is flat: from 35 to 47 % of rated power its J/TH differ by 2 %.
     assert gap <= (12.0 if key == "s19k_pro" else 10.0)
 
 
 def test_a_point_that_chips_cannot_compute_is_not_fitted() -> None:
-    curve = models.catalogue()["machines"]["s9"]["curves"]["vnish"]
+    curve = catalogue.catalogue()["machines"]["s9"]["curves"]["vnish"]
     assert len(usable("s9", curve)) == 7 < len(curve["points"])
-    assert models.curve_names("s9") == ("scaled",)
+    assert catalogue.curve_names("s9") == ("scaled",)
 
 
 def test_a_curve_can_be_named_and_an_unknown_one_is_refused() -> None:
-    assert models.machine("s19j_pro/vnish").profile_power_w[-1] != models.machine("s19j_pro").profile_power_w[-1]
+    assert catalogue.machine("s19j_pro/vnish").profile_power_w[-1] != catalogue.machine("s19j_pro").profile_power_w[-1]
     with pytest.raises(BadInputError, match="luxos, vnish"):
-        models.machine("s19j_pro/stock")
+        catalogue.machine("s19j_pro/stock")
 
 
 def test_a_power_limit_finds_the_fastest_profile_within_it() -> None:
-    params = models.machine("s19j_pro")
+    params = catalogue.machine("s19j_pro")
     assert params.profile_within_mhz(2000.0) == 370.0
     assert params.profile_within_mhz(10.0) == params.profiles_mhz[0]
     assert params.profile_within_mhz(1e9) == params.profiles_mhz[-1]
@@ -79,16 +80,16 @@ def test_a_power_limit_finds_the_fastest_profile_within_it() -> None:
 
 def test_wall_power_follows_a_hot_day_where_the_leakage_is_large() -> None:
     def swing(key: str) -> float:
-        params = models.machine(key)
+        params = catalogue.machine(key)
         return params.power_w(params.ref_mhz, 63.0, 0.9) / params.power_w(params.ref_mhz, 45.0, 0.9) - 1.0
 
     assert 0.06 < swing("t21") < 0.085
     assert swing("s17_pro") < 0.01
 
 
-@pytest.mark.parametrize("key", models.machine_names())
+@pytest.mark.parametrize("key", catalogue.machine_names())
 def test_ladder_stays_within_half_and_whole_of_rated_power(key: str) -> None:
-    params = models.machine(key)
+    params = catalogue.machine(key)
     share = params.profile_power_w / params.rated_power_w
     assert share[-1] < 1.04
     assert share[0] > 0.3
@@ -102,18 +103,18 @@ def test_hot_chips_leak_more_and_err_more() -> None:
 
 
 def test_fan_power_is_cubic_in_speed() -> None:
-    assert cooling.fan_power_w(0.5, 80.0) == 10.0
+    assert air.fan_power_w(0.5, 80.0) == 10.0
 
 
 def test_pad_cools_towards_the_wet_bulb_and_takes_water() -> None:
-    supply_c = cooling.supply_temp_c(38.0, 22.0, 0.8)
+    supply_c = air.supply_temp_c(38.0, 22.0, 0.8)
     assert 22.0 < supply_c < 38.0
-    assert cooling.pad_water_kg_per_s(200.0, 38.0, supply_c, 0.25) == pytest.approx(200.0 * 12.8 / 2.43e6 * 1.25)
-    assert cooling.pad_water_kg_per_s(200.0, 38.0, 38.0, 0.25) == 0.0
+    assert air.pad_water_kg_per_s(200.0, 38.0, supply_c, 0.25) == pytest.approx(200.0 * 12.8 / 2.43e6 * 1.25)
+    assert air.pad_water_kg_per_s(200.0, 38.0, 38.0, 0.25) == 0.0
 
 
 def test_no_flow_holds_a_target_below_the_air() -> None:
-    assert cooling.holding_sink_pu(3000.0, 40.0, 45.0, 0.005, 100.0) == np.inf
+    assert air.holding_sink_pu(3000.0, 40.0, 45.0, 0.005, 100.0) == np.inf
 
 
 def test_ageing_doubles_within_ten_to_thirteen_kelvin() -> None:
@@ -123,6 +124,6 @@ def test_ageing_doubles_within_ten_to_thirteen_kelvin() -> None:
 
 def test_unknown_keys_list_what_there_is() -> None:
     with pytest.raises(BadInputError, match="s19j_pro"):
-        models.machine("s99")
+        catalogue.machine("s99")
     with pytest.raises(BadInputError, match="slow_tuner"):
-        models.firmware("none")
+        catalogue.firmware("none")

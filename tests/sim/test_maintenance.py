@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 import simpy
 
-from hashgym.sim import events, maintenance, models, reliability, wear
-from hashgym.sim.crew import PREDICTIVE, RUN_TO_FAILURE, Crew, Report, Rule
-from hashgym.sim.errors import BadInputError
-from hashgym.sim.maintenance import simulate
-from hashgym.sim.params import SiteParams, ZoneParams
-from hashgym.sim.plants import LoopParams
-from hashgym.sim.shop import Process
-from hashgym.sim.site import Site
+from hashgym.sim.cooling.plants import LoopParams
+from hashgym.sim.foundation.errors import BadInputError
+from hashgym.sim.hardware import catalogue, wear
+from hashgym.sim.reliability import events, lives, maintenance
+from hashgym.sim.reliability.crew import PREDICTIVE, RUN_TO_FAILURE, Crew, Report, Rule
+from hashgym.sim.reliability.maintenance import simulate
+from hashgym.sim.reliability.shop import Process
+from hashgym.sim.site.params import SiteParams, ZoneParams
+from hashgym.sim.site.step import Site
 from tests.conftest import weather
 
 YEAR = 8760
@@ -23,7 +24,7 @@ TEMPS = 18.5 + 9.0 * np.sin(np.arange(YEAR) / YEAR * 2.0 * np.pi) + 6.0 * np.sin
 
 @pytest.fixture(scope="module")
 def fleet() -> SiteParams:
-    zone = ZoneParams(machine=models.machine("s19j_pro"), firmware=models.firmware("slow_tuner"), n_units=200)
+    zone = ZoneParams(machine=catalogue.machine("s19j_pro"), firmware=catalogue.firmware("slow_tuner"), n_units=200)
     return SiteParams(zones=(zone, zone))
 
 
@@ -43,7 +44,7 @@ def world(site: SiteParams, rule: Rule, n_hours: int = YEAR, **crew: float) -> m
     made = maintenance.World(
         simpy.Environment(), site, TEMPS[:n_hours], np.ones((n_hours, len(site.zones))), rule, Crew.default(**crew), 1
     )
-    kinds = [reliability.parts(zone) for zone in site.zones]
+    kinds = [lives.parts(zone) for zone in site.zones]
     made.store(kinds)
     for number, several in enumerate(kinds):
         made.install(number, several, 0.0)
@@ -152,7 +153,7 @@ def test_a_gentle_policy_and_a_larger_crew_help(fleet: SiteParams) -> None:
 def test_without_a_spare_a_failed_machine_waits_until_one_is_mended(fleet: SiteParams) -> None:
     made = world(fleet, RUN_TO_FAILURE, 300, detect_h=0.001)
     made.shop.stock["psu"] = simpy.Container(made.env, init=1)
-    psu = next(index for index, part in enumerate(made.parts[0]) if part.name == "psu") * reliability.MOST_SLOTS
+    psu = next(index for index, part in enumerate(made.parts[0]) if part.name == "psu") * lives.MOST_SLOTS
     for unit in (3, 4, 5):
         made.env.process(made.mend(0, (unit, psu)))
     made.env.run(until=300)
@@ -165,9 +166,9 @@ def test_without_a_spare_a_failed_machine_waits_until_one_is_mended(fleet: SiteP
 
 def test_immersed_machines_have_no_fans() -> None:
     zone = ZoneParams(
-        machine=models.machine("s21_hyd"), firmware=models.firmware("slow_tuner"), plant=LoopParams(), n_units=100
+        machine=catalogue.machine("s21_hyd"), firmware=catalogue.firmware("slow_tuner"), plant=LoopParams(), n_units=100
     )
-    assert "fan" not in {part.name for part in reliability.parts(zone)}
+    assert "fan" not in {part.name for part in lives.parts(zone)}
     run = simulate(SiteParams(zones=(zone,)), TEMPS, seed=0)
     assert "fan" not in run.slots
     assert run.part_life_h() > 1e5
@@ -227,15 +228,15 @@ def test_a_weibull_life_is_the_one_that_its_hazard_gives() -> None:
     ages = np.linspace(0.0, 900.0, 9001)
     hazard = np.array([wear.weibull_hazard_per_h(age, shape, scale_h) for age in ages])
     failed = 1.0 - np.exp(-np.trapezoid(hazard, ages))
-    part = reliability.Part(
+    part = lives.Part(
         name="x", per_machine=1, shape=shape, scale_h=scale_h, ages_like_fan=0, warning_h=0.0, warned_frac=0.0,
         swap_h=0.0, bench_h=0.0, mend_usd=0.0, spare_usd=0.0, lead_days=0.0, electronics=0,
     )  # fmt: skip
-    assert reliability.lives_h(part, np.array([failed]))[0] == pytest.approx(900.0, rel=1e-3)
+    assert lives.lives_h(part, np.array([failed]))[0] == pytest.approx(900.0, rel=1e-3)
     # Of those that live at 500 hours, the share that fails by 900 has the rest of its life in 400 hours.
     alive = np.exp(-((500.0 / scale_h) ** shape)), np.exp(-((900.0 / scale_h) ** shape))
-    assert reliability.lives_h(part, np.array([1.0 - alive[1] / alive[0]]), 500.0)[0] == pytest.approx(400.0)
-    assert np.isfinite(reliability.lives_h(part, np.array([0.5]), 1e6)).all()
+    assert lives.lives_h(part, np.array([1.0 - alive[1] / alive[0]]), 500.0)[0] == pytest.approx(400.0)
+    assert np.isfinite(lives.lives_h(part, np.array([0.5]), 1e6)).all()
 
 
 def test_wear_follows_heat_voltage_cycles_and_speed() -> None:
@@ -248,7 +249,7 @@ def test_wear_follows_heat_voltage_cycles_and_speed() -> None:
 
 def test_dust_ages_fans_before_it_ages_chips(fleet: SiteParams) -> None:
     table = maintenance.ageing_table(fleet, 0)
-    mild, dirty = reliability.TABLE_TEMPS_C.index(20.0), reliability.TABLE_FOULING.index(0.2)
+    mild, dirty = lives.TABLE_TEMPS_C.index(20.0), lives.TABLE_FOULING.index(0.2)
     assert table[mild, dirty, 1] > 1.1 * table[mild, 0, 1]
     assert table[mild, dirty, 0] == pytest.approx(table[mild, 0, 0], rel=0.02)
-    assert reliability.ageing_at(table, np.array([20.0]), 0.1)[0] == pytest.approx(table[mild, 1])
+    assert lives.ageing_at(table, np.array([20.0]), 0.1)[0] == pytest.approx(table[mild, 1])

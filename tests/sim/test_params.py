@@ -2,10 +2,10 @@ from dataclasses import replace
 
 import pytest
 
-from hashgym.sim import models
-from hashgym.sim.errors import BadInputError
-from hashgym.sim.params import ContainerParams, SiteParams, ZoneParams
-from hashgym.sim.power import RealTimeTariff, TimeOfUseTariff
+from hashgym.sim.contract.contract import RealTimeTariff, TimeOfUseTariff
+from hashgym.sim.foundation.errors import BadInputError
+from hashgym.sim.hardware import catalogue
+from hashgym.sim.site.params import ContainerParams, SiteParams, ZoneParams
 from tests.conftest import site
 
 pytestmark = pytest.mark.interpreted
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.interpreted
 )
 def test_machine_out_of_range_is_named(name: str, value: object) -> None:
     with pytest.raises(BadInputError, match=name):
-        replace(models.machine("s21"), **{name: value})
+        replace(catalogue.machine("s21"), **{name: value})
 
 
 @pytest.mark.parametrize(
@@ -25,14 +25,14 @@ def test_machine_out_of_range_is_named(name: str, value: object) -> None:
 )
 def test_firmware_out_of_range_is_named(name: str, value: float) -> None:
     with pytest.raises(BadInputError, match=name):
-        replace(models.firmware("slow_tuner"), **{name: value})
+        replace(catalogue.firmware("slow_tuner"), **{name: value})
 
 
 def test_container_zone_and_site_out_of_range_are_named() -> None:
     with pytest.raises(BadInputError, match="pad_off_temp_c"):
         ContainerParams(pad_off_temp_c=40.0)
     with pytest.raises(BadInputError, match="n_units"):
-        ZoneParams(machine=models.machine("s21"), firmware=models.firmware("slow_tuner"), n_units=0)
+        ZoneParams(machine=catalogue.machine("s21"), firmware=catalogue.firmware("slow_tuner"), n_units=0)
     with pytest.raises(BadInputError, match="zones"):
         SiteParams(zones=())
     with pytest.raises(BadInputError, match="altitude_m"):

@@ -6,13 +6,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hashgym.sim import chiller, firmware, models
-from hashgym.sim.errors import BadInputError
-from hashgym.sim.params import Link, SiteParams, ZoneParams
-from hashgym.sim.plants import ContainerParams, LoopParams, RoomParams
-from hashgym.sim.site import Site
-from hashgym.sim.state import ASLEEP, HASHING, STARTING, TRIPPED
-from hashgym.sim.world import Events
+from hashgym.sim.cooling import chiller
+from hashgym.sim.cooling.plants import ContainerParams, LoopParams, RoomParams
+from hashgym.sim.foundation.errors import BadInputError
+from hashgym.sim.hardware import catalogue, firmware
+from hashgym.sim.hardware.firmware import ASLEEP, HASHING, STARTING, TRIPPED
+from hashgym.sim.site.params import Link, SiteParams, ZoneParams
+from hashgym.sim.site.step import Site
+from hashgym.sim.site.world import Events
 from tests.conftest import weather
 
 pytestmark = pytest.mark.interpreted
@@ -21,8 +22,8 @@ TOP = 1e6
 
 
 def zone(machine: str = "s19j_pro", **options: Any) -> ZoneParams:
-    kind = options.pop("firmware", models.firmware("slow_tuner"))
-    return ZoneParams(machine=models.machine(machine), firmware=kind, n_units=options.pop("n_units", 10), **options)
+    kind = options.pop("firmware", catalogue.firmware("slow_tuner"))
+    return ZoneParams(machine=catalogue.machine(machine), firmware=kind, n_units=options.pop("n_units", 10), **options)
 
 
 def steady(site: SiteParams, temp_c: float, hours: int = 6, setpoint: float = TOP, **world: Any) -> Site:
@@ -184,7 +185,7 @@ def test_a_plant_that_does_not_fit_the_machine_is_refused() -> None:
 
 
 def tuner(**options: float) -> Any:
-    return replace(models.firmware("slow_tuner"), tuned_high_pu=0.5, tune_s=3000.0, **options)
+    return replace(catalogue.firmware("slow_tuner"), tuned_high_pu=0.5, tune_s=3000.0, **options)
 
 
 def modes(run: Site, setpoint: float, n_steps: int) -> tuple[list[float], list[float], list[float]]:
@@ -223,7 +224,7 @@ def test_poor_silicon_falls_back_to_the_highest_known_preset_and_stays_there() -
 
 
 def test_the_ceiling_holds_for_firmware_that_tunes_at_once() -> None:
-    kind = replace(models.firmware("fast_curtail"), tuned_high_pu=0.5, ceiling_pu=0.7)
+    kind = replace(catalogue.firmware("fast_curtail"), tuned_high_pu=0.5, ceiling_pu=0.7)
     run = Site(SiteParams(zones=(zone(firmware=kind),)), weather(20))
     mode, _, _ = modes(run, 545.0, 6)
     assert mode[-1] == HASHING
@@ -265,7 +266,7 @@ def test_staggered_machines_start_one_after_the_other() -> None:
     assert firmware.started_s(-5.0, 60.0) == 0.0
     assert firmware.started_s(60.0, 60.0) == 30.0
     assert firmware.started_s(10.0, 0.0) == 10.0
-    kind = replace(models.firmware("fast_curtail"), stagger_s=240.0)
+    kind = replace(catalogue.firmware("fast_curtail"), stagger_s=240.0)
     run = Site(SiteParams(zones=(zone(firmware=kind),)), weather(20))
     modes(run, 0.0, 1)
     _, ths, _ = modes(run, 545.0, 3)

@@ -5,12 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hashgym.sim import exogenous, models
-from hashgym.sim.errors import BadInputError
-from hashgym.sim.history import Channel, History
-from hashgym.sim.market import coin_hashprice
-from hashgym.sim.params import SiteParams, ZoneParams
-from hashgym.sim.pools import (
+from hashgym.sim.foundation.errors import BadInputError
+from hashgym.sim.hardware import catalogue
+from hashgym.sim.history.history import Channel, History
+from hashgym.sim.market.coins import coin_hashprice
+from hashgym.sim.market.pools import (
     Market,
     Pool,
     expected_usd_per_ph_day,
@@ -20,7 +19,9 @@ from hashgym.sim.pools import (
     realised_usd_per_ph_day,
     usual_market,
 )
-from hashgym.sim.site import Site
+from hashgym.sim.series import exogenous
+from hashgym.sim.site.params import SiteParams, ZoneParams
+from hashgym.sim.site.step import Site
 from hashgym.synthesis.generate import synthesize
 
 SPACING_S = 600.0
@@ -136,7 +137,7 @@ def test_what_cannot_be_is_named(build: object, message: str) -> None:
 
 
 def test_a_change_of_market_takes_its_time_once(history: History) -> None:
-    zone = ZoneParams(machine=models.machine("s19j_pro"), firmware=models.firmware("slow_tuner"), n_units=10)
+    zone = ZoneParams(machine=catalogue.machine("s19j_pro"), firmware=catalogue.firmware("slow_tuner"), n_units=10)
     markets = (Market(), Market(coins=("bch",), pool=Pool(name="b"), switch_s=150.0))
     site = SiteParams(zones=(zone,), markets=markets)
     run = Site(site, exogenous.build(history, site), n_envs=2)

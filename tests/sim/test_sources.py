@@ -12,7 +12,7 @@ import hashgym.sim
 
 SIM = Path(next(iter(hashgym.sim.__path__)))
 TELLS = re.compile(r"source|assumed|measured|chosen|by definition|exact|sec\. |none by default|not said", re.IGNORECASE)
-PUBLISHED = ("machines.yaml", "firmware.yaml", "parts.yaml")
+PUBLISHED = ("hardware/machines.yaml", "hardware/firmware.yaml", "reliability/parts.yaml")
 
 
 def is_number(node: ast.expr | None) -> bool:
@@ -42,7 +42,7 @@ def unsourced(path: Path) -> list[str]:
 
 
 def test_every_number_in_the_code_has_an_origin() -> None:
-    assert [line for path in sorted(SIM.glob("*.py")) for line in unsourced(path)] == []
+    assert [line for path in sorted(SIM.rglob("*.py")) for line in unsourced(path)] == []
 
 
 def quantities(node: Any, at: str) -> list[tuple[str, Any]]:
@@ -54,7 +54,7 @@ def quantities(node: Any, at: str) -> list[tuple[str, Any]]:
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_every_quantity_of_a_catalogue_has_a_source_that_is_listed_or_says_assumed(name: str) -> None:
-    content = yaml.safe_load((SIM / "catalogue" / name).read_text(encoding="utf-8"))
+    content = yaml.safe_load((SIM / name).read_text(encoding="utf-8"))
     sources = content.pop("sources")
     bare = []
     for place, leaf in quantities(content, name):

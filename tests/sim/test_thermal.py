@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.integrate import solve_ivp
 
-from hashgym.sim import thermal
+from hashgym.sim.hardware import thermal
 
 pytestmark = pytest.mark.interpreted
 

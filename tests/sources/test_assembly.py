@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 import yaml
 
-from hashgym.experiments import quality_report
-from hashgym.sim.errors import BadInputError
+from hashgym.experiments.reports import quality_report
+from hashgym.sim.foundation.errors import BadInputError
 from hashgym.sources.assembly import import_history
 
 HOURS = pd.date_range("2024-01-01", periods=72, freq="h", tz="UTC")

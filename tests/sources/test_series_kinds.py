@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 import yaml
 
-from hashgym.sim.errors import BadInputError
-from hashgym.sim.history import History
-from hashgym.sim.market import difficulty_of_blocks
-from hashgym.sim.publication import day_ahead_until, until
+from hashgym.sim.foundation.errors import BadInputError
+from hashgym.sim.history.history import History
+from hashgym.sim.history.publication import day_ahead_until, until
+from hashgym.sim.market.coins import difficulty_of_blocks
 from hashgym.sources.assembly import import_history
 
 REST: dict[str, float] = {

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hashgym.sim.errors import BadInputError
-from hashgym.sim.history import History
+from hashgym.sim.foundation.errors import BadInputError
+from hashgym.sim.history.history import History
 from hashgym.sources.assembly import import_history
 
 MAPPINGS = Path(str(resources.files("hashgym.sources").joinpath("mappings")))

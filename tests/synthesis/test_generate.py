@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 import yaml
 
-from hashgym.sim.errors import BadInputError
-from hashgym.sim.history import History
-from hashgym.sim.market import coin_hashprice
-from hashgym.sim.psychrometrics import wet_bulb_temp_c
+from hashgym.sim.cooling.psychrometrics import wet_bulb_temp_c
+from hashgym.sim.foundation.errors import BadInputError
+from hashgym.sim.history.history import History
+from hashgym.sim.market.coins import coin_hashprice
 from hashgym.synthesis.calibrate import calibrate, fit_returns
 from hashgym.synthesis.fitting import autocorrelation
 from hashgym.synthesis.generate import coin_content, regions, synthesize

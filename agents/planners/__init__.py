@@ -1,0 +1,1 @@
+"""Policies that plan with the simulator at hand."""

@@ -1,0 +1,1 @@
+"""Many environments over one site as arrays: options, tables, kernels, rewards."""

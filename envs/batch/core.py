@@ -1,0 +1,286 @@
+"""The batch behind every form of an environment over a site: arrays, seeds, resets and the call of the kernel."""
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from gymnasium import spaces
+
+from ...sim.foundation import threads
+from ...sim.foundation.constants import CONTROL_STEP_S, usd_per_th
+from ...sim.foundation.errors import BadInputError
+from ...sim.history.history import STEP
+from ...sim.market.coins import REFERENCE_HASHPRICE
+from ...sim.series import exogenous as exogenous_module
+from ...sim.site.state import SITE_FLOW, ZONE_FLOW, State
+from ...sim.site.world import N_CHANNELS, Events, Exogenous
+from . import kernels, rewards, tables
+from .actions import POWER_KINDS, action_space, action_table, reach_of
+from .config import RANDOMIZED, EnvConfig
+from .observing import observe_range
+from .profiles import profile_table
+from .seeding import check_saved, take
+
+FloatArray = npt.NDArray[np.float64]
+
+
+class Batch:
+    """`n_envs` copies of an environment over one shared exogenous array.
+
+    Attributes, all of them views that the next step overwrites: obs (n_envs, n_obs) float32, reward (n_envs,),
+    truncated (n_envs,), costs (n_envs, n_costs) in the order of cost_names, site_flow (n_envs,), zone_flow (n_envs, n_zones), state.
+    """
+
+    info_keys = tables.INFO_KEYS
+
+    def __init__(self, config: EnvConfig, n_envs: int = 1, world: Exogenous | None = None) -> None:
+        """Build the arrays; no episode has begun yet.
+
+        Args:
+            config: Options of the environment.
+            n_envs: Number of copies.
+            world: A world that replaces that of the scenario's history, for what-if runs: states are then put into it
+                by `restore`, and no start is drawn.
+        """
+        self.config, self.scenario, self.n_envs = config, config.world, n_envs
+        self.site = self.scenario.site
+        self.n_zones = len(self.site.zones)
+        self.n_threads = threads.default_threads() if config.n_threads is None else config.n_threads
+        n_histories = int(config.randomize.get("histories", 1))
+        self.exogenous = self.scenario.exogenous(config.known_ahead, n_histories) if world is None else world
+        form, channels = config.form, self.scenario.history.channels
+        self.form = tables.Form.of(
+            self.site, channels, config.known_ahead, has_offer=form.offer, has_cooling=form.cooling
+        )
+        self.actions = action_table(form, self.site)
+        now = tables.observation_table(self.form)
+        self.n_now = len(now)
+        self.table = tables.stacked(now, config.stack)
+        self._check_world(now)
+        self.low, self.high = tables.bounds(self.table)
+        self._now_low, self._now_high = (np.ascontiguousarray(edge[-self.n_now :]) for edge in (self.low, self.high))
+        self.events = Events.none(self.n_zones)
+        self.profiles, self.menus = profile_table(self.site)
+        self.reach = reach_of(self.site)
+        typical = REFERENCE_HASHPRICE[self.form.algorithm]
+        self.reward_scale_usd = self.site.rated_hashrate_ths * usd_per_th(typical) * CONTROL_STEP_S
+        self._env = self._env_params(is_drawn=world is None)
+        self._fresh = State.hashing(1, self.site).zone[0].copy()
+        self._reward = rewards.named(config.reward)
+        self.cost_names = (*tables.COST_NAMES, *(cost.name for cost in config.costs))
+
+        self.state = State.hashing(n_envs, self.site)
+        self._now = np.zeros((n_envs, self.n_now), np.float32)
+        self.obs = self._now if config.stack == 1 else np.zeros((n_envs, len(self.table)), np.float32)
+        self.reward = np.zeros(n_envs)
+        self.truncated = np.zeros(n_envs, np.bool_)
+        self._costs = np.zeros((n_envs, len(tables.COSTS)))
+        self.costs = self._costs if not config.costs else np.zeros((n_envs, len(self.cost_names)))
+        self.zone_flow = np.zeros((n_envs, self.n_zones), ZONE_FLOW)
+        self.flow_table = np.zeros((n_envs, len(tables.INFO_KEYS)))
+        self.last_energy_kwh = np.zeros(n_envs)
+        """Energy of the step before, for rewards that look at changes. [kWh]"""
+        self.setpoint_mhz = np.zeros((n_envs, self.n_zones))
+        self.myopic = np.zeros((n_envs, self.n_zones), np.int64)
+        self._action = np.zeros((n_envs, len(self.actions)))
+
+    def _check_world(self, now: tuple[tables.Observed, ...]) -> None:
+        further = self.exogenous.values.shape[2] - N_CHANNELS
+        if further != len(self.site.markets) - 1:
+            raise BadInputError(f"the world has {further + 1} markets; the site has {len(self.site.markets)}")
+        known = tuple(entry.name for entry in now[: len(self.exogenous.channels)])
+        if known != self.exogenous.channels:
+            raise BadInputError(f"known channels are {self.exogenous.channels}; the observation table has {known}")
+
+    def _env_params(self, *, is_drawn: bool) -> np.ndarray:
+        config, env, form = self.config, np.zeros(1, kernels.ENV_PARAMS), self.config.form
+        first, last = self.scenario.rows(config.split) if is_drawn else (0, 0)
+        steps = config.episode_steps or (self.scenario.episode_steps if is_drawn else self.exogenous.n_steps)
+        first = max(first, exogenous_module.WARM_UP_STEPS)
+        last_start = min(last - steps, self.exogenous.n_steps - steps - 1)
+        if is_drawn and last_start < first:
+            raise BadInputError(
+                f"split {config.split!r} of {self.scenario.name!r} is shorter than {steps} steps and two days"
+            )
+        thresholds = {cost.name: config.thresholds.get(cost.name, cost.threshold) for cost in tables.COSTS}
+        usual = {"noise": (1.0, 1.0)}
+        drawn = {name: config.randomize.get(name, usual.get(name, (0.0, 0.0))) for name in RANDOMIZED}
+        values = {
+            "action_kind": POWER_KINDS[form.power],
+            "first_offset": tables.DISCRETE_OFFSETS[0],
+            "sleep_below": tables.BOX_SLEEP_BELOW,
+            "wake_above": tables.BOX_WAKE_ABOVE,
+            "min_sleep_s": tables.MIN_SLEEP_S,
+            "over_rule": float(config.reward == "profit_over_rule"),
+            "reward_per_usd": 1.0 / self.reward_scale_usd,
+            "chip_limit_c": thresholds["chip_over_temp"],
+            "ramp_limit_pu": thresholds["power_ramp"],
+            "gradient_limit_k": thresholds["temp_gradient"],
+            "episode_steps": steps,
+            "first_start": first,
+            "last_start": last_start,
+            "n_series": self.exogenous.values.shape[0],
+            "rated_kw": self.site.rated_power_w / 1000.0,
+            "interval_h": self.site.contract.numbers["interval_h"],
+            "has_demand": float(bool(self.site.contract.demand)),
+            "peak_kw": self.full_power_w / 1000.0 if self.site.contract.demand else 0.0,
+            "per_zone": form.per_zone,
+            "has_cooling": float(form.cooling),
+            "has_share": float(form.share),
+            "has_offer": float(form.offer),
+            "market_kind": ("none", "number", "bin").index(form.market),
+            "n_markets": len(self.site.markets),
+            **dict(zip(("inlet_low_c", "inlet_high_c"), tables.INLET_C, strict=True)),
+            **dict(zip(("loop_low_c", "loop_high_c"), tables.COOLANT_C, strict=True)),
+            **{f"{name}_low": pair[0] for name, pair in drawn.items()},
+            **{f"{name}_high": pair[1] for name, pair in drawn.items()},
+        }
+        for name, value in values.items():
+            env[name] = value
+        return env
+
+    @property
+    def episode_steps(self) -> int:
+        """Length of an episode in control steps."""
+        return int(self._env["episode_steps"][0])
+
+    def column(self, name: str) -> int:
+        """Return the place of an observation; raises BadInputError if there is none of that name."""
+        for place, entry in enumerate(self.table):
+            if entry.name == name:
+                return place
+        raise BadInputError(f"no observation {name!r}; there are {', '.join(entry.name for entry in self.table)}")
+
+    @cached_property
+    def site_flow(self) -> np.ndarray:
+        """Flows of the last step by name, (n_envs,) of SITE_FLOW: a view of flow_table, made anew for a copy of the batch."""
+        return self.flow_table.view(SITE_FLOW)[:, 0]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy is made of: without the view, which would be an array of its own."""
+        return {name: value for name, value in self.__dict__.items() if name != "site_flow"}
+
+    def flow(self, name: str) -> FloatArray:
+        """Return a flow of the last step by its name in `info`, (n_envs,)."""
+        return np.asarray(self.site_flow[name])
+
+    def reward_of_usd(self, usd: FloatArray) -> FloatArray:
+        """Return dollars of a step on the scale of rewards, (n_envs,)."""
+        return usd / self.reward_scale_usd
+
+    @property
+    def full_power_w(self) -> float:
+        """Power at the meter with every zone at its top profile, at the reference temperature. [W]"""
+        return float(self.profiles["meter_w"].max(axis=1).sum())
+
+    @property
+    def start_range(self) -> tuple[int, int]:
+        """First and last step at which an episode may start."""
+        return int(self._env["first_start"][0]), int(self._env["last_start"][0])
+
+    def observation_space(self) -> Any:
+        """Return the space of one observation."""
+        return spaces.Box(self.low, self.high, dtype=np.float32)
+
+    def action_space(self) -> Any:
+        """Return the space of one action."""
+        return action_space(self.config.form, self.site)
+
+    def seed(self, seeds: Sequence[int] | npt.NDArray[np.uint64]) -> None:
+        """Give each environment its seed and begin to count its episodes anew."""
+        self.state.site["seed"] = np.asarray(seeds, dtype=np.uint64)
+        self.state.site["episode"] = 0
+
+    def start_step(self, start: Any) -> int:
+        """Return the step of a start time; raises BadInputError if no episode can start there."""
+        try:
+            stamp = pd.Timestamp(start)
+        except (TypeError, ValueError) as error:
+            raise BadInputError(f"options['start'] is {start!r}; it must be a stamp like 2025-07-01T00:00") from error
+        if pd.isna(stamp):
+            raise BadInputError(f"options['start'] is {start!r}; it must be a stamp like 2025-07-01T00:00")
+        stamp = stamp.tz_localize("UTC") if stamp.tz is None else stamp.tz_convert("UTC")
+        offset = (stamp - self.scenario.history.start) / STEP
+        low, high = exogenous_module.WARM_UP_STEPS, self.exogenous.n_steps - self.episode_steps - 1
+        if offset != int(offset) or not low <= offset <= high:
+            first, last = (self.scenario.history.start + STEP * k for k in (low, high))
+            raise BadInputError(f"options['start'] is {start}; it must be a 5-minute stamp in {first}…{last}")
+        return int(offset)
+
+    def reset(self, index: npt.NDArray[np.int64] | None = None, starts: npt.NDArray[np.int64] | None = None) -> None:
+        """Begin the next episode of the environments of `index` (default all), at given steps or at drawn ones."""
+        index = np.arange(self.n_envs) if index is None else index
+        starts = np.full(len(index), -1, np.int64) if starts is None else starts
+        last = self.exogenous.n_steps - self.episode_steps - 1
+        if starts.shape != index.shape or starts.max(initial=-1) > last:
+            raise BadInputError(f"starts must be one step for each environment, {last} at most; got {starts}")
+        kernels.reset_many(
+            index, starts, self._env, self._now_low, self._now_high, self.profiles, self.menus, self._fresh,
+            self.exogenous.values, self.exogenous.known, self.site.zone_record, self.state.zone, self.state.site,
+            self.myopic, self._now,
+        )  # fmt: skip
+        self.state.site["episode"][index] += np.uint64(1)
+        self.last_energy_kwh[index] = self.full_power_w / 1000.0 * rewards.STEP_H
+        if self.config.stack > 1:
+            self.obs[index] = np.tile(self._now[index], self.config.stack)
+
+    def step(self, action: npt.NDArray[Any]) -> None:
+        """Step every environment; results are in the attributes. Ended episodes are not reset here.
+
+        Args:
+            action: Actions, (n_envs, n_actions); (n_envs,) where an action is one number.
+        """
+        take(action, self._action)
+        if self._reward is not None:
+            np.copyto(self.last_energy_kwh, self.site_flow["energy_kwh"], where=self.state.site["age"] > 0)
+        threads.split(
+            kernels.transition_range, self.n_envs, self.n_envs * self.n_zones, self.n_threads, self._action, self._env,
+            self._now_low, self._now_high, self.profiles, self.menus, self.reach, self.site.switch_s, self.exogenous.values,
+            self.exogenous.known, self.events.site, self.events.zone, self.site.link_record, self.site.zone_record,
+            self.site.site_record, self.state.zone, self.state.site, self.zone_flow, self.site_flow, self.setpoint_mhz,
+            self._costs, self.reward, self.truncated, self.myopic, self._now,
+        )  # fmt: skip
+        if self.config.stack > 1:
+            self.obs[:, : -self.n_now] = self.obs[:, self.n_now :]
+            self.obs[:, -self.n_now :] = self._now
+        if self.config.costs:
+            self.costs[:, : len(tables.COSTS)] = self._costs
+            for column, cost in enumerate(self.config.costs, len(tables.COSTS)):
+                self.costs[:, column] = cost.count(self)
+        if self._reward is not None:
+            self.reward[:] = self._reward(self)
+
+    def look(self) -> None:
+        """Write the newest observations anew, from the state as it stands."""
+        observe_range(
+            0, self.n_envs, self._env[0], self._now_low, self._now_high, self.profiles, self.menus, self.exogenous.known,
+            self.site.zone_record, self.state.zone, self.state.site, self.myopic, self._now,
+        )  # fmt: skip
+
+    def save(self) -> dict[str, np.ndarray]:
+        """Return a copy of everything that is needed to go on from here."""
+        whole = {"zone": self.state.zone, "site": self.state.site}
+        if self.config.stack > 1:
+            whole["obs"] = self.obs
+        if self._reward is not None:
+            whole |= {"energy_kwh": self.site_flow["energy_kwh"], "last_energy_kwh": self.last_energy_kwh}
+        return {name: array.copy() for name, array in whole.items()}
+
+    def enter_month(self, saved: dict[str, np.ndarray]) -> None:
+        """Set a saved state's peaks of the month to the site's full power: what a meter that is not read has seen, as a rule."""
+        if self.site.contract.demand:
+            saved["site"]["peak_kw"] = saved["site"]["window_peak_kw"] = self.full_power_w / 1000.0
+
+    def restore(self, saved: dict[str, np.ndarray]) -> None:
+        """Go back to a saved state; raises BadInputError if it is of another shape."""
+        check_saved(saved, self.state, self.exogenous, len(self.site.markets))
+        for name, array in (("zone", self.state.zone), ("site", self.state.site)):
+            array[...] = saved[name]
+        self.look()
+        if self.config.stack > 1:
+            self.obs[...] = saved["obs"] if "obs" in saved else np.tile(self._now, self.config.stack)
+        if "last_energy_kwh" in saved:
+            self.site_flow["energy_kwh"], self.last_energy_kwh[...] = saved["energy_kwh"], saved["last_energy_kwh"]

@@ -1,0 +1,106 @@
+"""Rewards: what a step is worth to a learner. A reward is a function of the batch; a user's own is one as well.
+
+    def frugal(batch):                      # (n_envs,): dollars, less a dollar for each megawatt-hour
+        return batch.reward_of_usd(batch.flow("profit_usd") - batch.flow("energy_kwh") / 1000.0)
+
+    env = gym.make("hashgym/HashrateTuning-v0", reward=frugal)
+
+Under Hydra: `reward: {_target_: my.module.frugal, _partial_: true}`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from ...sim.foundation.constants import CONTROL_STEP_S, SECONDS_PER_HOUR
+from ...sim.foundation.errors import BadInputError
+
+if TYPE_CHECKING:
+    from .core import Batch
+
+FloatArray = npt.NDArray[np.float64]
+Reward = Callable[["Batch"], FloatArray]
+
+STEP_H: Final = CONTROL_STEP_S / SECONDS_PER_HOUR
+
+
+@dataclass(frozen=True, slots=True)
+class ProfitEfficiencyStability:
+    """A weighted sum of profit, hashes a joule and steadiness of power, each of the order of 1."""
+
+    profit: float = 0.7
+    efficiency: float = 0.2
+    stability: float = 0.1
+
+    def __call__(self, batch: "Batch") -> FloatArray:
+        """Return the reward, (n_envs,). Weights: the project's brief."""
+        best_th_per_kwh = float(batch.menus["best_ths_per_w"].max()) * 3.6e6
+        per_kwh = batch.flow("hash_th") / np.maximum(batch.flow("energy_kwh"), 1e-9)
+        change = np.abs(batch.flow("energy_kwh") - batch.last_energy_kwh) / (batch.full_power_w / 1000.0 * STEP_H)
+        profit = batch.reward_of_usd(batch.flow("profit_usd"))
+        return self.profit * profit + self.efficiency * per_kwh / best_th_per_kwh - self.stability * change
+
+
+@dataclass(frozen=True, slots=True)
+class CoolingEnergy:
+    """Less energy of the plant and the machines' fans, and less water: dollars at a price of energy that is given, not the market's."""
+
+    usd_per_mwh: float = 50.0
+
+    def __call__(self, batch: "Batch") -> FloatArray:
+        """Return the reward, (n_envs,)."""
+        cooling_kwh = batch.flow("cooling_energy_kwh") + batch.zone_flow["fan_energy_kwh"].sum(axis=1)
+        return batch.reward_of_usd(-cooling_kwh * self.usd_per_mwh / 1000.0 - batch.flow("water_usd"))
+
+
+@dataclass(frozen=True, slots=True)
+class CarbonAdjusted:
+    """Profit less a price on the grid's direct emissions, which the bill need not know."""
+
+    usd_per_t: float = 100.0
+
+    def __call__(self, batch: "Batch") -> FloatArray:
+        """Return the reward, (n_envs,)."""
+        return batch.reward_of_usd(batch.flow("profit_usd") - batch.flow("carbon_kg") / 1000.0 * self.usd_per_t)
+
+
+@dataclass(frozen=True, slots=True)
+class Cvar:
+    """Conditional value at risk of a step's profit around a given value at risk.
+
+    Source: R. Rockafellar, S. Uryasev, "Optimization of conditional value-at-risk", Journal of Risk 2 (2000): the largest over
+    ζ of ζ - E max(0, ζ - x) / α; at a fixed ζ a learner maximises its last term.
+    """
+
+    alpha: float = 0.1
+    var_usd: float = 0.0
+    """ζ, profit of a step below which the tail lies. [USD]"""
+
+    def __call__(self, batch: "Batch") -> FloatArray:
+        """Return the reward, (n_envs,)."""
+        shortfall = np.maximum(0.0, self.var_usd - batch.flow("profit_usd"))
+        return batch.reward_of_usd(self.var_usd - shortfall / self.alpha)
+
+
+IN_KERNEL: Final = ("profit", "profit_over_rule")
+"""Rewards that the kernel itself computes. profit: dollars of the step. profit_over_rule: dollars above what the myopic profile, never
+off, would have earned at steady state in the same step; the subtracted baseline depends on no action, so the best policy is the same."""
+
+NAMED: Final[dict[str, Callable[[], Reward]]] = {
+    "profit_efficiency_stability": ProfitEfficiencyStability, "cooling_energy": CoolingEnergy,
+    "carbon_adjusted": CarbonAdjusted, "cvar": Cvar,
+}  # fmt: skip
+
+NAMES: Final = (*IN_KERNEL, *NAMED)
+
+
+def named(reward: str | Reward) -> Reward | None:
+    """Return the function of a reward, None for one of the kernel's; raises BadInputError if there is none of that name."""
+    if callable(reward):
+        return reward
+    if reward not in NAMES:
+        raise BadInputError(f"reward is {reward!r}; it must be one of {', '.join(NAMES)}, or a function of the batch")
+    return NAMED[reward]() if reward in NAMED else None

@@ -1,0 +1,280 @@
+"""Tables of observations, actions and costs: the one source for spaces, kernels, policies and documentation."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from ...sim.history.history import Channel
+from ...sim.market.coins import REFERENCE_HASHPRICE
+from ...sim.series.exogenous import FORECAST_CHANNELS, market_channel
+from ...sim.site.params import SiteParams
+
+Float32Array = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """One entry of the observation vector, in physical units and clipped to its range.
+
+    scale says how a policy normalises it: linear maps the range to [-1, 1]; asinh divides by `unit_size` and takes
+    the inverse hyperbolic sine, which keeps sign and order of quantities that span decades.
+    """
+
+    name: str
+    unit: str
+    low: float
+    high: float
+    group: str
+    meaning: str
+    scale: Literal["linear", "asinh"] = "linear"
+    unit_size: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """One named cost: what is counted in a step, above which threshold, and the mean per step that is allowed."""
+
+    name: str
+    unit: str
+    threshold: float
+    limit: float
+    meaning: str
+
+
+def _price(name: str, meaning: str) -> Observed:
+    return Observed(name, "USD/MWh", -1000.0, 10000.0, "market", meaning, "asinh", 30.0)
+
+
+SITE_CHANNELS: Final = (
+    _price("price_known_usd_per_mwh", "last published price of energy, tariff included"),
+    _price("price_mean_1h_usd_per_mwh", "mean of the known price over the last hour"),
+    _price("price_mean_24h_usd_per_mwh", "mean of the known price over the last day"),
+    Observed(
+        "hashprice_usd_per_ph_day", "USD/(PH/s)/day", 0.0, 500.0, "market", "expected revenue of hashing", "asinh", 50.0
+    ),
+    Observed("outdoor_temp_c", "°C", -40.0, 55.0, "weather", "dry-bulb temperature"),
+    Observed("wet_bulb_temp_c", "°C", -40.0, 40.0, "weather", "wet-bulb temperature"),
+    Observed("hour_sin", "1", -1.0, 1.0, "calendar", "sine of the local hour of day"),
+    Observed("hour_cos", "1", -1.0, 1.0, "calendar", "cosine of the local hour of day"),
+    Observed("weekday_sin", "1", -1.0, 1.0, "calendar", "sine of the local hour of week"),
+    Observed("weekday_cos", "1", -1.0, 1.0, "calendar", "cosine of the local hour of week"),
+)
+"""Observations that are known channels of the exogenous world, in its order."""
+
+FORECAST_OBSERVATIONS: Final = tuple(
+    Observed(name, "USD/MWh", -1000.0, 10000.0, "forecast", "mean price forecast for a span ahead", "asinh", 30.0)
+    for name in FORECAST_CHANNELS
+)
+
+CONTRACT_OBSERVATIONS: Final = {
+    "coincident_ratio": Observed(
+        "coincident_ratio", "1", 0.0, 1.5, "market",
+        "last known load of the grid over the month's highest so far; 0 in months without coincident peaks",
+    ),
+    "call_now": Observed("call_now", "1", 0.0, 1.0, "market", "1 in a curtailment call"),
+    "call_soon": Observed("call_soon", "1", 0.0, 1.0, "market", "1 in a call and from its announcement on"),
+}  # fmt: skip
+"""Observations that a contract adds, known channels as well."""
+
+DEMAND_OBSERVATIONS: Final = (
+    Observed(
+        "interval_pu", "rated power", 0.0, 3.0, "market", "energy of the running interval over that at rated power"
+    ),
+    Observed("month_peak_pu", "rated power", 0.0, 3.0, "market", "highest interval mean of the month that has a price"),
+)
+"""Observations that a demand charge adds, from the state of the meter."""
+
+OFFER_OBSERVATIONS: Final = (
+    Observed(
+        "offer",
+        "commitment",
+        0.0,
+        1.0,
+        "market",
+        "share of the curtailment programme's commitment that is offered today",
+    ),
+    Observed("next_offer", "commitment", 0.0, 1.0, "market", "share that is offered from the next local day on"),
+)
+"""Observations of an environment that offers load to a curtailment programme."""
+
+COOLING_OBSERVATIONS: Final = (
+    Observed("exhaust_temp_c", "°C", -40.0, 120.0, "zone", "air that leaves the zone"),
+    Observed("pad_on", "1", 0.0, 1.0, "zone", "1 with wet pads"),
+)
+"""Observations of each zone that an environment with cooling adds."""
+
+DERIVED: Final = (
+    Observed(
+        "break_even_usd_per_mwh", "USD/MWh", 0.0, 1000.0, "market",
+        "price at which the site's best profile earns nothing", "asinh", 50.0,
+    ),
+    Observed("price_ratio", "1", -20.0, 200.0, "market", "known price over break-even price", "asinh", 0.5),
+)  # fmt: skip
+
+ZONE_OBSERVATIONS: Final = (
+    Observed("asleep", "1", 0.0, 1.0, "zone", "1 while the machines sleep"),
+    Observed("starting", "1", 0.0, 1.0, "zone", "1 while the machines start"),
+    Observed("hashing", "1", 0.0, 1.0, "zone", "1 while the machines hash"),
+    Observed("tripped", "1", 0.0, 1.0, "zone", "1 after a thermal trip"),
+    Observed("mode_h", "h", 0.0, 1000.0, "zone", "time in this mode", "asinh", 0.5),
+    Observed(
+        "start_rest_s", "s", 0.0, 14400.0, "zone", "rest of start-up, tuning or the hold after a trip", "asinh", 300.0
+    ),
+    Observed("target_pu", "1", 0.0, 1.0, "zone", "commanded profile, from lowest to highest"),
+    Observed("cap_pu", "1", 0.0, 1.0, "zone", "highest profile that the firmware's throttle allows"),
+    Observed("myopic_pu", "1", 0.0, 1.0, "zone", "profile that earns most at the known price, never off"),
+    Observed("power_w", "W", 0.0, 8000.0, "zone", "measured power of a machine, mean of the last step"),
+    Observed("hashrate_ths", "TH/s", 0.0, 600.0, "zone", "measured hashrate of a machine, mean of the last step"),
+    Observed("hot_temp_c", "°C", -40.0, 120.0, "zone", "measured temperature of the hottest chips"),
+    Observed("inlet_temp_c", "°C", -40.0, 80.0, "zone", "inlet air temperature"),
+    Observed("fan_pu", "1", 0.0, 1.0, "zone", "speed of the machine fans"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What fixes an observation table beside its numbers: zones, forecast, algorithm, contract and declared channels.
+
+    known: names of the contract's known channels; declared: a history's own channels with their unit and usual range.
+    """
+
+    n_zones: int
+    forecast: str = "none"
+    algorithm: str = "sha256"
+    known: tuple[str, ...] = ()
+    declared: tuple[tuple[str, Channel], ...] = ()
+    has_demand: bool = False
+    n_markets: int = 1
+    has_offer: bool = False
+    has_cooling: bool = False
+
+    @classmethod
+    def of(
+        cls, site: SiteParams, channels: Mapping[str, Channel], forecast: str, *, has_offer: bool = False,
+        has_cooling: bool = False,
+    ) -> "Form":  # fmt: skip
+        """Return the form of a site's table over a history with some declared channels, for an action of some form."""
+        contract = site.contract
+        peaks = ("coincident_ratio",) if contract.coincident_peak is not None else ()
+        calls = ("call_now", "call_soon") if contract.curtailment is not None else ()
+        algorithm = site.zones[0].machine.algorithm
+        return cls(
+            len(site.zones), forecast, algorithm, peaks + calls, tuple(channels.items()), bool(contract.demand),
+            len(site.markets), has_offer, has_cooling,
+        )  # fmt: skip
+
+
+def _scaled(entry: Observed, scale: float) -> Observed:
+    return replace(entry, high=entry.high * scale, unit_size=entry.unit_size * scale)
+
+
+_HASHPRICE: Final = "hashprice_usd_per_ph_day"
+
+
+def observation_table(form: Form) -> tuple[Observed, ...]:
+    """Return the table of an observation vector: site channels, forecast, contract, declared, derived, then each zone."""
+    # A scrypt machine makes fewer and dearer hashes: ranges of hashrate and hashprice move with what a hash is worth.
+    scale = REFERENCE_HASHPRICE[form.algorithm] / REFERENCE_HASHPRICE["sha256"]
+    site = tuple(_scaled(entry, scale) if entry.name == _HASHPRICE else entry for entry in SITE_CHANNELS)
+    forecasts = () if form.forecast == "none" else FORECAST_OBSERVATIONS
+    known = tuple(CONTRACT_OBSERVATIONS[name] for name in form.known)
+    declared = tuple(
+        Observed(name, channel.unit, channel.low, channel.high, "declared", "a series of the history")
+        for name, channel in form.declared
+    )
+    further = tuple(
+        replace(_scaled(SITE_CHANNELS[3], scale), name=market_channel(m), meaning=f"expected revenue at market {m}")
+        for m in range(1, form.n_markets)
+    )
+    meter = (DEMAND_OBSERVATIONS if form.has_demand else ()) + (OFFER_OBSERVATIONS if form.has_offer else ())
+    meter += _markets(form.n_markets) if form.n_markets > 1 else ()
+    zone = tuple(_scaled(entry, 1.0 / scale) if entry.name == "hashrate_ths" else entry for entry in ZONE_OBSERVATIONS)
+    zone += COOLING_OBSERVATIONS if form.has_cooling else ()
+    zones = tuple(replace(entry, name=f"zone{z}_{entry.name}") for z in range(form.n_zones) for entry in zone)
+    return site + forecasts + known + further + declared + DERIVED + meter + zones
+
+
+def _markets(n_markets: int) -> tuple[Observed, ...]:
+    at = tuple(
+        Observed(f"at_market{m}", "1", 0.0, 1.0, "market", f"1 while hashes are sold at market {m}")
+        for m in range(n_markets)
+    )
+    return (*at, Observed("switch_rest_s", "s", 0.0, 3600.0, "market", "rest of a change of market", "asinh", 60.0))
+
+
+def stacked(table: tuple[Observed, ...], depth: int) -> tuple[Observed, ...]:
+    """Return the table of the last `depth` observations at once, the newest last, under its own names."""
+    past = tuple(replace(entry, name=f"{entry.name}_t-{k}") for k in range(depth - 1, 0, -1) for entry in table)
+    return past + table
+
+
+def bounds(table: tuple[Observed, ...]) -> tuple[Float32Array, Float32Array]:
+    """Return lower and upper bounds of a table, each (n,) float32."""
+    low = np.array([entry.low for entry in table], dtype=np.float32)
+    high = np.array([entry.high for entry in table], dtype=np.float32)
+    return low, high
+
+
+DISCRETE_OFFSETS: Final = (-2, -1, 0, 1, 2)
+"""Offsets from the myopic profile that the discrete action offers beside off."""
+
+BOX_SLEEP_BELOW: Final = -0.8
+BOX_WAKE_ABOVE: Final = -0.4
+"""Sleep band of the Box action: below the first a zone sleeps, above the second it wakes, in between it stays."""
+
+MIN_SLEEP_S: Final = 3600.0
+"""Shortest sleep under the discrete and the Box action. [s] A learner that tries sleep for one step pays for a start and
+saves nothing; an hour shows it what sleep is worth. Source of the form: Braiins DPS, `shutdown_duration` in hours."""
+
+COSTS: Final = (
+    Cost("chip_over_temp", "zones", 80.0, 0.0, "zones whose hottest chip exceeded the threshold [°C] within the step"),
+    Cost("power_ramp", "rated power", 0.2, 0.0, "rise of a hashing zone's power set-point above the threshold, summed"),
+    Cost("starts", "zones", 0.0, 0.01, "zones that left sleep"),
+    Cost("site_cap", "cap", 0.0, 0.0, "mean power at the meter above the site's cap, as a share of the cap"),
+    Cost(
+        "curtailment_breach",
+        "rated power",
+        0.0,
+        0.0,
+        "mean power above what a curtailment call allows, over rated power",
+    ),
+    Cost(
+        "inlet_range",
+        "K",
+        0.0,
+        0.0,
+        "kelvins by which running zones' air lies outside 5…45 °C, or coolant outside 20…50 °C",
+    ),
+    Cost(
+        "temp_gradient",
+        "K",
+        5.0,
+        0.0,
+        "difference of the hottest chips of neighbouring running zones above the threshold, summed",
+    ),
+    Cost("load_missed", "plan", 0.0, 0.0, "share of the plan's power that the zones' profiles do not add up to"),
+)
+"""Named costs in the order of every cost array. `info["cost"]` is their sum."""
+
+ADJUSTABLE: Final = ("chip_over_temp", "power_ramp", "temp_gradient")
+"""Costs whose threshold an environment option may replace."""
+
+LOOSEST: Final = {"chip_over_temp": 85.0, "power_ramp": 1.0, "temp_gradient": 20.0}
+"""Loosest thresholds. Source: 85 °C is the hard limit of the project's brief and the least step-down limit of the catalogue's firmware."""
+
+INLET_C: Final = (5.0, 45.0)
+"""Inlet air. [°C] Source: nominal range of Bitmain air chassis."""
+COOLANT_C: Final = (20.0, 50.0)
+"""Coolant on its way to the machines. [°C] Source: alarm below 20 (miningos, Antspace); 50 normal (Whatsminer hydro)."""
+
+COST_NAMES: Final = tuple(cost.name for cost in COSTS)
+
+INFO_KEYS: Final = (
+    "profit_usd", "revenue_usd", "energy_usd", "water_usd", "wear_usd", "demand_usd", "coincident_usd", "programme_usd",
+    "heat_usd", "energy_kwh", "it_energy_kwh", "cooling_energy_kwh", "hash_th", "water_l", "starts", "trips",
+    "max_chip_temp_c", "pue", "wue_l_per_kwh", "call_excess_kwh", "carbon_kg",
+)  # fmt: skip
+"""Site flows of a step as they stand in `info`, in the order of sim's SITE_FLOW."""

@@ -1,0 +1,1 @@
+"""`hashgym/ChipTuning-v0`: one machine on the bench."""

@@ -1,0 +1,63 @@
+"""`hashgym/ChipTuning-v0`: frequency, voltage and power limit of one machine whose silicon nobody knows."""
+
+from typing import Any
+
+from ...sim.foundation.errors import BadInputError
+from ..forms.single import SiteEnv
+from ..forms.vector import SiteVectorEnv
+from .batch import ChipBatch, ChipConfig
+from .render import ChipCanvas
+
+
+class ChipTuningEnv(SiteEnv):
+    """Tune one machine on the bench: find the frequency and the voltage that earn most within its limits.
+
+    ## Description
+    Every unit needs another voltage: its silicon is drawn with the episode, and so are its leakage, the inlet air, the price of energy
+    and the hashprice. Each step sets the machine and measures it for ten minutes; what is read of hashrate and power is noisy. Too
+    little voltage makes chips fail their work; too much costs power and heat; a change costs a restart.
+
+    ## Action Space
+    `Box(-1, 1, (3,))`: frequency of 0.8 to 1.1 of the rated one, voltage of 0.9 to 1.05 of the stock curve's at that frequency, power limit
+    of 0.7 to 1.0 of rated power, above which the firmware lowers the frequency.
+
+    ## Observation Space
+    A flat float32 `Box` in physical units; `env.unwrapped.table` names every entry with unit, range and meaning.
+
+    ## Reward
+    Dollars of the step over what the machine earns at its rating in the same time, before energy.
+
+    ## Costs
+    `chip_over_temp` (75 °C), `hashrate_low` (below 0.8 of rated), `errors` (above 0.02 of work).
+
+    ## Starting State
+    The machine runs its stock point.
+
+    ## Episode End
+    Truncation after 24 steps. Nothing terminates an episode.
+
+    ## Version History
+    * v0: first version
+    """
+
+    task = "chip"
+
+    def _build(self, n_envs: int, options: dict[str, Any]) -> Any:
+        return ChipBatch(ChipConfig(**options), n_envs)
+
+    def _enter(self, name: str | None) -> Any:
+        if name is not None:
+            raise BadInputError(f"options['scenario'] is {name!r}; a unit on the bench has none")
+        return self.batch
+
+    def _draw_on(self, batch: Any) -> ChipCanvas:
+        return ChipCanvas(batch)
+
+
+class ChipTuningVectorEnv(SiteVectorEnv):
+    """Many `hashgym/ChipTuning-v0` in one call."""
+
+    task = "chip"
+
+    def _build(self, n_envs: int, options: dict[str, Any]) -> Any:
+        return ChipBatch(ChipConfig(**options), n_envs)

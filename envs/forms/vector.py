@@ -1,0 +1,94 @@
+"""Many environments in one call: what `gym.make_vec` returns."""
+
+from typing import Any, ClassVar
+
+import gymnasium as gym
+import numpy as np
+import numpy.typing as npt
+from gymnasium.vector import AutoresetMode
+from gymnasium.vector.utils import batch_space
+
+from ..batch.config import EnvConfig
+from ..batch.core import Batch
+from ..batch.seeding import fresh_seed
+from .single import ObsType, starts_of
+
+
+class SiteVectorEnv(gym.vector.VectorEnv[ObsType, Any, npt.NDArray[Any]]):
+    """Many environments in one call; resets an ended environment in the same step.
+
+    `info` carries arrays of shape (num_envs,): every key of the single environment's, `costs` of shape (num_envs,
+    n_costs) in the order of `cost_names`, and, where an episode ended, `final_obs` and
+    `final_info` with one mask each, `_final_obs` and `_final_info`. Arrays are new at every step.
+    """
+
+    task: ClassVar[str]
+
+    def __init__(self, num_envs: int = 1, render_mode: str | None = None, **options: Any) -> None:
+        """Build the environments; `options` are those of `EnvConfig`."""
+        if render_mode is not None:
+            raise ValueError(f"render_mode is {render_mode!r}; a vector renders nothing: render one environment")
+        self.num_envs = num_envs
+        self.metadata = {"autoreset_mode": AutoresetMode.SAME_STEP, "render_modes": []}
+        self.batch = self._build(num_envs, options)
+        self.table, self.actions = self.batch.table, self.batch.actions
+        self.cost_names = self.batch.cost_names
+        self.single_observation_space = self.batch.observation_space()
+        self.single_action_space = self.batch.action_space()
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self.action_space = batch_space(self.single_action_space, num_envs)
+        self._is_seeded = False
+
+    def _build(self, n_envs: int, options: dict[str, Any]) -> Any:
+        """Return the batch of this kind of environment."""
+        return Batch(EnvConfig(task=self.task, **options), n_envs)
+
+    def reset(
+        self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[ObsType, dict[str, Any]]:
+        """Begin an episode in every environment; environment i gets seed + i, or its own from a list."""
+        super().reset(seed=int(seed) if isinstance(seed, int | np.integer) else None)
+        if isinstance(seed, int | np.integer):
+            self.batch.seed(np.uint64(seed) + np.arange(self.num_envs, dtype=np.uint64))
+        elif seed is not None:
+            if len(seed) != self.num_envs:
+                raise ValueError(
+                    f"seed has {len(seed)} entries; it must have one for each of {self.num_envs} environments"
+                )
+            self.batch.seed([fresh_seed() if entry is None else entry for entry in seed])
+        elif not self._is_seeded:
+            self.batch.seed([fresh_seed() for _ in range(self.num_envs)])
+        self._is_seeded = True
+        self.batch.reset(starts=starts_of(self.batch, options))
+        return self.batch.obs.copy(), {}
+
+    def step(
+        self, actions: npt.NDArray[Any]
+    ) -> tuple[ObsType, npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any], dict[str, Any]]:
+        """Advance every environment by five minutes."""
+        batch = self.batch
+        if not self._is_seeded:
+            raise gym.error.ResetNeeded("no episode has begun; call reset() before step()")
+        batch.step(actions)
+        info = self._info()
+        reward, truncated = batch.reward.copy(), batch.truncated.copy()
+        ended = np.flatnonzero(truncated)
+        if ended.size:
+            final_obs = np.full(self.num_envs, None, dtype=object)
+            for i in ended:
+                final_obs[i] = batch.obs[i].copy()
+            final_info = {
+                key: np.where(truncated.reshape((-1,) + (1,) * (value.ndim - 1)), value, 0.0)
+                for key, value in info.items()
+            }
+            info.update({"final_obs": final_obs, "_final_obs": truncated.copy()})
+            info.update({"final_info": final_info, "_final_info": truncated.copy()})
+            batch.reset(ended)
+        return batch.obs.copy(), reward, np.zeros(self.num_envs, np.bool_), truncated, info
+
+    def _info(self) -> dict[str, Any]:
+        flows = self.batch.flow_table.copy()
+        info: dict[str, Any] = {key: flows[:, column] for column, key in enumerate(self.batch.info_keys)}
+        info["costs"] = self.batch.costs.copy()
+        info["cost"] = info["costs"] @ np.ones(len(self.cost_names))
+        return info

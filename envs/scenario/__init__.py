@@ -1,0 +1,1 @@
+"""Scenarios: site, contract, history, splits, read from YAML."""

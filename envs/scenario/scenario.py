@@ -1,0 +1,213 @@
+"""A scenario: site, tariff, history, splits and episode length, read from a YAML of conf/scenario."""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from importlib import resources
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import yaml
+
+from ...sim.foundation.constants import CONTROL_STEP_S, SECONDS_PER_DAY
+from ...sim.foundation.errors import BadInputError
+from ...sim.history.history import History, month_range
+from ...sim.series import exogenous
+from ...sim.site.params import SiteParams
+from ...sim.site.world import Exogenous
+from ...synthesis.generate import synthesize
+from .sites import check_keys, site_of
+
+_KEYS: Final = {"name", "site", "tariff", "history", "splits", "episode_days"}
+_OPTIONAL: Final = {"markets", "base", "about", "difficulty", "limits"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """Everything that fixes an environment's world. `config_hash` is carried by results."""
+
+    name: str
+    site: SiteParams
+    history: History
+    splits: Mapping[str, tuple[str, str]]
+    episode_steps: int
+    config_hash: str
+    recipe: Mapping[str, Any] | None = None
+    """How the history was synthesised, None of one that was given."""
+    difficulty: float = 1.0
+    limits: Mapping[str, float] = field(default_factory=dict)
+    """Thresholds of named costs that replace the table's on this site."""
+    _exogenous: dict[tuple[str, int], Exogenous] = field(init=False, repr=False, compare=False, default_factory=dict)
+
+    def rows(self, split: str) -> tuple[int, int]:
+        """Return the history rows [first, last) of a split; raises BadInputError if there is none of that name."""
+        if split not in self.splits:
+            raise BadInputError(f"scenario {self.name!r} has no split {split!r}; there are {', '.join(self.splits)}")
+        return month_range(self.history, *self.splits[split])
+
+    def exogenous(self, forecast: str, n_histories: int = 1) -> Exogenous:
+        """Return the exogenous world of the whole history; built once, it is shared by all batches of the scenario.
+
+        Args:
+            forecast: As `exogenous.build` has it.
+            n_histories: Series of the world: the history, and others of its recipe with the seeds that follow its own.
+
+        Raises:
+            BadInputError: The history was given, so that there is no recipe for others.
+        """
+        if (forecast, n_histories) not in self._exogenous:
+            if n_histories > 1 and self.recipe is None:
+                raise BadInputError(
+                    f"scenario {self.name!r} has a history that was given; only synthetic ones can be drawn anew"
+                )
+            histories = [self.history]
+            for k in range(1, n_histories):
+                recipe: Mapping[str, Any] = self.recipe or {}
+                other = _synthesize({**recipe, "seed": int(recipe["seed"]) + k})
+                histories.append(eased(other, self.difficulty))
+            built = [exogenous.build(history, self.site, forecast) for history in histories]
+            self._exogenous[forecast, n_histories] = (
+                built[0]
+                if n_histories == 1
+                else Exogenous(
+                    np.concatenate([world.values for world in built]),
+                    np.concatenate([world.known for world in built]),
+                    built[0].channels,
+                )
+            )
+        return self._exogenous[forecast, n_histories]
+
+
+def names() -> tuple[str, ...]:
+    """Return the names of the scenarios that ship; those that end in `_replay` need an imported history."""
+    folder = resources.files("hashgym.conf").joinpath("scenario")
+    return tuple(sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml")))
+
+
+def read(name: str) -> dict[str, Any]:
+    """Return the content of a scenario that ships; raises BadInputError if there is none of that name."""
+    if name not in names():
+        raise BadInputError(f"no scenario {name!r}; there are {', '.join(names())}")
+    path = resources.files("hashgym.conf").joinpath("scenario").joinpath(f"{name}.yaml")
+    content: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return content
+
+
+def resolved(mapping: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a scenario's content with what its `base`, a scenario that ships, says where it says nothing itself."""
+    if not isinstance(mapping, Mapping) or mapping.get("base") is None:
+        return dict(mapping) if isinstance(mapping, Mapping) else mapping
+    own = {key: value for key, value in mapping.items() if key != "base"}
+    return {**resolved(read(str(mapping["base"]))), **own}
+
+
+@lru_cache(maxsize=8)
+def load(name: str, history: str | None = None) -> Scenario:
+    """Return a scenario that ships, on its own synthetic history or on a history folder.
+
+    Raises:
+        BadInputError: There is no scenario of that name, or the history is not readable.
+    """
+    return from_mapping(read(name), history)
+
+
+def from_mapping(mapping: Mapping[str, Any], history: str | History | None = None) -> Scenario:
+    """Build a scenario from the content of its YAML.
+
+    Args:
+        mapping: name, site, tariff, history, splits, episode_days and, optionally, markets, about: what it is for; difficulty:
+            as `eased` has it, for a curriculum; limits: thresholds of costs
+            on this site; base: a
+            scenario that ships, which stands for the keys that are missing.
+        history: A history, or its folder, that replaces the synthetic one; splits are taken from the mapping as well.
+
+    Raises:
+        BadInputError: Names the key that is unknown, missing or out of range.
+    """
+    check_keys("", mapping, _KEYS | _OPTIONAL)
+    mapping = resolved(mapping)
+    missing = _KEYS - set(mapping)
+    if missing:
+        raise BadInputError(f"scenario: key {sorted(missing)[0]!r} is missing")
+    source = history.hash if isinstance(history, History) else history or mapping["history"]
+    fixed = {key: value for key, value in mapping.items() if key != "about"}
+    canonical = json.dumps({**fixed, "history": source}, sort_keys=True, default=str)
+    steps = float(mapping["episode_days"]) * SECONDS_PER_DAY / CONTROL_STEP_S
+    if not (steps >= 1.0 and steps == int(steps)):
+        raise BadInputError(
+            f"scenario.episode_days is {mapping['episode_days']!r}; it must be whole steps of 5 minutes"
+        )
+    splits = {str(key): (str(span[0]), str(span[1])) for key, span in mapping["splits"].items()}
+    scenario = Scenario(
+        name=str(mapping["name"]),
+        site=site_of(mapping),
+        history=eased(_history(mapping["history"], history), mapping.get("difficulty", 1.0)),
+        splits=splits,
+        episode_steps=int(steps),
+        recipe=None if history else mapping["history"],
+        limits=dict(mapping.get("limits", {})),
+        difficulty=float(mapping.get("difficulty", 1.0)),
+        config_hash=hashlib.sha256(canonical.encode()).hexdigest()[:16],
+    )
+    _check_splits(scenario)
+    return scenario
+
+
+def _check_splits(scenario: Scenario) -> None:
+    """Refuse splits that are not inside the history or share a day; raises BadInputError."""
+    spans = sorted((scenario.rows(split), split) for split in scenario.splits)
+    for ((_, end), one), ((begin, _), other) in pairwise(spans):
+        if begin < end:
+            raise BadInputError(f"scenario.splits: {one!r} and {other!r} overlap; each day belongs to one split")
+
+
+def eased(history: History, difficulty: float) -> History:
+    """Return a history whose prices of energy swing less around their median of the month, and temperatures around theirs.
+
+    Args:
+        history: The history.
+        difficulty: Share of the swings that is left, above 0; 1 leaves the history as it is.
+
+    Raises:
+        BadInputError: The difficulty is not in (0, 1].
+    """
+    if isinstance(difficulty, bool) or not isinstance(difficulty, int | float) or not 0.0 < difficulty <= 1.0:
+        raise BadInputError(f"scenario.difficulty is {difficulty!r}; it must be above 0 and 1 at most")
+    if difficulty == 1.0:
+        return history
+    frame = history.frame.copy()
+    month = frame.index.strftime("%Y-%m")  # type: ignore[attr-defined]
+    for name in ("price_usd_per_mwh", "day_ahead_price_usd_per_mwh", "outdoor_temp_c"):
+        if name in frame:
+            middle = frame[name].groupby(month).transform("median")
+            frame[name] = middle + difficulty * (frame[name] - middle)
+    return dataclasses.replace(history, frame=frame, provenance=[*history.provenance, {"difficulty": difficulty}])
+
+
+def _history(mapping: Mapping[str, Any], other: str | History | None) -> History:
+    if isinstance(other, History):
+        return other
+    return History.load(Path(other)) if other else _synthesize(mapping)
+
+
+def _synthesize(mapping: Mapping[str, Any]) -> History:
+    if isinstance(mapping, Mapping) and "mappings" in mapping:
+        check_keys("history.", mapping, {"mappings", "start", "end"})
+        raise BadInputError(
+            "this scenario replays real files, which do not ship: make its history by `hashgym data import "
+            f"{' '.join(map(str, mapping['mappings']))} --start {mapping.get('start')} --end {mapping.get('end')} --root DATA "
+            "--out FOLDER` and name it, history=FOLDER; docs/scenarios.md says which files"
+        )
+    check_keys("history.", mapping, {"region", "start", "end", "seed", "coins", "kind"})
+    for key in ("region", "start", "end", "seed"):
+        if key not in mapping:
+            raise BadInputError(f"scenario: key 'history.{key}' is missing")
+    return synthesize(
+        str(mapping["region"]), str(mapping["start"]), str(mapping["end"]), int(mapping["seed"]),
+        tuple(mapping.get("coins", ())), mapping.get("kind", "replay"),
+    )  # fmt: skip

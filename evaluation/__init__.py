@@ -1,0 +1,1 @@
+"""How policies are judged: paired runs, tuned rules, bound, intervals."""

@@ -1,0 +1,1 @@
+"""What experiments write for people: tables and pages."""

@@ -1,0 +1,289 @@
+"""What electricity costs: energy at a tariff, blocks bought ahead, charges on peaks, and pay for being ready to shed load.
+
+A contract is composed of these parts; `billing` settles it.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from ..foundation.checks import require
+from ..foundation.constants import SECONDS_PER_HOUR
+from ..history.history import History
+
+FloatArray = npt.NDArray[np.float64]
+BoolArray = npt.NDArray[np.bool_]
+
+HOURS_OF_DAY: Final = 24
+MONTHS_OF_YEAR: Final = 12
+ALL_YEAR: Final = tuple(range(1, 13))
+INTERVALS_S: Final = (300, 900, 1800, 3600)
+"""Lengths of an interval over which power is averaged for a charge on it. [s]"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RealTimeTariff:
+    """The history's settlement price plus an adder; known as the history says."""
+
+    adder_usd_per_mwh: float = 15.0
+    """Delivery charges and retail margin. [USD/MWh] assumed: large transmission-level load in ERCOT without 4CP."""
+
+    def __post_init__(self) -> None:
+        """Check the range; raises BadInputError."""
+        require(
+            np.isfinite(self.adder_usd_per_mwh), "RealTimeTariff", "adder_usd_per_mwh", self.adder_usd_per_mwh, "finite"
+        )
+
+    def settlement_usd_per_mwh(self, market_usd_per_mwh: FloatArray, local: pd.DatetimeIndex) -> FloatArray:
+        """Return the price of energy in each step, (…, n_steps), from the market's and the local time. [USD/MWh]"""
+        return market_usd_per_mwh + self.adder_usd_per_mwh
+
+    def is_known_ahead(self, history: History) -> bool:
+        """Tell whether the price of a step is known when the step begins."""
+        return history.publication == "day_ahead"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlatTariff:
+    """One price for all time."""
+
+    price_usd_per_mwh: float
+    """[USD/MWh]"""
+
+    def __post_init__(self) -> None:
+        """Check the range; raises BadInputError."""
+        require(
+            np.isfinite(self.price_usd_per_mwh), "FlatTariff", "price_usd_per_mwh", self.price_usd_per_mwh, "finite"
+        )
+
+    def settlement_usd_per_mwh(self, market_usd_per_mwh: FloatArray, local: pd.DatetimeIndex) -> FloatArray:
+        """Return the price of energy in each step, (…, n_steps). [USD/MWh]"""
+        return np.full(market_usd_per_mwh.shape, self.price_usd_per_mwh)
+
+    def is_known_ahead(self, history: History) -> bool:
+        """Tell whether the price of a step is known when the step begins: always."""
+        return True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimeOfUseTariff:
+    """A calendar of prices by local hour, weekdays and season; known for all time."""
+
+    weekday_usd_per_mwh: tuple[float, ...]
+    """Price by local hour of a weekday, 24 values. [USD/MWh]"""
+    weekend_usd_per_mwh: tuple[float, ...]
+    """Price by local hour of a Saturday or Sunday, 24 values. [USD/MWh]"""
+    summer_factor: float = 1.0
+    """Factor in the summer months."""
+    summer_months: tuple[int, ...] = (6, 7, 8, 9)
+
+    def __post_init__(self) -> None:
+        """Check lengths and months; raises BadInputError."""
+        for name in ("weekday_usd_per_mwh", "weekend_usd_per_mwh"):
+            values = getattr(self, name)
+            require(len(values) == HOURS_OF_DAY, "TimeOfUseTariff", name, values, "24 prices, one for each local hour")
+        _require_months(self, "summer_months")
+
+    def settlement_usd_per_mwh(self, market_usd_per_mwh: FloatArray, local: pd.DatetimeIndex) -> FloatArray:
+        """Return the price of energy in each step, (…, n_steps), by the local time. [USD/MWh]"""
+        hour = local.hour.to_numpy()
+        weekday = np.asarray(self.weekday_usd_per_mwh, dtype=np.float64)[hour]
+        weekend = np.asarray(self.weekend_usd_per_mwh, dtype=np.float64)[hour]
+        price = np.where(local.dayofweek.to_numpy() < 5, weekday, weekend)
+        summer = np.isin(local.month.to_numpy(), self.summer_months)
+        price = np.where(summer, price * self.summer_factor, price)
+        return np.broadcast_to(price, market_usd_per_mwh.shape).copy()
+
+    def is_known_ahead(self, history: History) -> bool:
+        """Tell whether the price of a step is known when the step begins: always."""
+        return True
+
+
+Tariff = RealTimeTariff | FlatTariff | TimeOfUseTariff
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """Power bought ahead at a fixed price, or at the day-ahead market's; what is not drawn is sold at the settlement price.
+
+    Source of the form: Riot Platforms, 10-Q of September 2023, note on derivatives: 345 MW at fixed prices, the rest sold back to the market.
+    """
+
+    power_w: float
+    """[W]"""
+    strike_usd_per_mwh: float | None = None
+    """Fixed price; None: the day-ahead price of the hour. [USD/MWh]"""
+    resale_fee_usd_per_mwh: float = 0.0
+    """What the seller keeps of resold energy. [USD/MWh]"""
+
+    def __post_init__(self) -> None:
+        """Check ranges; raises BadInputError."""
+        ok = np.isfinite(self.power_w) and self.power_w > 0.0
+        require(ok, "Block", "power_w", self.power_w, "above 0")
+        strike = self.strike_usd_per_mwh
+        require(strike is None or np.isfinite(strike), "Block", "strike_usd_per_mwh", strike, "finite, or null")
+        fee = self.resale_fee_usd_per_mwh
+        require(np.isfinite(fee) and fee >= 0.0, "Block", "resale_fee_usd_per_mwh", fee, "0 or more")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemandCharge:
+    """A price on the month's highest power, averaged over clock intervals, within hours of a calendar."""
+
+    usd_per_kw: float
+    """For the highest average of a month. [USD/kW]"""
+    hours: tuple[int, ...] = tuple(range(24))
+    """Local hours in which power counts."""
+    months: tuple[int, ...] = ALL_YEAR
+    weekdays_only: bool = False
+
+    def __post_init__(self) -> None:
+        """Check ranges; raises BadInputError."""
+        ok = np.isfinite(self.usd_per_kw) and self.usd_per_kw >= 0.0
+        require(ok, "DemandCharge", "usd_per_kw", self.usd_per_kw, "0 or more")
+        hours = len(self.hours) > 0 and all(hour in range(24) for hour in self.hours)
+        require(hours, "DemandCharge", "hours", self.hours, "local hours from 0 to 23")
+        _require_months(self, "months")
+
+    def counts(self, local: pd.DatetimeIndex) -> BoolArray:
+        """Tell for each step whether its power counts, (n_steps,)."""
+        on = np.isin(local.hour.to_numpy(), self.hours) & np.isin(local.month.to_numpy(), self.months)
+        return on & (local.dayofweek.to_numpy() < 5) if self.weekdays_only else on
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CoincidentPeakCharge:
+    """A price on the power drawn while the grid's load has its monthly peak.
+
+    Source of the form: ERCOT's four coincident peaks, PUCT 16 TAC §25.192: next year's transmission charge follows the mean
+    power in the four 15-minute peaks of June to September.
+    """
+
+    usd_per_kw_year: float = 65.0
+    """For the mean of the months' coincident powers. [USD/kW-year] assumed; 40-150 are named (Oncor 2014: 42; consultants: 50-150)."""
+    months: tuple[int, ...] = (6, 7, 8, 9)
+
+    def __post_init__(self) -> None:
+        """Check ranges; raises BadInputError."""
+        ok = np.isfinite(self.usd_per_kw_year) and self.usd_per_kw_year >= 0.0
+        require(ok, "CoincidentPeakCharge", "usd_per_kw_year", self.usd_per_kw_year, "0 or more")
+        _require_months(self, "months")
+
+    @property
+    def usd_per_kw(self) -> float:
+        """Price of a kilowatt in one month's peak. [USD/kW]"""
+        return self.usd_per_kw_year / len(self.months)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CurtailmentProgramme:
+    """Pay for being ready to shed load when called, a credit for what is shed, and a penalty for what is not.
+
+    Source of the form: ERCOT Emergency Response Service and Riot's demand response credits.
+    """
+
+    committed_pu: float = 0.7
+    """Power that is offered, over the site's rated power. chosen: what a site sheds by sleeping, with room for a part of it in repair."""
+    baseline_pu: float = 1.0
+    """Power from which shedding is counted, declared ahead, over the site's rated power."""
+    capacity_usd_per_mw_h: float = 7.0
+    """For each megawatt offered and hour. [USD/MW-h] Source: 60-70 kUSD a megawatt and year (loadvizpro.com, ERS)."""
+    credit_usd_per_mwh: float = 0.0
+    """For energy shed in a call, up to what is offered. [USD/MWh]"""
+    notice_s: float = 600.0
+    """Time by which a call is announced. [s] Source: ERS-10, ten minutes (ERS-30: thirty)."""
+    breach_usd_per_mwh: float = 1000.0
+    """For energy drawn beyond what a call allows. [USD/MWh] assumed: about a hundred hours' pay for each hour in breach."""
+
+    def __post_init__(self) -> None:
+        """Check ranges; raises BadInputError."""
+        ok = max(0.0, self.baseline_pu - 1.0) < self.committed_pu <= self.baseline_pu
+        allowed = "above 0, baseline_pu at most, and so much that a call leaves less than rated power"
+        require(ok, "CurtailmentProgramme", "committed_pu", self.committed_pu, allowed)
+        for name in ("capacity_usd_per_mw_h", "credit_usd_per_mwh", "breach_usd_per_mwh", "notice_s"):
+            value = getattr(self, name)
+            require(np.isfinite(value) and value >= 0.0, "CurtailmentProgramme", name, value, "0 or more")
+
+    @property
+    def allowed_pu(self) -> float:
+        """Power that a call leaves, over the site's rated power."""
+        return self.baseline_pu - self.committed_pu
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contract:
+    """All that a site pays and earns for power: energy, a block, charges on peaks, a programme, and the rest."""
+
+    energy: Tariff = RealTimeTariff()
+    block: Block | None = None
+    demand: tuple[DemandCharge, ...] = ()
+    """Two at most: as a rule one of all hours and one of the peak hours."""
+    coincident_peak: CoincidentPeakCharge | None = None
+    curtailment: CurtailmentProgramme | None = None
+    interval_s: int = 900
+    """Clock interval over which power is averaged for charges on peaks. [s] Source: 15 min in ERCOT and Riot's 10-Q."""
+    fixed_usd_per_month: float = 0.0
+    """Meter and customer charge. [USD/month]"""
+    carbon_usd_per_t: float = 0.0
+    """Price of the grid's direct emissions. [USD/t]"""
+    heat_usd_per_mwh: tuple[float, ...] = (0.0,) * MONTHS_OF_YEAR
+    """Price of the heat that liquid-cooled zones deliver, January to December. [USD/MWh]"""
+    heat_min_temp_c: float = 35.0
+    """Coolant temperature from which heat can be sold. [°C] assumed: low-temperature networks with a heat pump."""
+
+    def __post_init__(self) -> None:
+        """Check ranges; raises BadInputError."""
+        require(len(self.demand) <= 2, "Contract", "demand", len(self.demand), "two charges at most")
+        require(self.interval_s in INTERVALS_S, "Contract", "interval_s", self.interval_s, f"one of {INTERVALS_S}")
+        require(
+            len(self.heat_usd_per_mwh) == MONTHS_OF_YEAR,
+            "Contract",
+            "heat_usd_per_mwh",
+            self.heat_usd_per_mwh,
+            "12 prices",
+        )
+        ok = np.isfinite(self.heat_min_temp_c)
+        require(bool(ok), "Contract", "heat_min_temp_c", self.heat_min_temp_c, "finite")
+        for name in ("fixed_usd_per_month", "carbon_usd_per_t"):
+            value = getattr(self, name)
+            require(np.isfinite(value) and value >= 0.0, "Contract", name, value, "0 or more")
+        ok = self.block is None or isinstance(self.energy, RealTimeTariff)
+        require(
+            ok, "Contract", "block", self.block, "with the energy tariff real_time; others have no price to resell at"
+        )
+
+    @property
+    def numbers(self) -> dict[str, float]:
+        """What the settlement reads beside the channels, by name."""
+        programme = self.curtailment
+        return {
+            "interval_h": self.interval_s / SECONDS_PER_HOUR,
+            "carbon_usd_per_t": self.carbon_usd_per_t,
+            "heat_min_temp_c": self.heat_min_temp_c,
+            "committed_pu": programme.committed_pu if programme else 0.0,
+            "credit_usd_per_mwh": programme.credit_usd_per_mwh if programme else 0.0,
+            "breach_usd_per_mwh": programme.breach_usd_per_mwh if programme else 0.0,
+        }
+
+
+def _require_months(owner: object, name: str) -> None:
+    months = getattr(owner, name)
+    ok = len(months) > 0 and all(month in ALL_YEAR for month in months) and len(set(months)) == len(months)
+    require(ok, type(owner).__name__, name, months, "months from 1 to 12, each once")
+
+
+def known_price_usd_per_mwh(settlement: FloatArray, settled_until: npt.NDArray[np.int64] | None) -> FloatArray:
+    """Return the last price that is published when each step begins, (…, n_steps). [USD/MWh]
+
+    Args:
+        settlement: Price in force, (…, n_steps). [USD/MWh]
+        settled_until: For each step, the step before which prices are out, (n_steps,); None where the price in force is
+            always known. Nothing is known before the first interval has ended; there the first price stands, and
+            episodes start later.
+    """
+    if settled_until is None:
+        return settlement.copy()
+    return settlement[..., np.maximum(settled_until - 1, 0)]

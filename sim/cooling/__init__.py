@@ -1,0 +1,1 @@
+"""Cooling plants around the machines of a zone: ventilated container, air-conditioned room, liquid loop."""

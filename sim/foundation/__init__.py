@@ -1,0 +1,1 @@
+"""What everything in the simulator stands on: compilation, threads, noise, constants, errors, checks, files."""

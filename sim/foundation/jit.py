@@ -1,0 +1,52 @@
+"""Compile scalar physics with numba, from a cache that can never be stale.
+
+numba's own cache looks only at the file that holds the compiled function; an edit in a file that it calls
+goes unnoticed. The cache folder is therefore named by a hash of every source file of the simulator and of
+the packages beside it that compile kernels, of numba's version and of the processor.
+"""
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import llvmlite.binding
+import numba
+
+Function = TypeVar("Function", bound=Callable[..., object])
+
+_ROOT = Path(__file__).resolve().parents[2]
+_KERNEL_FOLDERS = ("sim", "envs", "agents", "evaluation")
+
+
+def source_hash(root: Path = _ROOT) -> str:
+    """Return the hash that names the compiled cache: sources, numba's version, processor."""
+    digest = hashlib.sha256(f"{numba.__version__}|{llvmlite.binding.get_host_cpu_name()}".encode())
+    for folder in _KERNEL_FOLDERS:
+        for path in sorted((root / folder).rglob("*.py")):
+            digest.update(f"{path.relative_to(root).as_posix()}|".encode())
+            digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def cache_folder() -> Path:
+    """Return the folder of compiled kernels: `$HASHGYM_CACHE_DIR`, else the user's cache, else a temporary one."""
+    base = os.environ.get("HASHGYM_CACHE_DIR")
+    home = Path(base) if base else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "hashgym"
+    folder = home / "numba" / source_hash()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        folder = Path(tempfile.gettempdir()) / f"hashgym-{os.getuid()}" / "numba" / source_hash()
+        folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+numba.config.CACHE_DIR = str(cache_folder())  # type: ignore[attr-defined]
+
+
+def kernel(function: Function) -> Function:
+    """Compile `function` without the interpreter lock and without reordering of floating-point arithmetic."""
+    return numba.njit(nogil=True, cache=True, error_model="numpy")(function)  # type: ignore[return-value]

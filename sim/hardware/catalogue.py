@@ -1,0 +1,119 @@
+"""The catalogue of machines and firmware as parameters: `machine("s19j_pro")`, `firmware("slow_tuner")`."""
+
+from collections.abc import Mapping
+from functools import cache
+from importlib import resources
+from typing import Any, Final
+
+import numpy as np
+import yaml
+
+from ..foundation.errors import BadInputError
+from .params import FirmwareParams, MachineParams
+
+LADDER_PU: Final = tuple(float(step) for step in np.round(np.arange(0.55, 1.001, 0.05), 2))
+"""Profiles of a machine whose firmware's ladder is not known, over its frequency at rated power. assumed: steps of 25 MHz
+in 500, from where the published lists are most efficient."""
+
+_TEXTS = ("name", "algorithm", "cooling")
+_NOT_PARAMETERS = ("cores", "leak_share", "rated_rail_v", "scaled_from")
+
+
+@cache
+def catalogue() -> dict[str, Any]:
+    """Return machines.yaml as it is: every quantity a pair of value and source."""
+    return read("machines.yaml")
+
+
+@cache
+def read(name: str) -> dict[str, Any]:
+    """Return a file of the catalogue."""
+    text = resources.files("hashgym.sim.hardware").joinpath(name).read_text(encoding="utf-8")
+    content: dict[str, Any] = yaml.safe_load(text)
+    return content
+
+
+def quantities(key: str) -> dict[str, tuple[Any, str]]:
+    """Return every quantity of a machine with its source: the common ones, its chassis' and its own."""
+    book = catalogue()
+    entry = book["machines"][key]
+    return {
+        name: (pair[0], str(pair[1]))
+        for part in (book["common"], book["chassis"][entry["chassis"]], entry)
+        for name, pair in part.items()
+        if isinstance(pair, list) and name != "profiles_mhz"
+    }
+
+
+def given(key: str) -> dict[str, Any]:
+    """Return the values of a machine that are not fitted, by name."""
+    entry = catalogue()["machines"][key]
+    chassis = catalogue()["chassis"][entry["chassis"]]
+    texts = {name: part[name] for part in (chassis, entry) for name in _TEXTS if name in part}
+    return {**texts, **{name: value for name, (value, _) in quantities(key).items()}}
+
+
+def machine_names() -> tuple[str, ...]:
+    """Return the keys of the machines in the catalogue."""
+    return tuple(catalogue()["machines"])
+
+
+def curve_names(key: str) -> tuple[str, ...]:
+    """Return the names of a machine's fitted curves, one a firmware; the first one is its default."""
+    return tuple(read("fitted.yaml")[key])
+
+
+def firmware_names() -> tuple[str, ...]:
+    """Return the keys of the firmware in the catalogue."""
+    return tuple(read("firmware.yaml")["firmware"])
+
+
+def machine(key: str) -> MachineParams:
+    """Return a machine's parameters.
+
+    Args:
+        key: A machine of the catalogue, alone or with one of its curves: "s19j_pro" or "s19j_pro/vnish".
+
+    Raises:
+        BadInputError: There is none of that key; the message lists what there is.
+    """
+    name, _, curve = key.partition("/")
+    if name not in machine_names():
+        raise BadInputError(f"no machine {name!r} in the catalogue; there are {', '.join(machine_names())}")
+    if curve and curve not in curve_names(name):
+        raise BadInputError(f"no curve {curve!r} of machine {name!r}; there are {', '.join(curve_names(name))}")
+    coefficients = read("fitted.yaml")[name][curve or curve_names(name)[0]]["coefficients"]
+    values = {**given(name), **coefficients}
+    ladder = catalogue()["machines"][name].get("profiles_mhz")
+    values["profiles_mhz"] = _ladder(ladder, coefficients["ref_mhz"])
+    return MachineParams(**{name: value for name, value in values.items() if name not in _NOT_PARAMETERS})
+
+
+def _ladder(profiles_mhz: list[float] | None, ref_mhz: float) -> tuple[float, ...]:
+    if profiles_mhz is None:
+        return tuple(round(step * ref_mhz, 1) for step in LADDER_PU)
+    return tuple(float(f) for f in profiles_mhz)
+
+
+def firmware(key: str) -> FirmwareParams:
+    """Return a firmware's parameters; raises BadInputError that lists the catalogue if there is none of that key."""
+    if key not in firmware_names():
+        raise BadInputError(f"no firmware {key!r} in the catalogue; there are {', '.join(firmware_names())}")
+    book = read("firmware.yaml")
+    return FirmwareParams(**values_of({**book["common"], **book["firmware"][key]}))
+
+
+def values_of(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an entry of the catalogue without its sources."""
+    return {name: pair[0] if isinstance(pair, list) else pair for name, pair in entry.items()}
+
+
+@cache
+def _keys_by_name() -> dict[str, str]:
+    machines = catalogue()["machines"]
+    return {name.casefold(): key for key in machine_names() for name in (key, str(machines[key]["name"]))}
+
+
+def key_of(name: str) -> str | None:
+    """Return the catalogue's key of a machine given by its key or name, whatever the case; None if there is none."""
+    return _keys_by_name().get(name.casefold())

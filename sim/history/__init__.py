@@ -1,0 +1,1 @@
+"""What has happened: series of weather, electricity and coins, and when each was published."""

@@ -1,0 +1,1 @@
+"""What hashes are worth: coins and their networks, and pools."""

@@ -1,0 +1,1 @@
+"""Failures, technicians, spares and dust as a discrete-event world."""
