@@ -10,7 +10,7 @@ import pandas as pd
 
 from ..forecast.model import Forecaster
 from ..forecast.paths import TooFewForecastsError
-from ..forecast.series import World
+from ..forecast.series import PublishedSeries
 from ..sim.foundation.errors import BadInputError
 from ..sim.history.history import STEP, History, price_ahead
 from ..sim.history.publication import ahead_until
@@ -20,8 +20,8 @@ from . import fleet as fleets
 from . import kinds, telemetry
 from .bundle import FORECAST, Bundle
 from .kinds import KINDS
-from .outlook import read_forecaster, step_of, world_of
-from .records import Abstention, Advice, Report
+from .outlook import published_series, read_forecaster, step_of
+from .records import Abstention, Advice, AdviceReport
 from .situation import Situation, observation_names, scenario_of
 from .telemetry import Rejected, Telemetry
 from .trial import Settings
@@ -64,8 +64,13 @@ class Advisor:
         return cls(bundle, forecaster, settings or Settings())
 
     def advise(
-        self, given: Telemetry, history: History, now: pd.Timestamp, clock: str, published: World | None = None
-    ) -> Report:
+        self,
+        given: Telemetry,
+        history: History,
+        now: pd.Timestamp,
+        clock: str,
+        published: PublishedSeries | None = None,
+    ) -> AdviceReport:
         """Return what there is to say at a moment.
 
         Args:
@@ -101,7 +106,7 @@ class Advisor:
         return self._report(now, clock, advice, abstentions, rejected, situation.notes, situation, is_judged=True)
 
     def _look(
-        self, given: Telemetry, rows: pd.DataFrame, site: SiteParams, history: History, now: pd.Timestamp, published: World | None
+        self, given: Telemetry, rows: pd.DataFrame, site: SiteParams, history: History, now: pd.Timestamp, published: PublishedSeries | None
     ) -> Situation:  # fmt: skip
         """Return the situation at a moment; raises _Silence if there is nothing that advice could stand on."""
         if given.frame.empty:
@@ -116,7 +121,7 @@ class Advisor:
         fleet = fleets.assess(rows, site, outdoor_temp_c, longest_s)
         if fleet.silent:
             raise _Silence("; ".join(fleet.silent.values()), fleet.notes)
-        series = published or world_of(history, site.markets[0])
+        series = published or published_series(history, site.markets[0])
         try:
             situation = Situation.at(self.bundle, history, series, self.forecaster, fleet, step, self.settings.n_paths)
         except TooFewForecastsError as error:
@@ -128,7 +133,7 @@ class Advisor:
 
     def _require_ahead(self, history: History, step: int) -> None:
         """Require the published prices of the next day that the forecast lives on; raises _Silence that names them."""
-        uses_ahead = "day_ahead" in self.forecaster.features.get("price_usd_per_mwh", ())
+        uses_ahead = "day_ahead" in self.forecaster.features.get("market_price_usd_per_mwh", ())
         if history.publication != "day_ahead" and not uses_ahead:
             return
         name = history.ahead_column
@@ -144,9 +149,9 @@ class Advisor:
     def _report(
         self, now: pd.Timestamp, clock: str, advice: list[Advice], abstentions: list[Abstention],
         rejected: list[Rejected], notes: tuple[str, ...], situation: Situation | None, *, is_judged: bool,
-    ) -> Report:  # fmt: skip
+    ) -> AdviceReport:  # fmt: skip
         site = str(self.bundle.manifest["site"])
-        return Report(
+        return AdviceReport(
             utc(now), clock, site, tuple(advice), tuple(abstentions), tuple(rejected), notes, is_judged, situation
         )  # fmt: skip
 

@@ -169,11 +169,11 @@ def _steps(situation: Situation, before: FloatArray, after: FloatArray, *, is_no
 def _drivers(situation: Situation, trial: Trial, settings: Settings) -> list[str]:
     """Return, for price and hashprice, what the gain would be without what is special about now."""
     texts, mean_usd = [], float(trial.gains_usd.mean())
-    drivers = [("hashprice_usd_per_ph_day", "hashprice")]
+    drivers = [("expected_hashprice_usd_per_ph_day", "hashprice")]
     if not isinstance(
         situation.scenario.site.contract.energy, TimeOfUseTariff
     ):  # a calendar does not look at the market
-        drivers.insert(0, ("price_usd_per_mwh", "the price of energy"))
+        drivers.insert(0, ("market_price_usd_per_mwh", "the price of energy"))
     for name, label in drivers:
         world = situation.with_paths(name, np.full(situation.paths.values[name].shape, situation.usual(name)))
         outcome = run(

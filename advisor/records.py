@@ -96,7 +96,7 @@ class Abstention:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class AdviceReport:
     """Everything that the advisor has to say at one moment."""
 
     at_utc: str

@@ -17,7 +17,7 @@ from ..envs.scenario import sites
 from ..envs.scenario.scenario import Scenario
 from ..forecast.model import Forecaster
 from ..forecast.paths import Paths, joint_paths
-from ..forecast.series import World
+from ..forecast.series import PublishedSeries
 from ..sim.foundation.constants import usd_per_th
 from ..sim.foundation.errors import BundleError
 from ..sim.history.history import STEP, Channel, History
@@ -29,7 +29,7 @@ from .bundle import Bundle
 from .execution import Ladder
 from .fleet import Fleet
 
-_PATHS = ("price_usd_per_mwh", "hashprice_usd_per_ph_day", "outdoor_temp_c")
+_PATHS = ("market_price_usd_per_mwh", "expected_hashprice_usd_per_ph_day", "outdoor_temp_c")
 
 
 @dataclass(frozen=True)
@@ -44,13 +44,13 @@ class Situation:
     step: int
     now: pd.Timestamp
     notes: tuple[str, ...]
-    published: World
+    published: PublishedSeries
     paths: Paths
     world: Exogenous
 
     @classmethod
     def at(
-        cls, bundle: Bundle, history: History, published: World, forecaster: Forecaster, fleet: Fleet, step: int, n_paths: int
+        cls, bundle: Bundle, history: History, published: PublishedSeries, forecaster: Forecaster, fleet: Fleet, step: int, n_paths: int
     ) -> "Situation":  # fmt: skip
         """Look ahead from a step of a history.
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from .records import Advice, Report
+from .records import Advice, AdviceReport
 from .situation import Situation
 from .whatif import Outcome
 
@@ -62,7 +62,7 @@ def trade(outcome: Outcome, plan: int) -> str:
     return f"Against keep, over the horizon: revenue {parts['revenue_usd']:+.2f} USD, energy bill {parts['energy_usd']:+.2f} USD, water and wear {rest:+.2f} USD."
 
 
-def as_text(report: Report) -> str:
+def as_text(report: AdviceReport) -> str:
     """Return a report as text for the person on shift."""
     lines = [f"Advice for {report.site} at {report.at_utc} (clock: {report.clock})", ""]
     for number, advice in enumerate(report.advice, 1):

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from ..envs.batch.core import Batch
 from .planners.foresight import Foresight
-from .rules import PEAK_HOURS, Menu, Rule, View, is_asleep
+from .rules import PEAK_HOURS, Menu, Rule, RuleInputs, is_asleep
 
 Act = Callable[[Batch], npt.NDArray[Any]]
 
@@ -48,12 +48,12 @@ def rule_policy(rule: Rule) -> RulePolicy:
     """Return a rule as a policy; it sees what the observation holds, and keeps to the site's cap."""
 
     def choose(batch: Batch) -> npt.NDArray[Any]:
-        return rule.menu.under_cap(rule.act(view_of(batch)))
+        return rule.menu.under_cap(rule.act(rule_inputs(batch)))
 
     return RulePolicy(rule.name, choose)
 
 
-def view_of(batch: Batch) -> View:
+def rule_inputs(batch: Batch) -> RuleInputs:
     """Return what a rule sees of a batch."""
     names, contract = {"price_ratio", "hour_sin", "hour_cos"}, batch.site.contract
     names |= {"coincident_ratio"} if contract.coincident_peak is not None else set()
@@ -61,7 +61,7 @@ def view_of(batch: Batch) -> View:
     seen = {name: batch.obs[:, batch.column(name)].astype(np.float64) for name in names}
     hour = np.arctan2(seen["hour_sin"], seen["hour_cos"]) % (2.0 * np.pi) / (2.0 * np.pi) * 24.0
     may_peak = (hour >= PEAK_HOURS[0] - _CLOCK_SLACK_H) & (hour < PEAK_HOURS[1] - _CLOCK_SLACK_H)
-    return View(
+    return RuleInputs(
         seen["price_ratio"], batch.myopic, is_asleep(batch.state.zone["mode"]),
         np.where(may_peak, seen.get("coincident_ratio", 0.0), 0.0), seen.get("call_soon", np.zeros(batch.n_envs)) > 0.0,
     )  # fmt: skip

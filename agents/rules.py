@@ -68,7 +68,7 @@ class Menu:
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class RuleInputs:
     """What a rule sees at a step, for each environment.
 
     price_ratio: known price over break-even price of the best profile, (n_envs,). myopic, is_asleep: myopic profile and
@@ -94,7 +94,7 @@ class Rule(ABC):
         self.top = menu.n_profiles
 
     @abstractmethod
-    def act(self, view: View) -> ActionArray:
+    def act(self, view: RuleInputs) -> ActionArray:
         """Return the actions, (n_envs, n_zones)."""
 
 
@@ -103,7 +103,7 @@ class AlwaysOn(Rule):
 
     name = "always_on"
 
-    def act(self, view: View) -> ActionArray:
+    def act(self, view: RuleInputs) -> ActionArray:
         """Return the top profile."""
         return np.broadcast_to(self.top, view.myopic.shape).copy()
 
@@ -113,7 +113,7 @@ class BestEfficiency(Rule):
 
     name = "best_efficiency"
 
-    def act(self, view: View) -> ActionArray:
+    def act(self, view: RuleInputs) -> ActionArray:
         """Return the most efficient profile."""
         return np.broadcast_to(self.menu.best_efficiency + 1, view.myopic.shape).copy()
 
@@ -123,7 +123,7 @@ class BreakEven(Rule):
 
     name = "break_even"
 
-    def act(self, view: View) -> ActionArray:
+    def act(self, view: RuleInputs) -> ActionArray:
         """Return the top profile or off."""
         top_share = self.menu.break_even_share[np.arange(len(self.top)), self.top - 1]
         return np.where(view.price_ratio[:, None] < top_share, self.top[None, :], 0)
@@ -134,7 +134,7 @@ class ProfileByPrice(Rule):
 
     name = "profile_by_price"
 
-    def act(self, view: View) -> ActionArray:
+    def act(self, view: RuleInputs) -> ActionArray:
         """Return the myopic profile or off."""
         return np.where(view.price_ratio[:, None] < self.menu.break_even_share.max(axis=1), view.myopic + 1, 0)
 
@@ -154,7 +154,7 @@ class Hysteresis(Rule):
         self.on_ratio = np.asarray(on_ratio, dtype=np.float64)
         self.peak_ratio = np.asarray(peak_ratio, dtype=np.float64)
 
-    def act(self, view: View) -> ActionArray:
+    def act(self, view: RuleInputs) -> ActionArray:
         """Return the myopic profile or off."""
         ratio = view.price_ratio[:, None] / self.menu.break_even_share.max(axis=1)
         goes_off = ratio > self.off_ratio.reshape(-1, 1)

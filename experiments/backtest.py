@@ -15,7 +15,7 @@ from hashgym.advisor import telemetry, whatif
 from hashgym.advisor.advise import Advisor
 from hashgym.advisor.bundle import Bundle
 from hashgym.advisor.kinds import KINDS
-from hashgym.advisor.outlook import world_of
+from hashgym.advisor.outlook import published_series
 from hashgym.advisor.records import INTERVAL, Abstention, Advice, Effect, Tried
 from hashgym.advisor.situation import scenario_of
 from hashgym.advisor.telemetry import Telemetry
@@ -90,7 +90,7 @@ def backtest(advisor: Advisor, scenario: Scenario, steps: range) -> dict[str, An
     for "keep" and for "change" from the true state: prices, weather and hashprice are uncertain in it, the machines are
     not.
     """
-    history, published = scenario.history, world_of(scenario.history, scenario.site.markets[0])
+    history, published = scenario.history, published_series(scenario.history, scenario.site.markets[0])
     truth = scenario.exogenous(advisor.bundle.manifest["env"]["forecast"])
     cases: list[Case] = []
     silences: list[tuple[str, str]] = []

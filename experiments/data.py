@@ -26,7 +26,7 @@ def main(args: list[str]) -> int:
 
 def describe(history: History) -> str:
     """Return what a history holds, one line a column."""
-    frame = history.frame.assign(hashprice_usd_per_ph_day=coin_hashprice(history, "btc"))
+    frame = history.frame.assign(expected_hashprice_usd_per_ph_day=coin_hashprice(history, "btc"))
     lines = [
         f"{history.kind} history {history.hash}, {history.start:%Y-%m-%d}…{history.end:%Y-%m-%d}, {len(frame)} steps of 5 min"
     ]

@@ -16,7 +16,7 @@ import pandas as pd
 from hashgym.advisor import telemetry
 from hashgym.advisor.advise import Advisor, moment
 from hashgym.advisor.bundle import Bundle
-from hashgym.advisor.records import Report
+from hashgym.advisor.records import AdviceReport
 from hashgym.advisor.wording import as_text
 from hashgym.envs.batch import acting, tables
 from hashgym.envs.batch.config import EnvConfig
@@ -84,7 +84,7 @@ def _demo(config: dict[str, Any], run_dir: Path) -> None:
     sys.stdout.write(f"{summary['seconds']:.0f} s\n")
 
 
-def _advise(bundle: Bundle, scenario: scenarios.Scenario, seed: int, out: Path) -> tuple[Report, str]:
+def _advise(bundle: Bundle, scenario: scenarios.Scenario, seed: int, out: Path) -> tuple[AdviceReport, str]:
     """Advise on a sample moment from files, as `hashgym advise` does; returns the report and its section as HTML."""
     advisor = Advisor.of(bundle)
     truth = scenario.exogenous(bundle.manifest["env"]["forecast"])
@@ -130,7 +130,7 @@ def _week(options: EnvConfig, watched: dict[str, _Watch], name: str) -> tuple[pd
 
     frame = pd.DataFrame(
         {
-            "price_usd_per_mwh": probe.exogenous.values[0, steps, 2],
+            "energy_price_usd_per_mwh": probe.exogenous.values[0, steps, 2],
             "break_even_usd_per_mwh": usd_per_hashprice * probe.exogenous.values[0, steps, 3],
             "outdoor_temp_c": probe.exogenous.values[0, steps, 0],
             "power_kw": column(watched[name].energy_kwh) / hours_per_step,

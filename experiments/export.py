@@ -10,7 +10,7 @@ from typing import Any, Final
 import pandas as pd
 
 from hashgym.advisor.bundle import FORECAST, SUMS, Bundle
-from hashgym.advisor.outlook import world_of
+from hashgym.advisor.outlook import published_series
 from hashgym.advisor.packing import Origin, pack
 from hashgym.envs.scenario.scenario import Scenario
 from hashgym.evaluation import paired
@@ -78,7 +78,9 @@ def export(
     settings_of_trees = fit_config(forecast)
     until = pd.Timestamp(options.scenario.splits["train"][1], tz="UTC")
     try:
-        forecaster = fit(world_of(options.scenario.history, options.scenario.site.markets[0]), until, settings_of_trees)
+        forecaster = fit(
+            published_series(options.scenario.history, options.scenario.site.markets[0]), until, settings_of_trees
+        )
     except ValueError as error:
         raise BadInputError(f"forecast: {error}") from error
     log.info("fitted the forecast on what was published before %s", until.date())

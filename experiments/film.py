@@ -136,7 +136,7 @@ def page(episode: Episode) -> str:
     def line(row: int, name: str, values: Any, shape: str = "linear") -> None:
         figure.add_trace(graph.Scatter(x=times, y=values, name=name, line={"shape": shape}), row=row, col=1)
 
-    line(1, "price", [frame.price_usd_per_mwh for frame in episode.frames], "hv")
+    line(1, "price", [frame.energy_price_usd_per_mwh for frame in episode.frames], "hv")
     line(2, "power", [frame.power_kw for frame in episode.frames], "hv")
     for z, name in enumerate(episode.zones):
         line(3, f"zone {z}: {name}", [float(frame.hot_c[z]) for frame in episode.frames])

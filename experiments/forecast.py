@@ -12,7 +12,7 @@ import pandas as pd
 
 from hashgym.advisor.advise import Advisor
 from hashgym.advisor.bundle import Bundle
-from hashgym.advisor.outlook import world_of
+from hashgym.advisor.outlook import published_series
 from hashgym.advisor.situation import scenario_of
 from hashgym.advisor.trial import Settings
 from hashgym.experiments.advise import history_at, require_untrained, span_of
@@ -60,7 +60,7 @@ def main(args: list[str]) -> int:
     try:
         result = rows(
             advisor.forecaster,
-            world_of(history, scenario_of(advisor.bundle, history).site.markets[0]),
+            published_series(history, scenario_of(advisor.bundle, history).site.markets[0]),
             origins,
             Settings().n_paths,
             history.hash,
@@ -93,7 +93,7 @@ def ablation(history: History, start: str, end: str, config: FitConfig | None = 
             "the history declares no channels: there is nothing to leave out; docs/history.md, 'channel'"
         )
     config = replace(config or FitConfig(), n_vintages=1)
-    world, origins = world_of(history, Market()), _origins(history, start, end)
+    world, origins = published_series(history, Market()), _origins(history, start, end)
     until, found = pd.Timestamp(start, tz="UTC"), []
     try:
         for channel in history.channels:

@@ -37,7 +37,7 @@ def sample_step(scenario: Scenario, truth: Exogenous, split: str = "test") -> in
     on_the_hour = (scenario.history.start + STEP * steps[0]).minute // 5
     steps = steps[(STEPS_PER_HOUR - on_the_hour) % STEPS_PER_HOUR :: STEPS_PER_HOUR]
     break_even = break_even_usd_per_mwh(probe.menus[0], usd_per_th(1.0)) * truth.values[0, steps, HASHPRICE]
-    ratio = truth.known[0, steps, truth.column("price_known_usd_per_mwh")] / break_even
+    ratio = truth.known[0, steps, truth.column("known_energy_price_usd_per_mwh")] / break_even
     dear = np.flatnonzero(ratio > ABOVE_BREAK_EVEN)
     return int(steps[dear[0] if dear.size else np.argmax(ratio)])
 

@@ -10,6 +10,7 @@ from hydra.utils import instantiate
 from hashgym.envs.batch.config import EnvConfig
 from hashgym.envs.scenario import scenario as scenarios
 from hashgym.sim.foundation.errors import BadInputError
+from hashgym.sim.foundation.renamed import renamed_hint
 
 CONFIG_KEYS: Final = {
     "scenario", "env", "reward", "agent", "tracking", "seed", "history", "checkpoint_steps", "validations", "warm_start",
@@ -22,7 +23,8 @@ def check_keys(prefix: str, mapping: dict[str, Any], known: set[str]) -> None:
     """Refuse keys that nothing reads; raises BadInputError that lists what there is."""
     for key in mapping:
         if key not in known:
-            raise BadInputError(f"unknown key '{prefix}{key}'; there are {', '.join(sorted(known))}")
+            hint = renamed_hint([key], known)
+            raise BadInputError(f"unknown key '{prefix}{key}'{hint}; there are {', '.join(sorted(known))}")
 
 
 def read_config(run_dir: Path) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from .series import FloatArray, IntArray, World
+from .series import FloatArray, IntArray, PublishedSeries
 
 LEADS_H: Final = 24
 """Hours ahead that are forecast, each as the mean over the hour."""
@@ -20,10 +20,10 @@ PRICE_SCALE_USD_PER_MWH: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class OriginView:
     """Origins and the hours ahead of them, on a grid of (n_origins, n_leads)."""
 
-    world: World
+    world: PublishedSeries
     origin: IntArray  # (n_origins, 1)
     lead: IntArray  # (1, n_leads), 1 is the first hour
 
@@ -72,12 +72,12 @@ class Feature:
     formula: str
     window: str
     needs: tuple[str, ...]
-    compute: Callable[[View], FloatArray]
+    compute: Callable[[OriginView], FloatArray]
 
 
-def spread(price_usd_per_mwh: FloatArray) -> FloatArray:
+def spread(market_price_usd_per_mwh: FloatArray) -> FloatArray:
     """Return asinh(price / 30 USD/MWh): linear around 0, logarithmic in spikes, defined for negative prices."""
-    return np.arcsinh(price_usd_per_mwh / PRICE_SCALE_USD_PER_MWH)
+    return np.arcsinh(market_price_usd_per_mwh / PRICE_SCALE_USD_PER_MWH)
 
 
 def _phases() -> list[Feature]:
@@ -91,15 +91,15 @@ def _phases() -> list[Feature]:
     ]  # fmt: skip
 
 
-def _price(name: str, formula: str, window: str, compute: Callable[[View], FloatArray], *needs: str) -> Feature:
-    def scaled(view: View) -> FloatArray:
+def _price(name: str, formula: str, window: str, compute: Callable[[OriginView], FloatArray], *needs: str) -> Feature:
+    def scaled(view: OriginView) -> FloatArray:
         return spread(compute(view))
 
-    return Feature(name, "1", f"asinh({formula} / 30)", window, needs or ("price_usd_per_mwh",), scaled)
+    return Feature(name, "1", f"asinh({formula} / 30)", window, needs or ("market_price_usd_per_mwh",), scaled)
 
 
 def _level(
-    name: str, unit: str, series: str, formula: str, window: str, compute: Callable[[View], FloatArray]
+    name: str, unit: str, series: str, formula: str, window: str, compute: Callable[[OriginView], FloatArray]
 ) -> Feature:
     return Feature(name, unit, formula, window, (series,), compute)
 
@@ -111,7 +111,7 @@ def _log_ratio(name: str, series: str, hours: int) -> Feature:
     )  # fmt: skip
 
 
-def _since_change_h(view: View) -> FloatArray:
+def _since_change_h(view: OriginView) -> FloatArray:
     """Return the hours since the difficulty last changed, at most two weeks."""
     values = view.world.series["difficulty"].values
     changed = np.where(np.concatenate([[True], np.diff(values) != 0.0]), np.arange(len(values)), 0)
@@ -119,7 +119,7 @@ def _since_change_h(view: View) -> FloatArray:
     return np.minimum((view.origin - last[view.origin]) / view.hour, 336.0)
 
 
-_PRICE, _DAY_AHEAD, _TEMP = "price_usd_per_mwh", "day_ahead_price_usd_per_mwh", "outdoor_temp_c"
+_PRICE, _DAY_AHEAD, _TEMP = "market_price_usd_per_mwh", "day_ahead_price_usd_per_mwh", "outdoor_temp_c"
 
 REGISTRY: Final[dict[str, Feature]] = {
     entry.name: entry
@@ -165,7 +165,7 @@ REGISTRY: Final[dict[str, Feature]] = {
             "humidity_latest", "%", "relative_humidity_pct", "newest humidity", "origin",
             lambda view: view.latest("relative_humidity_pct"),
         ),
-        *(_log_ratio(f"hashprice_over_mean_{h}h", "hashprice_usd_per_ph_day", h) for h in (3, 24, 168)),
+        *(_log_ratio(f"hashprice_over_mean_{h}h", "expected_hashprice_usd_per_ph_day", h) for h in (3, 24, 168)),
         *(_log_ratio(f"coin_over_mean_{h}h", "coin_price_usd", h) for h in (24, 168)),
         Feature(
             "coin_volatility_24h", "1", "standard deviation / mean of the coin's price", "24 h", ("coin_price_usd",),
@@ -182,7 +182,7 @@ REGISTRY: Final[dict[str, Feature]] = {
 """Every feature by its name."""
 
 
-_OF_CHANNEL: Final[dict[str, tuple[str, str, Callable[[View, str], FloatArray]]]] = {
+_OF_CHANNEL: Final[dict[str, tuple[str, str, Callable[[OriginView, str], FloatArray]]]] = {
     "latest": ("newest value", "origin", lambda view, series: view.latest(series)),
     "over_mean_24h": ("newest - mean", "24 h", lambda view, series: view.latest(series) - view.mean_before(series, 24)),
     "over_mean_168h": ("newest - mean", "168 h", lambda view, series: view.latest(series) - view.mean_before(series, 168)),
@@ -218,7 +218,7 @@ def check_names(names: tuple[str, ...]) -> None:
         feature(name)
 
 
-def matrix(world: World, names: tuple[str, ...], origins: IntArray) -> npt.NDArray[np.float32]:
+def matrix(world: PublishedSeries, names: tuple[str, ...], origins: IntArray) -> npt.NDArray[np.float32]:
     """Return the features of all hours ahead of all origins, (n_origins · LEADS_H, n_features), float32.
 
     Missing values (a day-ahead price that is not yet out) are NaN.
@@ -229,7 +229,7 @@ def matrix(world: World, names: tuple[str, ...], origins: IntArray) -> npt.NDArr
     check_names(names)
     for name in names:
         world.need(*feature(name).needs)
-    view = View(world, origins[:, None], np.arange(1, LEADS_H + 1)[None, :])
+    view = OriginView(world, origins[:, None], np.arange(1, LEADS_H + 1)[None, :])
     shape = (len(origins), LEADS_H)
     result = np.empty((*shape, len(names)), dtype=np.float32)
     for column, name in enumerate(names):

@@ -10,7 +10,7 @@ import xgboost
 
 from .features import LEADS_H, WARM_UP_H, matrix, of_channel
 from .model import HOURS_PER_DAY, QUANTILES, Forecaster, Vintage, step_of
-from .series import FloatArray, IntArray, World
+from .series import FloatArray, IntArray, PublishedSeries
 from .targets import DAY_AHEAD_FEATURES, TARGETS, Target, actual, base, miss_now
 
 MIN_SCALE: Final = 1e-6
@@ -58,7 +58,7 @@ class FitConfig:
 
 
 def fit(
-    world: World, until: pd.Timestamp, config: FitConfig | None = None, names: Sequence[str] = tuple(TARGETS)
+    world: PublishedSeries, until: pd.Timestamp, config: FitConfig | None = None, names: Sequence[str] = tuple(TARGETS)
 ) -> Forecaster:
     """Fit the dated models of each target on what was published before `until`.
 
@@ -98,11 +98,13 @@ def _least_days(config: FitConfig) -> int:
     return WARM_UP_H // HOURS_PER_DAY + 2 * config.stopping_days + 4
 
 
-def _has_enough(world: World, cut: pd.Timestamp, config: FitConfig) -> bool:
+def _has_enough(world: PublishedSeries, cut: pd.Timestamp, config: FitConfig) -> bool:
     return bool(cut - world.start >= pd.Timedelta(days=_least_days(config)))
 
 
-def _fit_one(world: World, target: Target, names: tuple[str, ...], until: pd.Timestamp, config: FitConfig) -> Vintage:
+def _fit_one(
+    world: PublishedSeries, target: Target, names: tuple[str, ...], until: pd.Timestamp, config: FitConfig
+) -> Vintage:
     day = HOURS_PER_DAY * world.steps_per_hour
     # The outcome of the last training origin must itself be out before the cut-off; a day more covers its publication.
     last = step_of(world, until) - 2 * day
@@ -136,7 +138,7 @@ def _fit_one(world: World, target: Target, names: tuple[str, ...], until: pd.Tim
     return Vintage(until, booster[: booster.best_iteration + 1], carry, scale)
 
 
-def _near_hours(world: World, target: Target, origins: IntArray) -> tuple[FloatArray, FloatArray]:
+def _near_hours(world: PublishedSeries, target: Target, origins: IntArray) -> tuple[FloatArray, FloatArray]:
     """Return carry and scale of each hour ahead: least squares on the present miss, and the mean size of what is left."""
     miss = miss_now(world, target, origins)
     ahead = _left(world, target, origins, np.zeros(LEADS_H))
@@ -147,7 +149,7 @@ def _near_hours(world: World, target: Target, origins: IntArray) -> tuple[FloatA
     return carry, np.maximum(left, MIN_SCALE)
 
 
-def _left(world: World, target: Target, origins: IntArray, carry: FloatArray) -> FloatArray:
+def _left(world: PublishedSeries, target: Target, origins: IntArray, carry: FloatArray) -> FloatArray:
     """Return what base and carried miss leave of the transformed target, (n_origins, LEADS_H)."""
     came = target.transform(actual(world, target.name, origins))
     return came - base(world, target, origins) - carry * miss_now(world, target, origins)

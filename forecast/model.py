@@ -11,7 +11,7 @@ import pandas as pd
 import xgboost
 
 from .features import LEADS_H, WARM_UP_H, check_names, matrix
-from .series import FloatArray, IntArray, World
+from .series import FloatArray, IntArray, PublishedSeries
 from .targets import TARGETS, base, known_hours, miss_now
 
 SCHEMA_VERSION: Final = 1
@@ -50,7 +50,7 @@ class Forecaster:
         """First origin that every target has a model for."""
         return max(entries[0].until for entries in self.vintages.values())
 
-    def quantiles(self, world: World, name: str, origins: IntArray) -> FloatArray:
+    def quantiles(self, world: PublishedSeries, name: str, origins: IntArray) -> FloatArray:
         """Return the quantiles of the hourly means ahead, ascending, (n_origins, LEADS_H, 3), in the target's unit.
 
         Raises:
@@ -59,7 +59,7 @@ class Forecaster:
         target = TARGETS[name]
         return np.asarray(target.inverse(self.transformed(world, name, origins)))
 
-    def transformed(self, world: World, name: str, origins: IntArray) -> FloatArray:
+    def transformed(self, world: PublishedSeries, name: str, origins: IntArray) -> FloatArray:
         """Return the quantiles before the target's inverse transform, (n_origins, LEADS_H, 3).
 
         Hours that are wholly published ahead, as in a day-ahead market, are what they are, at every quantile.
@@ -140,7 +140,7 @@ class Forecaster:
         return cls(vintages, features, content["about"])
 
 
-def step_of(world: World, stamp: pd.Timestamp) -> int:
+def step_of(world: PublishedSeries, stamp: pd.Timestamp) -> int:
     """Return the step at which a time lies."""
     return int((stamp - world.start) / pd.Timedelta(seconds=world.step_s))
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from .features import LEADS_H, WARM_UP_H
 from .model import Forecaster
-from .series import FloatArray, IntArray, World
+from .series import FloatArray, IntArray, PublishedSeries
 from .targets import TARGETS
 
 MIN_SPREAD: Final = 1e-3
@@ -21,7 +21,7 @@ MOST_DAYS: Final = 400
 NEAR_H: Final = 3
 """Hours ahead whose forecast tells which past days are like today."""
 
-ALIKE: Final = "price_usd_per_mwh"
+ALIKE: Final = "market_price_usd_per_mwh"
 """Target by which days are alike: how far a price forecast misses depends most on how high it is."""
 
 LEAST_PATHS: Final = 30
@@ -60,7 +60,7 @@ class Paths:
         return self.values[name].reshape(self.n_paths, LEADS_H, -1).mean(axis=2)
 
 
-def past_origins(forecaster: Forecaster, world: World, origin: int, n_paths: int) -> IntArray:
+def past_origins(forecaster: Forecaster, world: PublishedSeries, origin: int, n_paths: int) -> IntArray:
     """Return the origins at the same time of the days before whose outcome is out by now, newest first.
 
     The outcome of yesterday's is not: its last settlement interval may still run.
@@ -71,7 +71,7 @@ def past_origins(forecaster: Forecaster, world: World, origin: int, n_paths: int
     return np.asarray(past[past >= first], dtype=np.int64)
 
 
-def joint_paths(forecaster: Forecaster, world: World, origin: int, n_paths: int) -> Paths:
+def joint_paths(forecaster: Forecaster, world: PublishedSeries, origin: int, n_paths: int) -> Paths:
     """Return joint paths of every target over the next day.
 
     With q the quantiles of the transformed target and y what came, path j at step s of hour h is
@@ -111,7 +111,7 @@ def joint_paths(forecaster: Forecaster, world: World, origin: int, n_paths: int)
     return Paths(origin, values, quantiles, past[chosen])
 
 
-def _moved(world: World, name: str, past: IntArray, origin: int, together: FloatArray) -> FloatArray:
+def _moved(world: PublishedSeries, name: str, past: IntArray, origin: int, together: FloatArray) -> FloatArray:
     """Return the paths of one target, given the transformed quantiles at the past origins and, last, at the origin."""
     target, series, hour = TARGETS[name], world.series[name], world.steps_per_hour
     n_steps = LEADS_H * hour

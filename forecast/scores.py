@@ -6,10 +6,10 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from .features import LEADS_H, View
+from .features import LEADS_H, OriginView
 from .model import QUANTILES, Forecaster
 from .paths import interval, joint_paths
-from .series import FloatArray, IntArray, World
+from .series import FloatArray, IntArray, PublishedSeries
 from .targets import actual
 
 NAIVE: Final = ("persistence", "lag_24h", "lag_168h")
@@ -23,26 +23,28 @@ _BLOCK_H: Final = 168
 """Resampled blocks are whole weeks: errors of neighbouring origins hang together."""
 
 
-def naive(world: World, name: str, origins: IntArray) -> dict[str, FloatArray]:
+def naive(world: PublishedSeries, name: str, origins: IntArray) -> dict[str, FloatArray]:
     """Return the naive forecasts of the hours ahead, each (n_origins, LEADS_H).
 
     persistence: the newest published value. lag_24h, lag_168h: the same hour a day and a week before, as far as it is
     published, else persistence. day_ahead: the published day-ahead price, else lag_24h; where there is such a market.
     """
-    view = View(world, origins[:, None], np.arange(1, LEADS_H + 1)[None, :])
+    view = OriginView(world, origins[:, None], np.arange(1, LEADS_H + 1)[None, :])
     shape = (len(origins), LEADS_H)
     persistence = np.broadcast_to(view.latest(name), shape)
     result = {"persistence": persistence}
     for lag_h in (24, 168):
         lagged = view.at_lead(name, lag_h)
         result[f"lag_{lag_h}h"] = np.where(np.isnan(lagged), persistence, lagged)
-    if name == "price_usd_per_mwh" and "day_ahead_price_usd_per_mwh" in world.series:
+    if name == "market_price_usd_per_mwh" and "day_ahead_price_usd_per_mwh" in world.series:
         ahead = view.at_lead("day_ahead_price_usd_per_mwh")
         result["day_ahead"] = np.where(np.isnan(ahead), result["lag_24h"], ahead)
     return result
 
 
-def rows(forecaster: Forecaster, world: World, origins: IntArray, n_paths: int, history: str) -> list[dict[str, Any]]:
+def rows(
+    forecaster: Forecaster, world: PublishedSeries, origins: IntArray, n_paths: int, history: str
+) -> list[dict[str, Any]]:
     """Return the scores of every target over the origins, in the form of docs/forecast.json.
 
     A row's `hours` says which hours ahead it is about: "1", "24" or all of them, "1-24". mae_skill_pct is by how many
@@ -77,7 +79,7 @@ def rows(forecaster: Forecaster, world: World, origins: IntArray, n_paths: int, 
             best = min(others, key=lambda error: float(error.mean()))
             result.append(_row(name, hours, MODEL, "mae_skill_pct", history, _by_week(ours, best, weeks)))
         add(MODEL, "pinball", _pinball(quantiles, came))
-        if name == "hashprice_usd_per_ph_day":  # the others may be 0
+        if name == "expected_hashprice_usd_per_ph_day":  # the others may be 0
             add(MODEL, "mape_pct", 100.0 * errors[MODEL] / came)
         add(MODEL, "coverage_80_pct", 100.0 * _inside(came, quantiles[:, :, 0], quantiles[:, :, -1]))
         add("paths", "coverage_80_pct", 100.0 * covered[name])
@@ -94,7 +96,9 @@ def _row(
     }  # fmt: skip
 
 
-def _covered_by_paths(forecaster: Forecaster, world: World, origins: IntArray, n_paths: int) -> dict[str, FloatArray]:
+def _covered_by_paths(
+    forecaster: Forecaster, world: PublishedSeries, origins: IntArray, n_paths: int
+) -> dict[str, FloatArray]:
     """Return whether each hour came inside the 80 % interval of the paths, by target, (n_origins, LEADS_H)."""
     covered: dict[str, list[FloatArray]] = {name: [] for name in forecaster.vintages}
     for origin in origins:
@@ -119,7 +123,7 @@ def _pinball(quantiles: FloatArray, came: FloatArray) -> FloatArray:
     return np.asarray(np.maximum(level * miss, (level - 1.0) * miss).mean(axis=2))
 
 
-def median_miss(forecasters: Sequence[Forecaster], world: World, name: str, origins: IntArray) -> FloatArray:
+def median_miss(forecasters: Sequence[Forecaster], world: PublishedSeries, name: str, origins: IntArray) -> FloatArray:
     """Return the absolute error of the median, mean over forecasters of several seeds, (n_origins, LEADS_H)."""
     came = actual(world, name, origins)
     return np.asarray(np.mean([np.abs(f.quantiles(world, name, origins)[:, :, 1] - came) for f in forecasters], axis=0))

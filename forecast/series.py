@@ -66,7 +66,7 @@ class Published:
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class PublishedSeries:
     """Published series on one clock.
 
     start: stamp of step 0, with a time zone. step_s: length of a step. timezone: local time, in which days and weeks are

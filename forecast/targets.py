@@ -6,8 +6,8 @@ from typing import Final
 
 import numpy as np
 
-from .features import LEADS_H, PRICE_SCALE_USD_PER_MWH, View, spread
-from .series import FloatArray, IntArray, World
+from .features import LEADS_H, PRICE_SCALE_USD_PER_MWH, OriginView, spread
+from .series import FloatArray, IntArray, PublishedSeries
 
 _CALENDAR: Final = ("lead_h", "day_sin", "day_cos", "week_sin", "week_cos", "year_sin", "year_cos")
 
@@ -23,14 +23,14 @@ class Target:
     unit: str
     transform: Callable[[FloatArray], FloatArray]
     inverse: Callable[[FloatArray], FloatArray]
-    base: Callable[[View], FloatArray]
+    base: Callable[[OriginView], FloatArray]
     features: tuple[str, ...]
 
 
-def _price_base(view: View) -> FloatArray:
+def _price_base(view: OriginView) -> FloatArray:
     """Return the published day-ahead price where there is one, else the price of the same hour a day before."""
-    lag = view.at_lead("price_usd_per_mwh", 24)
-    lag = np.where(np.isnan(lag), view.at_lead("price_usd_per_mwh", 48), lag)
+    lag = view.at_lead("market_price_usd_per_mwh", 24)
+    lag = np.where(np.isnan(lag), view.at_lead("market_price_usd_per_mwh", 48), lag)
     if "day_ahead_price_usd_per_mwh" not in view.world.series:
         return lag
     ahead = view.at_lead("day_ahead_price_usd_per_mwh")
@@ -52,12 +52,12 @@ TARGETS: Final = {
     entry.name: entry
     for entry in (
         Target(
-            "price_usd_per_mwh", "USD/MWh", spread, lambda values: PRICE_SCALE_USD_PER_MWH * np.sinh(values),
+            "market_price_usd_per_mwh", "USD/MWh", spread, lambda values: PRICE_SCALE_USD_PER_MWH * np.sinh(values),
             _price_base, (*_PRICE_FEATURES, *DAY_AHEAD_FEATURES),
         ),
         Target(
-            "hashprice_usd_per_ph_day", "USD/(PH/s)/day", np.log, np.exp,
-            lambda view: np.broadcast_to(view.latest("hashprice_usd_per_ph_day"), (len(view.origin), view.lead.shape[1])),
+            "expected_hashprice_usd_per_ph_day", "USD/(PH/s)/day", np.log, np.exp,
+            lambda view: np.broadcast_to(view.latest("expected_hashprice_usd_per_ph_day"), (len(view.origin), view.lead.shape[1])),
             (
                 "lead_h", "day_sin", "day_cos", "week_sin", "week_cos", "hashprice_over_mean_3h",
                 "hashprice_over_mean_24h", "hashprice_over_mean_168h", "coin_over_mean_24h", "coin_over_mean_168h",
@@ -76,7 +76,7 @@ TARGETS: Final = {
 """Targets by name. The year's phase is not among hashprice's features: a coin has no season."""
 
 
-def actual(world: World, name: str, origins: IntArray) -> FloatArray:
+def actual(world: PublishedSeries, name: str, origins: IntArray) -> FloatArray:
     """Return what came: the mean of each hour ahead, (n_origins, LEADS_H); every hour must lie inside the series."""
     hour = world.steps_per_hour
     first = origins[:, None] + np.arange(LEADS_H)[None, :] * hour
@@ -84,20 +84,20 @@ def actual(world: World, name: str, origins: IntArray) -> FloatArray:
     return np.asarray((total[first + hour] - total[first]) / hour)
 
 
-def base(world: World, target: Target, origins: IntArray) -> FloatArray:
+def base(world: PublishedSeries, target: Target, origins: IntArray) -> FloatArray:
     """Return the transformed base of a target, (n_origins, LEADS_H)."""
-    view = View(world, origins[:, None], np.arange(1, LEADS_H + 1)[None, :])
+    view = OriginView(world, origins[:, None], np.arange(1, LEADS_H + 1)[None, :])
     return target.transform(target.base(view))
 
 
-def miss_now(world: World, target: Target, origins: IntArray) -> FloatArray:
+def miss_now(world: PublishedSeries, target: Target, origins: IntArray) -> FloatArray:
     """Return by how much the newest value differs from what the base says of the hour before, (n_origins, 1)."""
-    view = View(world, origins[:, None], np.zeros((1, 1), dtype=np.int64))
+    view = OriginView(world, origins[:, None], np.zeros((1, 1), dtype=np.int64))
     return target.transform(view.latest(target.name)) - target.transform(target.base(view))
 
 
-def known_hours(world: World, name: str, origins: IntArray) -> FloatArray:
+def known_hours(world: PublishedSeries, name: str, origins: IntArray) -> FloatArray:
     """Return the mean of each hour ahead that is wholly published at its origin, else NaN, (n_origins, LEADS_H)."""
-    view = View(world, origins[:, None], np.arange(1, LEADS_H + 1)[None, :])
+    view = OriginView(world, origins[:, None], np.arange(1, LEADS_H + 1)[None, :])
     ends = view.origin + view.lead * view.hour
     return np.where(world.series[name].known_until[view.origin] >= ends, view.at_lead(name), np.nan)

@@ -52,7 +52,7 @@ def import_history(
     index = span_of(mapping, STEP)
     frame = pd.DataFrame(index=index)
     provenance: list[dict[str, Any]] = [*mapping.sources]
-    published = "price_usd_per_mwh" if mapping.publication == "day_ahead" else "day_ahead_price_usd_per_mwh"
+    published = "market_price_usd_per_mwh" if mapping.publication == "day_ahead" else "day_ahead_price_usd_per_mwh"
     ahead: np.ndarray | None = None
     quality: list[Quality] = []
     for series in mapping.series:

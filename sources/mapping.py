@@ -10,6 +10,7 @@ import pandas as pd
 import yaml
 
 from ..sim.foundation.errors import BadInputError
+from ..sim.foundation.renamed import renamed_hint
 from ..sim.history.history import PUBLISHED_H, Channel
 from .units import CURRENCIES, UNITS
 
@@ -193,7 +194,8 @@ def _series(entry: Any, path: Path, root: Path) -> Series:
     channel = _channel(entry, path, prefix)
     if channel is None and column not in UNITS:
         raise BadInputError(
-            f"{path}: unknown column {column!r}; there are {', '.join(UNITS)}; another one is declared with 'channel'"
+            f"{path}: unknown column {column!r}{renamed_hint([column], UNITS)}; there are {', '.join(UNITS)}; "
+            "another one is declared with 'channel'"
         )
     if "constant" in entry:
         _number(path, prefix, entry, "constant")

@@ -23,7 +23,7 @@ _PRICE: Final[dict[str, Convert]] = {
 UNITS: Final[dict[str, dict[str, Convert]]] = {
     "outdoor_temp_c": {"c": _SAME, "f": lambda x: (x - 32.0) / 1.8, "k": lambda x: x - 273.15},
     "relative_humidity_pct": {"percent": _SAME, "fraction": lambda x: 100.0 * x},
-    "price_usd_per_mwh": _PRICE,
+    "market_price_usd_per_mwh": _PRICE,
     "day_ahead_price_usd_per_mwh": _PRICE,
     "grid_load_mw": {"mw": _SAME, "gw": _PER_KWH},
     "carbon_g_per_kwh": {"g/kwh": _SAME, "kg/mwh": _SAME, "lb/mwh": lambda x: 0.45359237 * x},

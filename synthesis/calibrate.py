@@ -71,7 +71,7 @@ def fit_region(history: History) -> tuple[WeatherModel, PowerModel]:
     weather = fit_weather(temp_c, hourly["relative_humidity_pct"].to_numpy(np.float64), local, 1.0)
     drivers = temperature_drivers(temp_c)
     stride = history.price_interval_s // 300
-    price = frame["price_usd_per_mwh"].to_numpy(np.float64)
+    price = frame["market_price_usd_per_mwh"].to_numpy(np.float64)
     day_ahead: ScoreModel | None = None
     settlement: ScoreModel | None = None
     first: FloatArray

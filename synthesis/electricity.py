@@ -137,13 +137,13 @@ class PowerModel:
             result["day_ahead_price_usd_per_mwh"] = hourly.hold(self.day_ahead.values(first) * self.usd_per_unit)
         grid, stress = hourly, first
         if self.settlement is None:
-            result["price_usd_per_mwh"] = result.pop("day_ahead_price_usd_per_mwh")
+            result["market_price_usd_per_mwh"] = result.pop("day_ahead_price_usd_per_mwh")
         else:
             grid = _Grid.of(index, timezone, self.interval_s)
             own = temperature_drivers(temp_c[grid.at]) if ahead is None else {"day_ahead": hourly.hold(ahead)[grid.at]}
             step_h = self.interval_s / 3600.0
             stress = self.settlement.scores(grid.local, step_h, own, generators[1], is_anchored=is_anchored)
-            result["price_usd_per_mwh"] = grid.hold(self.settlement.values(stress) * self.usd_per_unit)
+            result["market_price_usd_per_mwh"] = grid.hold(self.settlement.values(stress) * self.usd_per_unit)
         assert stress is not None
         if self.carbon is not None:
             driver = {"price": self._first.standard(stress)[grid.of_step[hourly.at]] if ahead is None else ahead}

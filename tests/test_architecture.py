@@ -1,7 +1,8 @@
-"""The structure of the house: who imports whom, what is packaged, how long files get."""
+"""The structure of the house: who imports whom, and what is packaged."""
 
 import ast
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,52 +12,88 @@ MAY_IMPORT = {
     "sim": set(),
     "synthesis": {"sim"},
     "sources": {"sim"},
-    "envs": {"sim", "synthesis"},
-    "agents": {"sim"},
     "forecast": set(),
-    "advisor": {"sim", "envs", "agents", "forecast"},
-    "experiments": {"sim", "synthesis", "sources", "envs", "agents", "forecast", "advisor"},
+    "envs": {"sim", "synthesis", "sources", "forecast"},
+    "agents": {"sim", "envs"},
+    "evaluation": {"sim", "envs", "agents", "forecast"},
+    "advisor": {"sim", "envs", "agents", "forecast", "evaluation"},
+    "experiments": {"sim", "synthesis", "sources", "envs", "agents", "forecast", "evaluation", "advisor"},
+    "tools": {"sim", "synthesis", "sources", "envs", "agents", "forecast", "evaluation", "advisor", "experiments"},
 }
-FILES = [path for folder in MAY_IMPORT for path in sorted((ROOT / folder).glob("*.py"))]
+"""Rooms whose modules a room may import, beside its own."""
+
+ABSOLUTE = ("experiments", "tools")
+"""Rooms that import by `hashgym.…`; libraries import each other relatively."""
+
+MODULES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+    for room in MAY_IMPORT
+    for path in sorted((ROOT / room).rglob("*.py"))
+}
 
 
-def imported(path: Path) -> list[tuple[int, str]]:
-    found = []
+def imports(module: str) -> Iterator[tuple[int, str]]:
+    """Yield level and full name of each of our modules that a module imports; names within modules are cut off."""
+    path = MODULES[module]
+    here = module.split(".") if path.name == "__init__.py" else module.split(".")[:-1]
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom):
-            found.append((node.level, node.module or ""))
-        elif isinstance(node, ast.Import):
-            found += [(0, alias.name) for alias in node.names]
-    return found
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield 0, alias.name
+        elif isinstance(node, ast.ImportFrom):
+            base = here[: len(here) - node.level + 1] if node.level else []
+            name = ".".join([*base, *([node.module] if node.module else [])])
+            for alias in node.names:
+                full = f"{name}.{alias.name}"
+                yield node.level, full if full.removeprefix("hashgym.") in MODULES else name
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.name}")
-def test_rooms_import_only_what_they_may(path: Path) -> None:
-    room = path.parent.name
-    for level, module in imported(path):
-        parts = module.split(".")
-        target = (
-            parts[0] if level == 2 else parts[1] if level == 0 and parts[0] == "hashgym" and len(parts) > 1 else None
-        )
-        assert level <= 2, f"{module}: three dots"
-        if target is not None and target != "conf":
-            assert target == room or target in MAY_IMPORT[room], f"{room} must not import {target}"
-        assert not (level == 0 and parts[0] in MAY_IMPORT), (
-            f"bare import of {module}; use hashgym.{module} or a relative import"
-        )
-        if level == 0 and parts[0] == "hashgym":
-            assert room == "experiments", f"{room} imports {module} absolutely; use a relative import"
+@pytest.mark.parametrize("module", MODULES)
+def test_rooms_import_only_what_they_may(module: str) -> None:
+    room = module.split(".")[0]
+    for level, name in imports(module):
+        top = name.removeprefix("hashgym.").split(".")[0]
+        if level == 0 and not name.startswith("hashgym"):
+            assert top not in MAY_IMPORT or (room, top) == ("tools", "tools"), f"bare import of {name}"
+            continue
+        assert top in MAY_IMPORT[room] | {room, "conf"}, f"{room} must not import {top}"
+        assert (level == 0) == (room in ABSOLUTE), f"{module} imports {name} the wrong way"
+
+
+def test_no_circle_of_folders() -> None:
+    arrows: dict[str, set[str]] = {}
+    for module, path in MODULES.items():
+        folder = module if path.name == "__init__.py" else module.rpartition(".")[0]
+        for _, name in imports(module):
+            name = name.removeprefix("hashgym.")
+            if name in MODULES:
+                target = name if MODULES[name].name == "__init__.py" else name.rpartition(".")[0]
+                # A folder's __init__ may gather what its sub-folders hold.
+                if target != folder and not (path.name == "__init__.py" and target.startswith(f"{folder}.")):
+                    arrows.setdefault(folder, set()).add(target)
+
+    def reached(start: str) -> set[str]:
+        seen: set[str] = set()
+        waiting = list(arrows.get(start, ()))
+        while waiting:
+            folder = waiting.pop()
+            if folder not in seen:
+                seen.add(folder)
+                waiting += arrows.get(folder, ())
+        return seen
+
+    assert [folder for folder in arrows if folder in reached(folder)] == []
 
 
 def test_package_list_is_what_lies_on_the_disk() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     packages = {name.removeprefix("hashgym.") for name in project["tool"]["setuptools"]["packages"]}
-    on_disk = {path.parent.name for path in ROOT.glob("*/__init__.py") if path.parent.name != "tests"}
-    assert packages - {"conf"} == on_disk - {"conf"}
-    assert (ROOT / "conf").is_dir()
+    rooms = set(MAY_IMPORT) - {"tools"} | {"conf"}
+    on_disk = {
+        ".".join(path.parent.relative_to(ROOT).parts) for room in rooms for path in (ROOT / room).rglob("__init__.py")
+    }
+    with_modules = {
+        ".".join(path.parent.relative_to(ROOT).parts) for room in rooms for path in (ROOT / room).rglob("*.py")
+    }
+    assert packages == on_disk == with_modules
     assert not (ROOT / "__init__.py").exists()
-
-
-@pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.name}")
-def test_files_stay_readable(path: Path) -> None:
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= 300

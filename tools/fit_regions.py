@@ -85,7 +85,7 @@ def weather(name: str, data: Path) -> WeatherModel:
 def _imported(names: list[str], start: str, end: str, data: Path, zone: str) -> History:
     """Import sources; what they lack of a history stands at constants, which no fit reads."""
     filler: dict[str, Any] = {
-        "price_usd_per_mwh": 30.0, "outdoor_temp_c": 15.0, "relative_humidity_pct": 50.0, "coin_price_usd": 30e3,
+        "market_price_usd_per_mwh": 30.0, "outdoor_temp_c": 15.0, "relative_humidity_pct": 50.0, "coin_price_usd": 30e3,
         "difficulty": 5e13, "fee_share": 0.02,
     }  # fmt: skip
     texts = [yaml.safe_load((SOURCES / f"{name}.yaml").read_text(encoding="utf-8")) for name in names]
@@ -174,7 +174,7 @@ def fitted(name: str, start: str, end: str, data: Path, usd_per_unit: float, wea
     zone = yaml.safe_load((SOURCES / f"{name}.yaml").read_text(encoding="utf-8"))["timezone"]
     local = pd.DatetimeIndex(frame.index).tz_convert(zone)
     drivers = temperature_drivers(frame["outdoor_temp_c"].to_numpy(np.float64)) if weather else {}
-    return fit(frame["price_usd_per_mwh"].to_numpy(np.float64) / usd_per_unit, local, 1.0, drivers)
+    return fit(frame["market_price_usd_per_mwh"].to_numpy(np.float64) / usd_per_unit, local, 1.0, drivers)
 
 
 def main() -> int:

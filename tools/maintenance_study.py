@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hashgym.sim.hardware import catalogue
-from hashgym.sim.reliability.crew import PREDICTIVE, RUN_TO_FAILURE, Report, Rule
+from hashgym.sim.reliability.crew import PREDICTIVE, RUN_TO_FAILURE, MaintenanceReport, MaintenanceRule
 from hashgym.sim.reliability.maintenance import simulate
 from hashgym.sim.site.params import SiteParams, ZoneParams
 from hashgym.synthesis.generate import synthesize
@@ -21,7 +21,7 @@ AGE_YEARS: Final = 2.0
 WORK: Final = "technicians' work [h]"
 LIFE: Final = "life of a part [h]"
 
-MEASURES: Final[dict[str, Callable[[Report], float]]] = {
+MEASURES: Final[dict[str, Callable[[MaintenanceReport], float]]] = {
     "unplanned standstill [machine-hours]": lambda report: report.unplanned_down_h,
     "all standstill [machine-hours]": lambda report: report.unplanned_down_h + report.planned_down_h,
     WORK: lambda report: report.technician_h,
@@ -33,7 +33,7 @@ MEASURES: Final[dict[str, Callable[[Report], float]]] = {
 }
 
 
-def often(rule: Rule) -> Rule:
+def often(rule: MaintenanceRule) -> MaintenanceRule:
     """Return a rule that cleans more: when dust has aged the fans by 100 h."""
     return replace(rule, clean_at_fan_h=100.0)
 
@@ -71,7 +71,7 @@ def run() -> dict[str, Any]:
     return study
 
 
-def compare(base: list[Report], ours: list[Report], measure: str) -> dict[str, float]:
+def compare(base: list[MaintenanceReport], ours: list[MaintenanceReport], measure: str) -> dict[str, float]:
     """Return means of a measure under both rules, and the change of the mean with a paired bootstrap interval. [%]"""
     pick = MEASURES[measure]
     pairs: npt.NDArray[np.float64] = np.array([[pick(a), pick(b)] for a, b in zip(base, ours, strict=True)])

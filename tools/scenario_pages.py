@@ -52,7 +52,7 @@ def draw(world: Scenario) -> bytes:
     has_load = "grid_load_mw" in frame
     figure = Figure(figsize=(8.6, 5.4 + 1.2 * has_load), layout="constrained")
     axes = figure.subplots(3 + has_load, 1, sharex=True)
-    _band(axes[0], local["price_usd_per_mwh"], report.BLUE)
+    _band(axes[0], local["market_price_usd_per_mwh"], report.BLUE)
     axes[0].set_yscale("asinh", linear_width=30.0)
     axes[0].set_ylabel("price\n[USD/MWh]", fontsize=8)
     for market, colour in zip(
@@ -91,7 +91,7 @@ def section(name: str, world: Scenario) -> list[str]:
     batch, history = Batch(config), world.history
     first, last = world.rows("test")
     frame = history.frame.iloc[first:last]
-    price = frame["price_usd_per_mwh"]
+    price = frame["market_price_usd_per_mwh"]
     menu = policies.menu_of(batch)
     even = batch.exogenous.known[0, first:last, 3] * batch.menus["best_ths_per_w"].max() / 0.024
     rows = [

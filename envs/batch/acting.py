@@ -11,7 +11,7 @@ from ...sim.hardware.firmware import ASLEEP
 from ...sim.site.step import HASHPRICE, change_market
 from ...sim.site.world import SIM_CHANNELS
 
-PRICE: Final = SIM_CHANNELS.index("price_usd_per_mwh")
+PRICE: Final = SIM_CHANNELS.index("energy_price_usd_per_mwh")
 
 DISCRETE: Final = 0.0
 BOX: Final = 1.0
@@ -36,10 +36,10 @@ RANGE: Final = np.dtype(
 
 @kernel
 def myopic_profile(
-    z: int, profiles: np.ndarray, menus: np.ndarray, price_usd_per_mwh: float, usd_per_terahash: float
+    z: int, profiles: np.ndarray, menus: np.ndarray, energy_price_usd_per_mwh: float, usd_per_terahash: float
 ) -> int:
     """Return the profile of zone `z` that earns most in a step at a price, off excluded."""
-    watt_usd = price_usd_per_mwh * STEP_MWH_PER_W
+    watt_usd = energy_price_usd_per_mwh * STEP_MWH_PER_W
     terahash_usd = CONTROL_STEP_S * usd_per_terahash
     best, best_usd = 0, -np.inf
     for k in range(menus[z]["n_profiles"]):

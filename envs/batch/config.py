@@ -43,7 +43,7 @@ class EnvConfig:
 
     scenario: name, or a Scenario; history: folder of a history in place of its own; split: months of it. task: hashrate, cooling,
     operation or coin. action: discrete, box or profile. reward: a name of `rewards.NAMES`, or a function of the batch. forecast: none,
-    persistence or day_ahead; None takes the best that the history publishes. episode_steps: None takes the scenario's. limits:
+    persistence or day_ahead; None takes the best that the history publishes. episode_steps: None takes the scenario's. thresholds:
     thresholds of named costs that replace the table's, never looser than the catalogue's. costs: further costs. stack: past
     observations that are seen at once, the newest last. coin_choice: SiteOperation also chooses the market. randomize: ranges of
     RANDOMIZED, and `histories`: number of synthetic histories among which an episode draws.
@@ -58,7 +58,7 @@ class EnvConfig:
     forecast: str | None = None
     episode_steps: int | None = None
     n_threads: int | None = None
-    limits: Mapping[str, float] = field(default_factory=dict)
+    thresholds: Mapping[str, float] = field(default_factory=dict)
     costs: tuple[UserCost, ...] = ()
     stack: int = 1
     coin_choice: bool = False
@@ -92,12 +92,12 @@ class EnvConfig:
             raise BadInputError(f"costs have two of one name: {', '.join(names)}")
 
     def _check_limits(self) -> None:
-        for name, value in self.thresholds.items():
+        for name, value in self.cost_thresholds.items():
             if name not in tables.ADJUSTABLE:
-                raise BadInputError(f"limits: no threshold {name!r}; there are {', '.join(tables.ADJUSTABLE)}")
+                raise BadInputError(f"thresholds: no threshold {name!r}; there are {', '.join(tables.ADJUSTABLE)}")
             most = tables.LOOSEST[name]
             if not isinstance(value, int | float) or not value <= most:
-                raise BadInputError(f"limits.{name} is {value!r}; it must be {most:g} at most")
+                raise BadInputError(f"thresholds.{name} is {value!r}; it must be {most:g} at most")
 
     def _check_randomize(self) -> None:
         for name, value in self.randomize.items():
@@ -121,9 +121,9 @@ class EnvConfig:
         return self.scenario
 
     @property
-    def thresholds(self) -> dict[str, float]:
+    def cost_thresholds(self) -> dict[str, float]:
         """Thresholds that replace the table's: the scenario's, and over them the options'."""
-        return {**self.world.limits, **self.limits}
+        return {**self.world.thresholds, **self.thresholds}
 
     @property
     def known_ahead(self) -> str:

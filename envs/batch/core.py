@@ -12,6 +12,7 @@ from gymnasium import spaces
 from ...sim.foundation import threads
 from ...sim.foundation.constants import CONTROL_STEP_S, usd_per_th
 from ...sim.foundation.errors import BadInputError
+from ...sim.foundation.renamed import renamed_hint
 from ...sim.history.history import STEP
 from ...sim.market.coins import REFERENCE_HASHPRICE
 from ...sim.series import exogenous as exogenous_module
@@ -105,7 +106,7 @@ class Batch:
             raise BadInputError(
                 f"split {config.split!r} of {self.scenario.name!r} is shorter than {steps} steps and two days"
             )
-        thresholds = {cost.name: config.thresholds.get(cost.name, cost.threshold) for cost in tables.COSTS}
+        thresholds = {cost.name: config.cost_thresholds.get(cost.name, cost.threshold) for cost in tables.COSTS}
         usual = {"noise": (1.0, 1.0)}
         drawn = {name: config.randomize.get(name, usual.get(name, (0.0, 0.0))) for name in RANDOMIZED}
         values = {
@@ -152,7 +153,8 @@ class Batch:
         for place, entry in enumerate(self.table):
             if entry.name == name:
                 return place
-        raise BadInputError(f"no observation {name!r}; there are {', '.join(entry.name for entry in self.table)}")
+        names = [entry.name for entry in self.table]
+        raise BadInputError(f"no observation {name!r}{renamed_hint([name], names)}; there are {', '.join(names)}")
 
     @cached_property
     def site_flow(self) -> np.ndarray:

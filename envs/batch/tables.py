@@ -49,11 +49,18 @@ def _price(name: str, meaning: str) -> Observed:
 
 
 SITE_CHANNELS: Final = (
-    _price("price_known_usd_per_mwh", "last published price of energy, tariff included"),
-    _price("price_mean_1h_usd_per_mwh", "mean of the known price over the last hour"),
-    _price("price_mean_24h_usd_per_mwh", "mean of the known price over the last day"),
+    _price("known_energy_price_usd_per_mwh", "last published price of energy, tariff included"),
+    _price("energy_price_mean_1h_usd_per_mwh", "mean of the known price over the last hour"),
+    _price("energy_price_mean_24h_usd_per_mwh", "mean of the known price over the last day"),
     Observed(
-        "hashprice_usd_per_ph_day", "USD/(PH/s)/day", 0.0, 500.0, "market", "expected revenue of hashing", "asinh", 50.0
+        "expected_hashprice_usd_per_ph_day",
+        "USD/(PH/s)/day",
+        0.0,
+        500.0,
+        "market",
+        "expected revenue of hashing",
+        "asinh",
+        50.0,
     ),
     Observed("outdoor_temp_c", "°C", -40.0, 55.0, "weather", "dry-bulb temperature"),
     Observed("wet_bulb_temp_c", "°C", -40.0, 40.0, "weather", "wet-bulb temperature"),
@@ -171,7 +178,7 @@ def _scaled(entry: Observed, scale: float) -> Observed:
     return replace(entry, high=entry.high * scale, unit_size=entry.unit_size * scale)
 
 
-_HASHPRICE: Final = "hashprice_usd_per_ph_day"
+_HASHPRICE: Final = "expected_hashprice_usd_per_ph_day"
 
 
 def observation_table(form: Form) -> tuple[Observed, ...]:

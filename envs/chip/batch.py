@@ -47,7 +47,7 @@ OBSERVATIONS: Final = (
     tables.Observed("error_frac", "1", 0.0, 1.0, "measured", "share of failed work"),
     tables.Observed("fan_pu", "1", 0.0, 1.0, "measured", "speed of the fans"),
     tables.Observed("inlet_temp_c", "°C", -10.0, 60.0, "world", "inlet air"),
-    tables.Observed("price_usd_per_mwh", "USD/MWh", 0.0, 500.0, "world", "price of energy"),
+    tables.Observed("energy_price_usd_per_mwh", "USD/MWh", 0.0, 500.0, "world", "price of energy"),
     tables.Observed("hashprice_pu", "1", 0.0, 10.0, "world", "hashprice over the usual one"),
     tables.Observed("time_left", "1", 0.0, 1.0, "world", "share of the episode that is left"),
 )

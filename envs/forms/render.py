@@ -36,7 +36,7 @@ class Frame:
     """What a picture needs of one step."""
 
     time: pd.Timestamp
-    price_usd_per_mwh: float
+    energy_price_usd_per_mwh: float
     power_kw: float
     profit_usd: float
     pue: float
@@ -90,7 +90,7 @@ class Canvas:
         self.episode.frames.append(
             Frame(
                 time=(batch.scenario.history.start + STEP * step).tz_convert(batch.scenario.history.timezone),
-                price_usd_per_mwh=float(batch.exogenous.values[place["series"], step, PRICE]),
+                energy_price_usd_per_mwh=float(batch.exogenous.values[place["series"], step, PRICE]),
                 power_kw=float(flow["energy_kwh"]) / STEP_H, profit_usd=float(flow["profit_usd"]), pue=float(flow["pue"]),
                 costs=batch.costs[0].copy(), mode=zone["mode"].copy(), load_pu=zone["power_w"] / rated_w,
                 hot_c=zone["hot_temp_c"].copy(), fan_pu=zone["fan_pu"].copy(), pad_on=zone["pad_on"].copy(),
@@ -139,7 +139,7 @@ def as_text(episode: Episode) -> str:
     total = sum(frame.profit_usd for frame in episode.frames)
     broken = [name for name, value in zip(episode.cost_names, last.costs, strict=True) if value > 0.0]
     lines = [
-        f"{last.time:%Y-%m-%d %H:%M}  {last.price_usd_per_mwh:8.2f} USD/MWh  {last.power_kw:8.1f} kW  "
+        f"{last.time:%Y-%m-%d %H:%M}  {last.energy_price_usd_per_mwh:8.2f} USD/MWh  {last.power_kw:8.1f} kW  "
         f"{last.profit_usd:+8.2f} USD  so far {total:+10.2f} USD  PUE {last.pue:.3f}  {', '.join(broken) or 'all limits kept'}"
     ]
     for z, name in enumerate(episode.zones):
@@ -177,7 +177,9 @@ def draw(episode: Episode, figure: "Figure | None" = None) -> "Figure":
     if not shown:
         return figure
     hours = np.arange(1 - len(shown), 1) * STEP_H
-    price, power = (np.array([getattr(frame, name) for frame in shown]) for name in ("price_usd_per_mwh", "power_kw"))
+    price, power = (
+        np.array([getattr(frame, name) for frame in shown]) for name in ("energy_price_usd_per_mwh", "power_kw")
+    )
     axes[0].plot(hours, price, color="#d9822b", lw=1.2)
     axes[0].set_yscale("asinh", linear_width=30.0)
     axes[0].set_ylabel("USD/MWh", fontsize=8)

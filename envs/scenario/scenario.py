@@ -24,7 +24,7 @@ from ...synthesis.generate import synthesize
 from .sites import check_keys, site_of
 
 _KEYS: Final = {"name", "site", "tariff", "history", "splits", "episode_days"}
-_OPTIONAL: Final = {"markets", "base", "about", "difficulty", "limits"}
+_OPTIONAL: Final = {"markets", "base", "about", "difficulty", "thresholds"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +40,7 @@ class Scenario:
     recipe: Mapping[str, Any] | None = None
     """How the history was synthesised, None of one that was given."""
     difficulty: float = 1.0
-    limits: Mapping[str, float] = field(default_factory=dict)
+    thresholds: Mapping[str, float] = field(default_factory=dict)
     """Thresholds of named costs that replace the table's on this site."""
     _exogenous: dict[tuple[str, int], Exogenous] = field(init=False, repr=False, compare=False, default_factory=dict)
 
@@ -121,7 +121,7 @@ def from_mapping(mapping: Mapping[str, Any], history: str | History | None = Non
 
     Args:
         mapping: name, site, tariff, history, splits, episode_days and, optionally, markets, about: what it is for; difficulty:
-            as `eased` has it, for a curriculum; limits: thresholds of costs
+            as `eased` has it, for a curriculum; thresholds: thresholds of costs
             on this site; base: a
             scenario that ships, which stands for the keys that are missing.
         history: A history, or its folder, that replaces the synthetic one; splits are taken from the mapping as well.
@@ -150,7 +150,7 @@ def from_mapping(mapping: Mapping[str, Any], history: str | History | None = Non
         splits=splits,
         episode_steps=int(steps),
         recipe=None if history else mapping["history"],
-        limits=dict(mapping.get("limits", {})),
+        thresholds=dict(mapping.get("thresholds", {})),
         difficulty=float(mapping.get("difficulty", 1.0)),
         config_hash=hashlib.sha256(canonical.encode()).hexdigest()[:16],
     )
@@ -182,7 +182,7 @@ def eased(history: History, difficulty: float) -> History:
         return history
     frame = history.frame.copy()
     month = frame.index.strftime("%Y-%m")  # type: ignore[attr-defined]
-    for name in ("price_usd_per_mwh", "day_ahead_price_usd_per_mwh", "outdoor_temp_c"):
+    for name in ("market_price_usd_per_mwh", "day_ahead_price_usd_per_mwh", "outdoor_temp_c"):
         if name in frame:
             middle = frame[name].groupby(month).transform("median")
             frame[name] = middle + difficulty * (frame[name] - middle)

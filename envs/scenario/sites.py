@@ -16,6 +16,7 @@ from ...sim.contract.contract import (
 )
 from ...sim.cooling.plants import PLANTS, PlantParams
 from ...sim.foundation.errors import BadInputError
+from ...sim.foundation.renamed import renamed_hint
 from ...sim.hardware import catalogue
 from ...sim.market.pools import Market, Pool
 from ...sim.site.params import Link, SiteParams, ZoneParams
@@ -32,7 +33,8 @@ def check_keys(prefix: str, mapping: Any, allowed: set[str]) -> None:
         raise BadInputError(f"scenario.{prefix or 'yaml'} is {mapping!r}; it must be a dictionary")
     for key in mapping:
         if key not in allowed:
-            raise BadInputError(f"scenario: unknown key '{prefix}{key}'; there are {', '.join(sorted(allowed))}")
+            hint = renamed_hint([str(key)], allowed)
+            raise BadInputError(f"scenario: unknown key '{prefix}{key}'{hint}; there are {', '.join(sorted(allowed))}")
 
 
 def contract(mapping: Mapping[str, Any]) -> Contract:
@@ -55,7 +57,10 @@ def contract(mapping: Mapping[str, Any]) -> Contract:
     unknown = set(own) - {entry.name for entry in dataclasses.fields(energy)}
     if unknown:
         allowed = sorted(names | {entry.name for entry in dataclasses.fields(energy)} | {"kind"})
-        raise BadInputError(f"scenario: unknown key 'tariff.{sorted(unknown)[0]}'; there are {', '.join(allowed)}")
+        hint = renamed_hint(sorted(unknown), allowed)
+        raise BadInputError(
+            f"scenario: unknown key 'tariff.{sorted(unknown)[0]}'{hint}; there are {', '.join(allowed)}"
+        )
     return _made(Contract, "tariff.", {"energy": _built(energy, "tariff.", own), **rest})
 
 
@@ -111,14 +116,14 @@ def site_of(scenario: Mapping[str, Any]) -> SiteParams:
 
 
 def _zone(mapping: Mapping[str, Any]) -> ZoneParams:
-    check_keys("site.zones.", mapping, {"machine", "firmware", "plant", "n_units", "n_places"})
-    places = mapping.get("n_places")
+    check_keys("site.zones.", mapping, {"machine", "firmware", "plant", "n_units", "n_slots"})
+    places = mapping.get("n_slots")
     return ZoneParams(
         machine=catalogue.machine(str(mapping.get("machine"))),
         firmware=catalogue.firmware(str(mapping.get("firmware"))),
         plant=_plant(mapping.get("plant", {})),
         n_units=int(mapping.get("n_units", 280)),
-        n_places=None if places is None else int(places),
+        n_slots=None if places is None else int(places),
     )
 
 

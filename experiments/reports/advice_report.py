@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from hashgym.advisor.records import Advice, Report
+from hashgym.advisor.records import Advice, AdviceReport
 from hashgym.advisor.situation import Situation
 from hashgym.experiments.reports import report as pages
 from hashgym.sim.history.history import STEP
@@ -19,7 +19,7 @@ _BANDS = ((0.1, 0.9, 0.18), (0.25, 0.75, 0.3))
 """Quantiles and shade of the fans."""
 
 
-def section(report: Report, came_usd: dict[str, float], how: str) -> str:
+def section(report: AdviceReport, came_usd: dict[str, float], how: str) -> str:
     """Return the section's HTML.
 
     Args:
@@ -91,8 +91,8 @@ def draw_futures(situation: Situation) -> Figure:
     figure = plt.figure(figsize=(9, 7.4))
     axes = pages.stacked(figure, [1.4, 1.0, 1.0])
     charts = (
-        ("price_usd_per_mwh", "market price, USD/MWh", pages.ORANGE),
-        ("hashprice_usd_per_ph_day", "hashprice, USD/(PH/s)/d", pages.GREEN),
+        ("market_price_usd_per_mwh", "market price, USD/MWh", pages.ORANGE),
+        ("expected_hashprice_usd_per_ph_day", "hashprice, USD/(PH/s)/d", pages.GREEN),
         ("outdoor_temp_c", "outdoor, °C", pages.RED),
     )
     for axis, (name, label, color) in zip(axes, charts, strict=True):

@@ -167,13 +167,13 @@ def draw_week(week: pd.DataFrame) -> Figure:
     """Draw a week of decisions: price against break-even, power, hottest chip, profit so far.
 
     Args:
-        week: Indexed by local time; price_usd_per_mwh, break_even_usd_per_mwh, power_kw, max_chip_temp_c,
+        week: Indexed by local time; energy_price_usd_per_mwh, break_even_usd_per_mwh, power_kw, max_chip_temp_c,
             outdoor_temp_c, profit_usd, always_on_usd.
     """
     figure = plt.figure(figsize=(9, 8.2))
     price, power, heat, money = stacked(figure, [1.3, 1.0, 1.0, 1.0])
     times = week.index
-    price.step(times, week["price_usd_per_mwh"], where="post", color=ORANGE, lw=1.1, label="price paid")
+    price.step(times, week["energy_price_usd_per_mwh"], where="post", color=ORANGE, lw=1.1, label="price paid")
     price.step(
         times,
         week["break_even_usd_per_mwh"],

@@ -50,18 +50,22 @@ class RealTimeTariff:
 class FlatTariff:
     """One price for all time."""
 
-    price_usd_per_mwh: float
+    energy_price_usd_per_mwh: float
     """[USD/MWh]"""
 
     def __post_init__(self) -> None:
         """Check the range; raises BadInputError."""
         require(
-            np.isfinite(self.price_usd_per_mwh), "FlatTariff", "price_usd_per_mwh", self.price_usd_per_mwh, "finite"
+            np.isfinite(self.energy_price_usd_per_mwh),
+            "FlatTariff",
+            "energy_price_usd_per_mwh",
+            self.energy_price_usd_per_mwh,
+            "finite",
         )
 
     def settlement_usd_per_mwh(self, market_usd_per_mwh: FloatArray, local: pd.DatetimeIndex) -> FloatArray:
         """Return the price of energy in each step, (…, n_steps). [USD/MWh]"""
-        return np.full(market_usd_per_mwh.shape, self.price_usd_per_mwh)
+        return np.full(market_usd_per_mwh.shape, self.energy_price_usd_per_mwh)
 
     def is_known_ahead(self, history: History) -> bool:
         """Tell whether the price of a step is known when the step begins: always."""

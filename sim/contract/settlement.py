@@ -27,8 +27,8 @@ BEGINS_DAY: Final = 4
 
 STEP_H: Final = CONTROL_STEP_S / SECONDS_PER_HOUR
 
-_PRICE: Final = SIM_CHANNELS.index("price_usd_per_mwh")
-_RESALE: Final = SIM_CHANNELS.index("resale_usd_per_mwh")
+_PRICE: Final = SIM_CHANNELS.index("energy_price_usd_per_mwh")
+_RESALE: Final = SIM_CHANNELS.index("resale_price_usd_per_mwh")
 _BLOCK_KWH: Final = SIM_CHANNELS.index("block_kwh")
 _BLOCK_USD: Final = SIM_CHANNELS.index("block_usd")
 _FIXED: Final = SIM_CHANNELS.index("fixed_usd")
@@ -129,7 +129,7 @@ def settle(
     bad = np.flatnonzero(~(np.isfinite(energy_kwh) & (energy_kwh >= 0.0)))
     if bad.size:
         raise BadInputError(f"energy_kwh[{bad[0]}] is {energy_kwh[bad[0]]!r}; it must be 0 or more")
-    market = history.frame["price_usd_per_mwh"].to_numpy(np.float64)[None]
+    market = history.frame["market_price_usd_per_mwh"].to_numpy(np.float64)[None]
     values = channels(history, contract, rated_power_w, market)
     rows = np.zeros((len(energy_kwh), len(SIM_CHANNELS)))
     for name, value in values.items():
@@ -176,7 +176,7 @@ def channels(
     local, n_steps = _local(history), len(history.frame)
     settlement = contract.energy.settlement_usd_per_mwh(market_usd_per_mwh, local)
     result = {name: np.zeros((1, n_steps)) for name in BILL_CHANNELS}
-    result["price_usd_per_mwh"] = result["resale_usd_per_mwh"] = settlement
+    result["energy_price_usd_per_mwh"] = result["resale_price_usd_per_mwh"] = settlement
     result["clock"] = _clock(local, contract.interval_s)
     result["call_pu"] = np.ones((1, n_steps))
     result["fixed_usd"] = (contract.fixed_usd_per_month / _steps_of_month(local))[None]
@@ -217,7 +217,7 @@ def _block(history: History, contract: Contract, settlement: FloatArray) -> dict
     return {
         "block_kwh": np.full((1, settlement.shape[-1]), block_kwh),
         "block_usd": (block_kwh * (strike + adder) / KWH_PER_MWH)[None],
-        "resale_usd_per_mwh": settlement - block.resale_fee_usd_per_mwh,
+        "resale_price_usd_per_mwh": settlement - block.resale_fee_usd_per_mwh,
     }
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def of_air(zone: "ZoneParams", air_pu: float) -> dict[str, float]:
     """Return what the kernel needs of fans and air at a density over that at sea level; fans move volume, not mass."""
-    machine, plant, places = zone.machine, zone.plant, zone.places_per_unit
+    machine, plant, places = zone.machine, zone.plant, zone.slots_per_unit
     assert not isinstance(plant, LoopParams)
     flow = machine.air_flow_m3_per_s
     banks = {
@@ -46,7 +46,7 @@ def of_air(zone: "ZoneParams", air_pu: float) -> dict[str, float]:
 
 def of_loop(zone: "ZoneParams", air_pu: float) -> dict[str, float]:
     """Return what the kernel needs of a liquid loop; its plant is shared by the machines that are there."""
-    machine, plant, places = zone.machine, zone.plant, zone.places_per_unit
+    machine, plant, places = zone.machine, zone.plant, zone.slots_per_unit
     assert isinstance(plant, LoopParams)
     slower = plant.pump_share * plant.pump_idle_pu**-CONVECTION_EXPONENT
     return {

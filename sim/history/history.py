@@ -14,6 +14,7 @@ import pandas as pd
 from ..foundation.constants import CONTROL_STEP_S
 from ..foundation.errors import BadInputError
 from ..foundation.files import whole_folder
+from ..foundation.renamed import renamed_hint
 
 STEP: Final = pd.Timedelta(seconds=CONTROL_STEP_S)
 Publication = Literal["after_interval", "day_ahead"]
@@ -35,7 +36,7 @@ class Column:
 COLUMNS: Final[dict[str, Column]] = {
     "outdoor_temp_c": Column(unit="°C", low=-60.0, high=60.0),
     "relative_humidity_pct": Column(unit="%", low=0.0, high=100.0),
-    "price_usd_per_mwh": Column(unit="USD/MWh", low=-2000.0, high=30000.0),
+    "market_price_usd_per_mwh": Column(unit="USD/MWh", low=-2000.0, high=30000.0),
     "day_ahead_price_usd_per_mwh": Column(unit="USD/MWh", low=-2000.0, high=30000.0, is_required=False),
     "coin_price_usd": Column(unit="USD", low=1e-9, high=1e8),
     "difficulty": Column(unit="1", low=1e-9, high=1e20),
@@ -126,7 +127,7 @@ class History:
     @property
     def ahead_column(self) -> str:
         """Column that `ahead` goes on with: the settlement price of a day-ahead market, else the day-ahead price."""
-        return "price_usd_per_mwh" if self.publication == "day_ahead" else "day_ahead_price_usd_per_mwh"
+        return "market_price_usd_per_mwh" if self.publication == "day_ahead" else "day_ahead_price_usd_per_mwh"
 
     @property
     def hash(self) -> str:
@@ -213,7 +214,8 @@ def check_frame(frame: pd.DataFrame, channels: Mapping[str, Channel]) -> None:
         raise BadInputError(f"history row {wrong[0] + 1} ({index[wrong[0] + 1]}) is not 300 s after the row before")
     for name, column in COLUMNS.items():
         if name not in frame and column.is_required:
-            raise BadInputError(f"a history lacks the column {name!r} [{column.unit}]")
+            hint = renamed_hint(map(str, frame), [name])
+            raise BadInputError(f"a history lacks the column {name!r} [{column.unit}]{hint}")
     for name in (str(entry) for entry in frame):
         if name not in COLUMNS and name not in channels:
             raise BadInputError(f"history column {name!r} is neither a known one nor declared in 'channels'")

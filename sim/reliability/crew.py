@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..foundation.checks import require, require_positive
-from .lives import book
+from .lives import reliability_figures
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -15,7 +15,7 @@ HOURS_PER_DAY: Final = 24
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
+class MaintenanceRule:
     """How a site is maintained."""
 
     heeds_warnings: bool = False
@@ -34,12 +34,16 @@ class Rule:
         """Check ranges; raises BadInputError."""
         require_positive(self, "round_days", "spares_days", "clean_at_fan_h")
         require(
-            self.clean_days is None or self.clean_days > 0.0, "Rule", "clean_days", self.clean_days, "above 0 or None"
+            self.clean_days is None or self.clean_days > 0.0,
+            "MaintenanceRule",
+            "clean_days",
+            self.clean_days,
+            "above 0 or None",
         )
 
 
-RUN_TO_FAILURE: Final = Rule()
-PREDICTIVE: Final = Rule(heeds_warnings=True, clean_days=None)
+RUN_TO_FAILURE: Final = MaintenanceRule()
+PREDICTIVE: Final = MaintenanceRule(heeds_warnings=True, clean_days=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +64,7 @@ class Crew:
     @classmethod
     def default(cls, **changes: float) -> "Crew":
         """Return the catalogue's crew with some values changed."""
-        return cls(**{**book()["crew"], **changes})
+        return cls(**{**reliability_figures()["crew"], **changes})
 
     def __post_init__(self) -> None:
         """Check ranges; raises BadInputError."""
@@ -76,7 +80,7 @@ class Crew:
 
 
 @dataclass(slots=True)
-class Report:
+class MaintenanceReport:
     """What a run of the maintenance world came to."""
 
     machine_years: float

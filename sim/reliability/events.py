@@ -12,8 +12,8 @@ from ..foundation.checks import require, require_fraction, require_positive
 from ..foundation.constants import CONTROL_STEP_S, SECONDS_PER_HOUR
 from ..foundation.errors import BadInputError
 from ..site.world import SITE_EVENTS, Events
-from .crew import Report
-from .lives import book
+from .crew import MaintenanceReport
+from .lives import reliability_figures
 
 FloatArray = npt.NDArray[np.float64]
 Process = Generator[simpy.Event, Any, None]
@@ -40,7 +40,7 @@ class Disturbances:
     @classmethod
     def default(cls, **changes: float) -> "Disturbances":
         """Return the catalogue's values with some changed."""
-        return cls(**{**book()["disturbances"], **changes})
+        return cls(**{**reliability_figures()["disturbances"], **changes})
 
     def __post_init__(self) -> None:
         """Check ranges; raises BadInputError."""
@@ -112,7 +112,7 @@ def _share_of_steps(spans: list[tuple[float, float]], n_steps: int) -> FloatArra
     return np.minimum(share, 1.0)
 
 
-def traces(reports: list[Report], site: list[FloatArray]) -> Events:
+def traces(reports: list[MaintenanceReport], site: list[FloatArray]) -> Events:
     """Return the events that the kernel consumes, one series for each maintenance run and disturbance trace.
 
     Args:

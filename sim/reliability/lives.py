@@ -73,7 +73,7 @@ def _parts_yaml() -> dict[str, Any]:
 
 
 @cache
-def book() -> dict[str, Any]:
+def reliability_figures() -> dict[str, Any]:
     """Return parts.yaml without its sources, section by section."""
     content = _parts_yaml()
     return {name: catalogue.values_of(content[name]) for name in ("bad_batch", "crew", "dust", "disturbances")}
@@ -81,7 +81,7 @@ def book() -> dict[str, Any]:
 
 def parts(zone: ZoneParams, *, bad_batch: bool = False) -> tuple[Part, ...]:
     """Return the parts of a zone's machines; in a bad batch boards and supplies live shorter."""
-    life_frac = book()["bad_batch"]["life_frac"] if bad_batch else 1.0
+    life_frac = reliability_figures()["bad_batch"]["life_frac"] if bad_batch else 1.0
     result = []
     for name, entry in _parts_yaml()["parts"].items():
         values = catalogue.values_of(entry)

@@ -11,8 +11,8 @@ import simpy
 from ..foundation.checks import require
 from ..foundation.errors import BadInputError
 from ..site.params import SiteParams
-from .crew import HOURS_PER_DAY, RUN_TO_FAILURE, Crew, Report, Rule
-from .lives import MOST_SLOTS, Part, ageing_at, ageing_table, book, lives_h, parts
+from .crew import HOURS_PER_DAY, RUN_TO_FAILURE, Crew, MaintenanceReport, MaintenanceRule
+from .lives import MOST_SLOTS, Part, ageing_at, ageing_table, lives_h, parts, reliability_figures
 from .shop import MOMENT_H, PLANNED, URGENT, Process, Shop
 
 FloatArray = npt.NDArray[np.float64]
@@ -26,14 +26,14 @@ _CHUNK_H: Final = 1.0
 def simulate(
     site: SiteParams,
     outdoor_temp_c: FloatArray,
-    rule: Rule = RUN_TO_FAILURE,
+    rule: MaintenanceRule = RUN_TO_FAILURE,
     *,
     seed: int,
     crew: Crew | None = None,
     bad_batch: bool = False,
     ageing: FloatArray | None = None,
     age_years: float = 0.0,
-) -> Report:
+) -> MaintenanceReport:
     """Run the maintenance world of a site.
 
     Args:
@@ -60,7 +60,7 @@ def simulate(
     if factors.shape != (n_hours, n_zones) or not (np.isfinite(factors) & (factors >= 0.0)).all():
         raise BadInputError(f"ageing has shape {factors.shape}; it must be {(n_hours, n_zones)} of numbers 0 or more")
     env = simpy.Environment()
-    world = World(env, site, temp_c, factors, rule, crew or Crew.default(), seed)
+    world = MaintenanceRun(env, site, temp_c, factors, rule, crew or Crew.default(), seed)
     kinds = [parts(zone, bad_batch=bad_batch) for zone in site.zones]
     world.store(kinds)
     for number in range(n_zones):
@@ -73,17 +73,17 @@ def simulate(
     return world.report()
 
 
-class World:
+class MaintenanceRun:
     """The state of one run: machines' parts on a heap by the age at which they fail, crew, stores and the books."""
 
     def __init__(
-        self, env: simpy.Environment, site: SiteParams, temp_c: FloatArray, factors: FloatArray, rule: Rule, crew: Crew,
+        self, env: simpy.Environment, site: SiteParams, temp_c: FloatArray, factors: FloatArray, rule: MaintenanceRule, crew: Crew,
         seed: int,
     ) -> None:  # fmt: skip
         """Make an empty world: `store` and `install` fill it."""
         self.env, self.site, self.temp_c, self.factors, self.rule, self.crew = env, site, temp_c, factors, rule, crew
         self.seed, n_zones = seed, len(site.zones)
-        dust = book()["dust"]
+        dust = reliability_figures()["dust"]
         spread = np.random.default_rng([seed, n_zones]).standard_normal(n_zones)
         self.dust_per_day, self.most_dust = dust["per_day"] * np.exp(dust["zone_spread"] * spread), dust["most"]
         self.alarm_rng = [np.random.default_rng([seed, n_zones + 1, number]) for number in range(n_zones)]
@@ -102,7 +102,7 @@ class World:
         self.failed_once = [set[int]() for _ in range(n_zones)]
         self.waiting: dict[int, float] = {}
         self.serial = 0
-        self.books = Report(machine_years=sum(zone.n_units for zone in site.zones) * len(temp_c) / 8760.0)
+        self.books = MaintenanceReport(machine_years=sum(zone.n_units for zone in site.zones) * len(temp_c) / 8760.0)
         self.shop = Shop(env, crew, self.books)
         self.books.online = np.ones((len(temp_c), n_zones))
         self.books.fouling = np.zeros((len(temp_c), n_zones))
@@ -288,7 +288,7 @@ class World:
         self.generation[number][place] += 1
         self._fit(number, place)
 
-    def report(self) -> Report:
+    def report(self) -> MaintenanceReport:
         """Return the books, with the standstill and the waiting that go on at the end up to now."""
         books, now = self.books, float(len(self.temp_c))
         books.unplanned_down_h += sum(now - since for zone in self.broken_since for since in zone.values())

@@ -6,7 +6,7 @@ from typing import Any, Final
 import numpy as np
 import simpy
 
-from .crew import HOURS_PER_DAY, Crew, Report
+from .crew import HOURS_PER_DAY, Crew, MaintenanceReport
 from .lives import Part
 
 Process = Generator[simpy.Event, Any, None]
@@ -24,7 +24,7 @@ class Shop:
     Attributes: teams: general technicians and those who may open boards and supplies; stock: spares by part.
     """
 
-    def __init__(self, env: simpy.Environment, crew: Crew, books: Report) -> None:
+    def __init__(self, env: simpy.Environment, crew: Crew, books: MaintenanceReport) -> None:
         """Open the shop without spares."""
         self.env, self.crew, self.books = env, crew, books
         self.teams = (

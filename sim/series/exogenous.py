@@ -36,7 +36,7 @@ FORECAST_EDGES_H: Final = (0, 1, 3, 6, 12, 24)
 FORECASTS: Final = ("none", "persistence", "day_ahead")
 
 FORECAST_CHANNELS: Final = tuple(
-    f"price_forecast_{first}_{last}h_usd_per_mwh" for first, last in pairwise(FORECAST_EDGES_H)
+    f"energy_price_forecast_{first}_{last}h_usd_per_mwh" for first, last in pairwise(FORECAST_EDGES_H)
 )
 
 
@@ -55,7 +55,7 @@ def build(
         site: Its contract, markets and altitude are read.
         forecast: "none"; "persistence" (the same span a day ago) or "day_ahead" (published day-ahead prices, where not
             yet out those of a day before).
-        columns: What replaces the history's own: price_usd_per_mwh (of the market), hashprice_usd_per_ph_day (of the
+        columns: What replaces the history's own: market_price_usd_per_mwh, expected_hashprice_usd_per_ph_day (of the
             first market, after the pool), outdoor_temp_c and wet_bulb_temp_c, each (n_series, n_steps).
         month_peak_mw: Highest load of the first month before the history begins. [MW]
         coincident_share: As `billing.channels` has it.
@@ -65,22 +65,25 @@ def build(
     """
     if forecast not in FORECASTS:
         raise BadInputError(f"forecast is {forecast!r}; it must be one of {', '.join(FORECASTS)}")
-    world = _columns(history, site) if columns is None else dict(columns)
-    expected = hashprice(history, site.markets[0])[None] if columns is None else world["hashprice_usd_per_ph_day"]
+    if columns is None:
+        world, expected = _columns(history, site), hashprice(history, site.markets[0])[None]
+    else:
+        world = dict(columns)
+        expected = world["realised_hashprice_usd_per_ph_day"] = world.pop("expected_hashprice_usd_per_ph_day")
     contract = site.contract
-    market = world.pop("price_usd_per_mwh")
+    market = world.pop("market_price_usd_per_mwh")
     bill = channels(history, contract, site.rated_power_w, market, coincident_share)
     local = pd.DatetimeIndex(history.frame.index).tz_convert(history.timezone)
     # A site that draws less than its block decides at the price at which the rest is sold.
     is_resold = contract.block is not None and contract.block.power_w >= site.rated_power_w
-    decisive = bill["resale_usd_per_mwh"] if is_resold else bill["price_usd_per_mwh"]
+    decisive = bill["resale_price_usd_per_mwh"] if is_resold else bill["energy_price_usd_per_mwh"]
     is_known_ahead = contract.energy.is_known_ahead(history)
     known = known_price_usd_per_mwh(decisive, None if is_known_ahead else settled_until(history))
     observed: dict[str, FloatArray] = {
-        "price_known_usd_per_mwh": known,
-        "price_mean_1h_usd_per_mwh": _trailing_mean(known, STEPS_PER_HOUR),
-        "price_mean_24h_usd_per_mwh": _trailing_mean(known, STEPS_PER_DAY),
-        "hashprice_usd_per_ph_day": expected,
+        "known_energy_price_usd_per_mwh": known,
+        "energy_price_mean_1h_usd_per_mwh": _trailing_mean(known, STEPS_PER_HOUR),
+        "energy_price_mean_24h_usd_per_mwh": _trailing_mean(known, STEPS_PER_DAY),
+        "expected_hashprice_usd_per_ph_day": expected,
         "outdoor_temp_c": world["outdoor_temp_c"],
         "wet_bulb_temp_c": world["wet_bulb_temp_c"],
         **_calendar(local),
@@ -106,7 +109,7 @@ def build(
 
 def market_channel(number: int) -> str:
     """Return the name of the known channel of a further market's expected hashprice."""
-    return f"market{number}_hashprice_usd_per_ph_day"
+    return f"market{number}_expected_hashprice_usd_per_ph_day"
 
 
 def best_forecast(history: History, site: SiteParams) -> str:
@@ -124,8 +127,8 @@ def _columns(history: History, site: SiteParams) -> dict[str, FloatArray]:
     return {
         "outdoor_temp_c": outdoor_temp_c[None],
         "wet_bulb_temp_c": wet_bulb_temp_c(outdoor_temp_c, humidity_pct, site.altitude_m)[None],
-        "price_usd_per_mwh": frame["price_usd_per_mwh"].to_numpy(np.float64)[None],
-        "hashprice_usd_per_ph_day": _realised(history, site, 0)[None],
+        "market_price_usd_per_mwh": frame["market_price_usd_per_mwh"].to_numpy(np.float64)[None],
+        "realised_hashprice_usd_per_ph_day": _realised(history, site, 0)[None],
     }
 
 

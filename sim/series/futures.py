@@ -41,13 +41,13 @@ def build(
         origin: Step at which the futures begin, two days or more after the history's start.
         site: Its contract, markets and altitude are read.
         forecast: Forecast channels, as `exogenous.build` has them.
-        paths: price_usd_per_mwh (of the market), hashprice_usd_per_ph_day and outdoor_temp_c, each (n_paths, n_steps),
+        paths: market_price_usd_per_mwh (of the market), expected_hashprice_usd_per_ph_day and outdoor_temp_c, each (n_paths, n_steps),
             for the steps from `origin` on; a day at most. Hashprice is that of the first market, after the pool.
 
     Raises:
         ValueError: The origin has too little history before it, or the paths are longer than a day.
     """
-    n_steps = paths["price_usd_per_mwh"].shape[1]
+    n_steps = paths["market_price_usd_per_mwh"].shape[1]
     if origin < WARM_UP_STEPS or n_steps > STEPS_PER_DAY:
         raise ValueError(
             f"origin is step {origin}, paths have {n_steps} steps; there must be {WARM_UP_STEPS} before it and {STEPS_PER_DAY} at most"
@@ -62,8 +62,8 @@ def build(
         "wet_bulb_temp_c": wet_bulb_temp_c(
             outdoor_temp_c, np.broadcast_to(humidity_pct, outdoor_temp_c.shape), site.altitude_m
         ),
-        "price_usd_per_mwh": _joined(past["price_usd_per_mwh"], paths["price_usd_per_mwh"]),
-        "hashprice_usd_per_ph_day": _joined(before, paths["hashprice_usd_per_ph_day"]),
+        "market_price_usd_per_mwh": _joined(past["market_price_usd_per_mwh"], paths["market_price_usd_per_mwh"]),
+        "expected_hashprice_usd_per_ph_day": _joined(before, paths["expected_hashprice_usd_per_ph_day"]),
     }
     whole = exogenous.build(
         clock, site, forecast, columns, _month_peak_mw(history, origin), _coincident_share(clock, site, history, origin)
@@ -79,7 +79,7 @@ def _clock(
 
     The second time stands for the day after the futures' end, into which forecasts made inside them reach.
     """
-    n_steps = 2 * paths["price_usd_per_mwh"].shape[1]
+    n_steps = 2 * paths["market_price_usd_per_mwh"].shape[1]
     stamps = pd.date_range(history.frame.index[0] + STEP * origin, periods=n_steps, freq=STEP)
     ahead = pd.DataFrame({name: past[name].iloc[-1] for name in past}, index=stamps)
     ahead["relative_humidity_pct"] = np.resize(past["relative_humidity_pct"].to_numpy()[-STEPS_PER_DAY:], n_steps)
@@ -96,7 +96,7 @@ def _clock(
         ahead["curtailment_call"] = 0.0
         ahead.iloc[: len(called), list(ahead.columns).index("curtailment_call")] = called
     if "day_ahead_price_usd_per_mwh" in past:
-        day_ahead = np.tile(paths["price_usd_per_mwh"].mean(axis=0), 2)
+        day_ahead = np.tile(paths["market_price_usd_per_mwh"].mean(axis=0), 2)
         if history.publication != "day_ahead":
             held = until(history, origin)
             published = price_ahead(held)[origin:][:n_steps]

@@ -28,22 +28,22 @@ class ZoneParams:
     plant: PlantParams = field(default_factory=ContainerParams)
     n_units: int = 280
     """Machines in the zone. Source: a 40-foot air container holds 280 to 300 machines of 3 kW (1 MW class)."""
-    n_places: int | None = None
+    n_slots: int | None = None
     """Machines that the plant is made for; None: as many as there are. Fans and chillers are sized by it."""
 
     def __post_init__(self) -> None:
         """Check ranges; raises BadInputError."""
         require(self.n_units >= 1, "ZoneParams", "n_units", self.n_units, "1 or more")
-        places = self.n_units if self.n_places is None else self.n_places
-        require(places >= self.n_units, "ZoneParams", "n_places", self.n_places, f"n_units, {self.n_units}, or more")
+        places = self.n_units if self.n_slots is None else self.n_slots
+        require(places >= self.n_units, "ZoneParams", "n_slots", self.n_slots, f"n_units, {self.n_units}, or more")
         fits = self.machine.cooling == self.plant.cooling
         owner = type(self.plant).__name__
         require(fits, "ZoneParams", "plant", owner, f"one for machines that are cooled by {self.machine.cooling}")
 
     @property
-    def places_per_unit(self) -> float:
+    def slots_per_unit(self) -> float:
         """Places of the plant over machines in it."""
-        return (self.n_units if self.n_places is None else self.n_places) / self.n_units
+        return (self.n_units if self.n_slots is None else self.n_slots) / self.n_units
 
     @property
     def step_mhz(self) -> float:
@@ -186,7 +186,7 @@ class SiteParams:
             raise BadInputError(
                 f"cannot move {n_units} machines from zone {source} to {target}: one or more, to another zone"
             )
-        zones = [replace(z, n_places=z.n_units if z.n_places is None else z.n_places) for z in self.zones]
+        zones = [replace(z, n_slots=z.n_units if z.n_slots is None else z.n_slots) for z in self.zones]
         giver, taker = zones[source], zones[target]
         if (giver.machine, giver.firmware) != (taker.machine, taker.firmware):
             raise BadInputError(

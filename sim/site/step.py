@@ -33,7 +33,7 @@ GRID_ON: Final = SITE_EVENTS.index("grid_on")
 POOL_FRAC: Final = SITE_EVENTS.index("pool_frac")
 CALL_PU: Final = SITE_EVENTS.index("call_pu")
 
-HASHPRICE: Final = SIM_CHANNELS.index("hashprice_usd_per_ph_day")
+HASHPRICE: Final = SIM_CHANNELS.index("realised_hashprice_usd_per_ph_day")
 CALL: Final = SIM_CHANNELS.index("call_pu")
 CARBON: Final = SIM_CHANNELS.index("carbon_g_per_kwh")
 HEAT: Final = SIM_CHANNELS.index("heat_usd_per_mwh")

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..foundation.errors import BadInputError
+from ..foundation.renamed import renamed_hint
 
 SITE_EVENTS: Final = ("grid_on", "pool_frac", "call_pu")
 """What befalls a site in a step: 1 with grid power, share of the step with a pool, share of rated power that a
@@ -19,7 +20,7 @@ MOST_FOULING: Final = 0.6
 """Largest share of conductance that dust may take. assumed: beyond it a machine trips within seconds of a start."""
 
 BILL_CHANNELS: Final = (
-    "price_usd_per_mwh", "resale_usd_per_mwh", "block_kwh", "block_usd", "fixed_usd", "coincident_usd_per_mwh",
+    "energy_price_usd_per_mwh", "resale_price_usd_per_mwh", "block_kwh", "block_usd", "fixed_usd", "coincident_usd_per_mwh",
     "demand_usd_per_kw", "window_demand_usd_per_kw", "clock", "call_pu", "capacity_usd", "carbon_g_per_kwh",
     "heat_usd_per_mwh",
 )  # fmt: skip
@@ -29,7 +30,7 @@ peaks, marks of interval and month, power that a call leaves over rated power, p
 intensity, price of heat."""
 
 SIM_CHANNELS: Final = (
-    "outdoor_temp_c", "wet_bulb_temp_c", "price_usd_per_mwh", "hashprice_usd_per_ph_day", *BILL_CHANNELS[1:],
+    "outdoor_temp_c", "wet_bulb_temp_c", "energy_price_usd_per_mwh", "realised_hashprice_usd_per_ph_day", *BILL_CHANNELS[1:],
 )  # fmt: skip
 """Channels in force, in the order in which the kernel reads them; hashprices of further markets follow them."""
 
@@ -84,7 +85,7 @@ class Exogenous:
         rows = np.zeros((*values.shape[:2], N_CHANNELS))
         rows[..., : values.shape[2]] = values
         rows[..., SIM_CHANNELS.index("call_pu")] = 1.0
-        return cls(rows, values[:, :, 2:3].astype(np.float32), ("price_known_usd_per_mwh",))
+        return cls(rows, values[:, :, 2:3].astype(np.float32), ("known_energy_price_usd_per_mwh",))
 
     @property
     def n_steps(self) -> int:
@@ -94,7 +95,8 @@ class Exogenous:
     def column(self, name: str) -> int:
         """Return the index of a known channel; raises BadInputError if there is none of that name."""
         if name not in self.channels:
-            raise BadInputError(f"no channel {name!r}; there are {', '.join(self.channels)}")
+            hint = renamed_hint([name], self.channels)
+            raise BadInputError(f"no channel {name!r}{hint}; there are {', '.join(self.channels)}")
         return self.channels.index(name)
 
 

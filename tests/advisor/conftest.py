@@ -11,7 +11,7 @@ import pytest
 
 from hashgym.advisor.advise import Advisor
 from hashgym.advisor.bundle import FORECAST, Bundle
-from hashgym.advisor.outlook import world_of
+from hashgym.advisor.outlook import published_series
 from hashgym.advisor.packing import Origin, pack
 from hashgym.advisor.trial import Settings
 from hashgym.agents import cloning, policies
@@ -67,8 +67,8 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
 def day_ahead_workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
     """A site whose energy settles at day-ahead prices."""
     history = _with_a_dear_night()
-    frame = history.frame.drop(columns="price_usd_per_mwh")
-    frame = frame.rename(columns={"day_ahead_price_usd_per_mwh": "price_usd_per_mwh"})
+    frame = history.frame.drop(columns="market_price_usd_per_mwh")
+    frame = frame.rename(columns={"day_ahead_price_usd_per_mwh": "market_price_usd_per_mwh"})
     market = replace(history, frame=frame, publication="day_ahead", price_interval_s=3600)
     return opened(MAPPING, market, tmp_path_factory.mktemp("day_ahead"))
 
@@ -92,7 +92,9 @@ def opened(mapping: dict[str, Any], history: History, folder: Path) -> Workshop:
     rule = policies.rule_policy(Hysteresis(Menu.of(env.batch.profiles, env.batch.menus), 4.0, 1.1))
     stay = tables.DISCRETE_OFFSETS.index(0) + 1
     cloning.clone(model, env, lambda: np.where(rule.act(env.batch) == 0, 0, stay), 48)
-    forecaster = fit(world_of(scenario.history, scenario.site.markets[0]), pd.Timestamp("2024-05-20", tz="UTC"), FIT)
+    forecaster = fit(
+        published_series(scenario.history, scenario.site.markets[0]), pd.Timestamp("2024-05-20", tz="UTC"), FIT
+    )
     metrics = {
         "split": "test", "episodes": 1, "episode_days": 1, "values": {"score": {"mean": 0.5, "lo": 0.4, "hi": 0.6}},
     }  # fmt: skip
@@ -109,7 +111,7 @@ def _with_a_dear_night() -> History:
     history = scenarios.from_mapping(MAPPING).history
     frame = history.frame.copy()
     night = slice("2024-06-20T18:00", "2024-06-21T08:00")
-    for name in ("price_usd_per_mwh", "day_ahead_price_usd_per_mwh"):
+    for name in ("market_price_usd_per_mwh", "day_ahead_price_usd_per_mwh"):
         frame.loc[night, name] += 250.0
     return replace(history, frame=frame)
 

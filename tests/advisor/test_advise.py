@@ -12,7 +12,7 @@ import pytest
 from hashgym.advisor import telemetry, wording
 from hashgym.advisor.advise import Advisor, moment
 from hashgym.advisor.bundle import Bundle
-from hashgym.advisor.records import Report
+from hashgym.advisor.records import AdviceReport
 from hashgym.advisor.telemetry import Telemetry
 from hashgym.experiments.sample import stock_states
 from hashgym.sim.foundation.errors import BadInputError
@@ -45,7 +45,7 @@ def when(workshop: Workshop, step: int) -> pd.Timestamp:
 
 def advise(
     workshop: Workshop, step: int, given: Telemetry | None = None, history: History | None = None, **settings: Any
-) -> Report:
+) -> AdviceReport:
     given = given or fleet(workshop, step)
     return workshop.advisor(**settings).advise(
         given, history or workshop.scenario.history, when(workshop, step), "given"
@@ -93,12 +93,12 @@ def test_advice_does_not_see_the_future(workshop: Workshop, dear: int) -> None:
     for name in ("outdoor_temp_c", "coin_price_usd", "difficulty", "fee_share"):
         frame.loc[later, name] *= 0.7
     unpublished = dear // 3 * 3  # the settlement interval that is still running
-    frame.iloc[unpublished:, list(frame.columns).index("price_usd_per_mwh")] = 5.0
+    frame.iloc[unpublished:, list(frame.columns).index("market_price_usd_per_mwh")] = 5.0
     published_ahead = frame.index >= when(workshop, dear) + pd.Timedelta(days=2)
     frame.loc[published_ahead, "day_ahead_price_usd_per_mwh"] = 5.0
     before, after = advise(workshop, dear), advise(workshop, dear, history=replace(history, frame=frame))
 
-    def told(report: Report) -> list[Any]:
+    def told(report: AdviceReport) -> list[Any]:
         return [{**entry, "evidence": None} for entry in report.as_dict()["advice"]]
 
     assert told(before) == told(after)
@@ -109,8 +109,8 @@ def test_a_day_ahead_market_is_known_ahead_and_live_as_well(day_ahead_workshop: 
     whole = advise(workshop, dear)
     assert whole.situation is not None
     ahead = 288 - 22 * 12 + 5 * 12  # until midnight in Texas, the day after being out since half past one
-    price = workshop.scenario.history.frame["price_usd_per_mwh"].to_numpy()[dear : dear + ahead]
-    assert (whole.situation.paths.values["price_usd_per_mwh"][:, :ahead] == price).all()
+    price = workshop.scenario.history.frame["market_price_usd_per_mwh"].to_numpy()[dear : dear + ahead]
+    assert (whole.situation.paths.values["market_price_usd_per_mwh"][:, :ahead] == price).all()
     live = advise(workshop, dear, history=until(workshop.scenario.history, dear))
     told = [[{**entry, "evidence": None} for entry in report.as_dict()["advice"]] for report in (whole, live)]
     assert told[0] == told[1] != []
@@ -184,7 +184,7 @@ def test_kinds_that_set_the_same_machines_exclude_each_other(workshop: Workshop,
         assert "not both" in wording.as_text(report)
 
 
-def reasons(report: Report) -> str:
+def reasons(report: AdviceReport) -> str:
     assert report.advice == ()
     assert {entry.kind for entry in report.abstentions} == {"dynamic_hashrate", "power_limit"}
     return " | ".join(entry.reason for entry in report.abstentions)
@@ -234,7 +234,7 @@ def test_outside_the_trained_range_there_is_no_advice(workshop: Workshop, dear: 
 
     advisor = Advisor.of(Bundle(rewritten(workshop.bundle, tmp_path / "b", narrow)))
     report = advisor.advise(fleet(workshop, dear), workshop.scenario.history, when(workshop, dear), "given")
-    assert "outside what the policy was trained on: price_known_usd_per_mwh is" in reasons(report)
+    assert "outside what the policy was trained on: known_energy_price_usd_per_mwh is" in reasons(report)
 
 
 def test_a_gain_that_is_not_clear_is_not_advised(workshop: Workshop, dear: int) -> None:

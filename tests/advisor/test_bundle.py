@@ -160,7 +160,9 @@ def test_another_observation_table_is_refused_by_the_advisor(workshop: Workshop,
         manifest["observations"][3]["name"] = "hashprice_eur"
 
     folder = rewritten(workshop.bundle, tmp_path / "b", rename)
-    with pytest.raises(BundleError, match="entry 3 is 'hashprice_eur', this version has 'hashprice_usd_per_ph_day'"):
+    with pytest.raises(
+        BundleError, match="entry 3 is 'hashprice_eur', this version has 'expected_hashprice_usd_per_ph_day'"
+    ):
         Advisor.of(Bundle(folder))
 
 
@@ -186,7 +188,7 @@ def test_a_scenario_that_is_none_is_refused_by_the_advisor(workshop: Workshop, t
 
 def test_the_manifest_tells_what_the_policy_needs(workshop: Workshop) -> None:
     manifest = json.loads((workshop.bundle / "manifest.json").read_text())
-    entry = {e["name"]: e for e in manifest["observations"]}["price_known_usd_per_mwh"]
+    entry = {e["name"]: e for e in manifest["observations"]}["known_energy_price_usd_per_mwh"]
     assert entry["low"] <= entry["trained_low"] < entry["trained_high"] <= entry["high"]
     assert manifest["actions"][0]["profiles"][0]["freq_mhz"] == manifest["actions"][0]["low"]
     assert manifest["history"]["hash"] == workshop.scenario.history.hash

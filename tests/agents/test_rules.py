@@ -8,7 +8,7 @@ from hashgym.agents.rules import (
     Hysteresis,
     Menu,
     ProfileByPrice,
-    View,
+    RuleInputs,
     tune_hysteresis,
 )
 from hashgym.envs.batch.config import EnvConfig
@@ -22,9 +22,9 @@ def menu(small: Scenario) -> Menu:
     return Menu.of(batch.profiles, batch.menus)
 
 
-def view(ratios: list[float], asleep: list[bool], myopic: int = 4) -> View:
+def view(ratios: list[float], asleep: list[bool], myopic: int = 4) -> RuleInputs:
     n = len(ratios)
-    return View(np.array(ratios), np.full((n, 1), myopic), np.array(asleep)[:, None])
+    return RuleInputs(np.array(ratios), np.full((n, 1), myopic), np.array(asleep)[:, None])
 
 
 def test_each_rule_does_what_its_name_says(menu: Menu) -> None:
@@ -62,7 +62,7 @@ def test_tuning_without_an_inner_optimum_says_so() -> None:
 def test_rules_know_that_zones_break_even_at_different_prices(two_zones: Scenario) -> None:
     batch = Batch(EnvConfig(scenario=two_zones))
     menu = Menu.of(batch.profiles, batch.menus)
-    seen = View(np.array([0.9]), np.full((1, 2), 4), np.zeros((1, 2), np.bool_))
+    seen = RuleInputs(np.array([0.9]), np.full((1, 2), 4), np.zeros((1, 2), np.bool_))
     for rule in (BreakEven(menu), ProfileByPrice(menu), Hysteresis(menu, 1.2, 1.0)):
         old, new = rule.act(seen)[0]
         assert old == 0, rule.name

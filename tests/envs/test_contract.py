@@ -178,7 +178,7 @@ def test_start_option_places_the_episode_and_bad_ones_are_named(small: Scenario)
         ({"action": "jump"}, "action is 'jump'; it must be one of discrete, box, profile"),
         ({"reward": "joy"}, "reward is 'joy'"),
         ({"forecast": "magic"}, "forecast is 'magic'"),
-        ({"limits": {"noise": 1.0}}, "no threshold 'noise'"),
+        ({"thresholds": {"noise": 1.0}}, "no threshold 'noise'"),
         ({"split": "future"}, "no split 'future'; there are train, validation, test"),
         ({"episode_steps": 100_000}, "shorter than 100000 steps"),
     ],
@@ -246,11 +246,11 @@ def test_observation_holds_the_table_s_quantities(small: Scenario) -> None:
     named = dict(zip([entry.name for entry in env.table], obs.tolist(), strict=True))
     frame = small.history.frame.loc["2024-06-20T20:00:00Z"]
     assert named["outdoor_temp_c"] == pytest.approx(frame["outdoor_temp_c"], rel=1e-5)
-    assert named["price_known_usd_per_mwh"] == pytest.approx(
-        small.history.frame.loc["2024-06-20T19:55:00Z", "price_usd_per_mwh"] + 15.0, rel=1e-5
+    assert named["known_energy_price_usd_per_mwh"] == pytest.approx(
+        small.history.frame.loc["2024-06-20T19:55:00Z", "market_price_usd_per_mwh"] + 15.0, rel=1e-5
     )
     assert named["price_ratio"] == pytest.approx(
-        named["price_known_usd_per_mwh"] / named["break_even_usd_per_mwh"], rel=1e-5
+        named["known_energy_price_usd_per_mwh"] / named["break_even_usd_per_mwh"], rel=1e-5
     )
     assert named["zone0_hashing"] == 1.0
     assert named["zone0_target_pu"] == 1.0
@@ -305,7 +305,7 @@ def test_sb3_environment_starts_where_options_say_once(small: Scenario) -> None:
 @pytest.mark.interpreted
 @pytest.mark.filterwarnings("ignore:overflow encountered:RuntimeWarning")
 def test_costs_count_what_their_table_says(small: Scenario) -> None:
-    env = HashrateTuningEnv(scenario=small, action="profile", limits={"chip_over_temp": 20.0})
+    env = HashrateTuningEnv(scenario=small, action="profile", thresholds={"chip_over_temp": 20.0})
     env.reset(seed=0)
     top = int(env.batch.menus["n_profiles"][0])
     env.step(np.array([1]))
@@ -340,4 +340,4 @@ def test_a_batch_never_leaves_its_series(small: Scenario) -> None:
 
 
 def test_the_kernel_reads_the_hashprice_where_the_table_has_it() -> None:
-    assert tables.SITE_CHANNELS[observing.KNOWN_HASHPRICE].name == "hashprice_usd_per_ph_day"
+    assert tables.SITE_CHANNELS[observing.KNOWN_HASHPRICE].name == "expected_hashprice_usd_per_ph_day"

@@ -86,8 +86,8 @@ def test_steadiness_looks_at_the_step_before_and_survives_a_restore(small: Scena
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"limits": {"chip_over_temp": 90.0}}, "limits.chip_over_temp is 90.0; it must be 85 at most"),
-        ({"limits": {"trips": 1.0}}, "no threshold 'trips'"),
+        ({"thresholds": {"chip_over_temp": 90.0}}, "thresholds.chip_over_temp is 90.0; it must be 85 at most"),
+        ({"thresholds": {"trips": 1.0}}, "no threshold 'trips'"),
         ({"task": "mining"}, "task is 'mining'"),
         ({"task": "cooling", "action": "discrete"}, "it must be one of box"),
         ({"task": "coin"}, "one market, so there is nothing to choose"),

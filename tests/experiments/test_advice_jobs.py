@@ -159,7 +159,7 @@ def test_a_forecast_is_judged(files: dict[str, str], tmp_path: Path, capsys: Any
     span = ["--start", "2024-06-25", "--end", "2024-07-10", "--json", str(tmp_path / "f.json")]
     assert main(["forecast", *arguments(files, "bundle", "history"), *span]) == 0
     assert {row["target"] for row in json.loads((tmp_path / "f.json").read_text())} == {
-        "price_usd_per_mwh", "hashprice_usd_per_ph_day", "outdoor_temp_c",
+        "market_price_usd_per_mwh", "expected_hashprice_usd_per_ph_day", "outdoor_temp_c",
     }  # fmt: skip
     assert (
         main(["forecast", *arguments(files, "bundle", "history"), "--start", "2024-05-21", "--end", "2024-06-10"]) == 2

@@ -44,7 +44,7 @@ def test_synthesize_and_show_describe_the_history(tmp_path: Path, capsys: pytest
     assert main(["data", "show", folder]) == 0
     out = capsys.readouterr().out
     assert out.count("synthetic history") == 2
-    assert "hashprice_usd_per_ph_day" in out
+    assert "expected_hashprice_usd_per_ph_day" in out
 
 
 def test_an_import_that_fails_leaves_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

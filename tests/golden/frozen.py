@@ -185,7 +185,7 @@ def _cases() -> Iterator[tuple[str, Callable[[], Hashes]]]:
     yield (
         "HashrateTuning options",
         lambda: rollout(
-            "hashgym/HashrateTuning-v0", stack=3, forecast="persistence", limits={"power_ramp": 0.1},
+            "hashgym/HashrateTuning-v0", stack=3, forecast="persistence", thresholds={"power_ramp": 0.1},
             costs=(UserCost("thirst", lambda batch: batch.flow("water_l"), "L"),),
             randomize={"power_dev": [-0.1, 0.1], "hashrate_dev": [-0.1, 0.1], "sink_dev": [-0.2, 0.1], "noise": [0.0, 4.0],
                        "histories": 2},

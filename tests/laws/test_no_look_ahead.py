@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hashgym.advisor.outlook import world_of
+from hashgym.advisor.outlook import published_series
 from hashgym.envs.batch.config import EnvConfig
 from hashgym.envs.batch.core import Batch
 from hashgym.envs.scenario.scenario import Scenario, from_mapping
@@ -42,7 +42,7 @@ def world() -> Scenario:
 
 def first_unknown(history: History, column: str, cut: int) -> int:
     """Return the first step of a column that an operator cannot know when step `cut` begins."""
-    if column == "price_usd_per_mwh":
+    if column == "market_price_usd_per_mwh":
         return int(settled_until(history)[cut])
     if column == "day_ahead_price_usd_per_mwh":
         return int(day_ahead_until(history)[cut])
@@ -66,7 +66,7 @@ def altered(history: History, column: str, first: int) -> History:
 
 
 COLUMNS = (
-    "outdoor_temp_c", "relative_humidity_pct", "price_usd_per_mwh", "day_ahead_price_usd_per_mwh", "coin_price_usd",
+    "outdoor_temp_c", "relative_humidity_pct", "market_price_usd_per_mwh", "day_ahead_price_usd_per_mwh", "coin_price_usd",
     "difficulty", "fee_share", "grid_load_mw", "carbon_g_per_kwh", "curtailment_call", "bch_price_usd", "bch_difficulty",
     "bch_fee_share", "mood",
 )  # fmt: skip
@@ -87,14 +87,14 @@ def test_the_past_does_not_see_the_future_of(column: str, world: Scenario) -> No
             assert np.array_equal(before.known[:, : cut + 1], after.known[:, : cut + 1]), forecast
             # A coincident peak is booked where it turned out to be: that alone waits for the month's end.
             settled = [k for k in range(before.values.shape[2]) if k != SIM_CHANNELS.index("coincident_usd_per_mwh")]
-            if column not in ("price_usd_per_mwh", "grid_load_mw", "day_ahead_price_usd_per_mwh"):
+            if column not in ("market_price_usd_per_mwh", "grid_load_mw", "day_ahead_price_usd_per_mwh"):
                 assert np.array_equal(before.values[:, : cut + 1, settled], after.values[:, : cut + 1, settled])
         origins = np.array([cut])
-        seen = [matrix(world_of(h, world.site.markets[0]), features, origins) for h in (world.history, other)]
+        seen = [matrix(published_series(h, world.site.markets[0]), features, origins) for h in (world.history, other)]
         assert np.array_equal(seen[0], seen[1], equal_nan=True)
 
 
-@pytest.mark.parametrize("column", ["price_usd_per_mwh", "grid_load_mw", "curtailment_call", "bch_price_usd"])
+@pytest.mark.parametrize("column", ["market_price_usd_per_mwh", "grid_load_mw", "curtailment_call", "bch_price_usd"])
 def test_an_episode_does_not_see_the_future_of(column: str, world: Scenario) -> None:
     cut, length = 3001, 40
     other = altered(world.history, column, first_unknown(world.history, column, cut))

@@ -7,10 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hashgym.sim.cooling import air
 from hashgym.sim.cooling.plants import ContainerParams, LoopParams, RoomParams
 from hashgym.sim.foundation import jit
-from hashgym.sim.hardware import catalogue, thermal
+from hashgym.sim.hardware import catalogue, fans, thermal
 from hashgym.sim.site import step, zone
 from hashgym.sim.site.params import Link, SiteParams, ZoneParams
 from hashgym.sim.site.step import Site
@@ -142,7 +141,7 @@ def test_more_flow_never_means_a_hotter_chip(
 
 @given(speed=st.floats(0.0, 1.0), factor=st.floats(0.0, 1.0))
 def test_fan_power_goes_with_the_cube_of_speed(speed: float, factor: float) -> None:
-    assert air.fan_power_w(speed * factor, 80.0) == pytest.approx(air.fan_power_w(speed, 80.0) * factor**3)
+    assert fans.fan_power_w(speed * factor, 80.0) == pytest.approx(fans.fan_power_w(speed, 80.0) * factor**3)
 
 
 def final_temps(n_sub: int, monkeypatch: pytest.MonkeyPatch) -> np.ndarray:

@@ -29,7 +29,7 @@ def history(start: str = "2023-08-01T05:00", days: int = 31, price: float = 30.0
     index = pd.date_range(start, periods=days * 288, freq="5min", tz="UTC")
     frame = pd.DataFrame(index=index)
     frame["outdoor_temp_c"], frame["relative_humidity_pct"] = 25.0, 40.0
-    frame["price_usd_per_mwh"], frame["coin_price_usd"] = price, 27e3
+    frame["market_price_usd_per_mwh"], frame["coin_price_usd"] = price, 27e3
     frame["difficulty"], frame["fee_share"] = 5e13, 0.02
     frame["grid_load_mw"], frame["curtailment_call"], frame["carbon_g_per_kwh"] = 50e3, 0.0, 400.0
     return History(
@@ -52,7 +52,7 @@ def bill(contract: Contract, world: History, kwh: np.ndarray, rated_w: float = 1
 
 
 def test_flat_energy_and_fixed_charge() -> None:
-    contract = Contract(energy=FlatTariff(price_usd_per_mwh=50.0), fixed_usd_per_month=200.0)
+    contract = Contract(energy=FlatTariff(energy_price_usd_per_mwh=50.0), fixed_usd_per_month=200.0)
     world = history()
     found = bill(contract, world, energy(world, 1000.0))
     # 1 MW for 31 days is 744 MWh at 50 USD, and the customer charge.
@@ -65,7 +65,7 @@ def test_flat_energy_and_fixed_charge() -> None:
 def test_the_fixed_charge_of_a_month_with_a_change_of_clocks() -> None:
     world = history("2023-11-01T05:00", 30)
     world = replace(world, frame=pd.concat([world.frame, world.frame.iloc[-12:].set_axis(pd.date_range(world.end, periods=12, freq="5min"))]))  # fmt: skip
-    contract = Contract(energy=FlatTariff(price_usd_per_mwh=0.0), fixed_usd_per_month=1000.0)
+    contract = Contract(energy=FlatTariff(energy_price_usd_per_mwh=0.0), fixed_usd_per_month=1000.0)
     assert bill(contract, world, energy(world, 0.0))["fixed_usd"] == pytest.approx(1000.0)
 
 
@@ -75,7 +75,7 @@ def test_demand_is_the_highest_mean_of_a_clock_quarter_hour() -> None:
     kwh[300:303] = 900.0 * STEP_H  # a whole quarter-hour
     kwh[601:604] = 1500.0 * STEP_H  # one that lies across two: means of 833.3 and 1,166.7
     charges = (DemandCharge(usd_per_kw=10.0), DemandCharge(usd_per_kw=4.0, hours=(12, 13), weekdays_only=True))
-    contract = Contract(energy=FlatTariff(price_usd_per_mwh=0.0), demand=charges)
+    contract = Contract(energy=FlatTariff(energy_price_usd_per_mwh=0.0), demand=charges)
     found = bill(contract, world, kwh)
     assert found["demand_usd"] == pytest.approx(10.0 * (500.0 + 2 * 1000.0) / 3.0 + 10.0 * 1000.0 / 3.0, rel=1e-9)
     assert found["window_demand_usd"] == pytest.approx(4.0 * 500.0)
@@ -88,7 +88,7 @@ def test_four_coincident_peaks() -> None:
     kwh = energy(world, 800.0)
     kwh[peak : peak + 3] = [0.0, 300.0 * STEP_H, 600.0 * STEP_H]
     charge = CoincidentPeakCharge(usd_per_kw_year=60.0)
-    contract = Contract(energy=FlatTariff(price_usd_per_mwh=0.0), coincident_peak=charge)
+    contract = Contract(energy=FlatTariff(energy_price_usd_per_mwh=0.0), coincident_peak=charge)
     assert np.flatnonzero(coincident_steps(world, charge, 900)).tolist() == [peak, peak + 1, peak + 2]
     # A quarter of 60 USD for a mean of 300 kW.
     assert bill(contract, world, kwh)["coincident_usd"] == pytest.approx(15.0 * 300.0)
@@ -105,7 +105,7 @@ def test_a_hot_august_in_the_kind_of_riot_2023() -> None:
     kwh = energy(world, 345_000.0)
     hours = np.zeros(len(kwh), np.bool_)
     hours[1000:1300] = True
-    world.frame.loc[hours, "price_usd_per_mwh"] = 2600.0
+    world.frame.loc[hours, "market_price_usd_per_mwh"] = 2600.0
     world.frame.loc[hours, "curtailment_call"] = 1.0
     kwh[hours] *= 0.05
     contract = Contract(
@@ -140,7 +140,7 @@ def test_a_call_credits_what_is_shed_and_fines_what_is_not() -> None:
     programme = CurtailmentProgramme(
         committed_pu=0.7, capacity_usd_per_mw_h=5.0, credit_usd_per_mwh=100.0, breach_usd_per_mwh=1000.0
     )
-    found = bill(Contract(energy=FlatTariff(price_usd_per_mwh=0.0), curtailment=programme), world, kwh)
+    found = bill(Contract(energy=FlatTariff(energy_price_usd_per_mwh=0.0), curtailment=programme), world, kwh)
     assert found["credit_usd"] == pytest.approx(-100.0 * (0.7 + 0.5))
     assert found["breach_usd"] == pytest.approx(1000.0 * 0.2)
     assert found["capacity_usd"] == pytest.approx(-5.0 * 0.7 * 744.0)
@@ -148,7 +148,7 @@ def test_a_call_credits_what_is_shed_and_fines_what_is_not() -> None:
 
 def test_carbon_is_priced_by_the_tonne() -> None:
     world = history()
-    contract = Contract(energy=FlatTariff(price_usd_per_mwh=0.0), carbon_usd_per_t=50.0)
+    contract = Contract(energy=FlatTariff(energy_price_usd_per_mwh=0.0), carbon_usd_per_t=50.0)
     assert bill(contract, world, energy(world, 1000.0))["carbon_usd"] == pytest.approx(744.0 * 0.4 * 50.0)
 
 
@@ -168,7 +168,7 @@ def test_a_part_that_needs_a_column_refuses_a_history_without_it() -> None:
 def test_what_a_simulation_books_adds_up_to_the_bill() -> None:
     world = history(days=31)
     rng = np.random.default_rng(2)
-    world.frame["price_usd_per_mwh"] = rng.lognormal(3.3, 0.8, len(world.frame)).round(2)
+    world.frame["market_price_usd_per_mwh"] = rng.lognormal(3.3, 0.8, len(world.frame)).round(2)
     world.frame["grid_load_mw"] = 50e3 + 20e3 * rng.random(len(world.frame))
     world.frame["curtailment_call"] = (rng.random(len(world.frame)) < 0.01).astype(float)
     contract = Contract(

@@ -20,7 +20,7 @@ CALENDAR = TimeOfUseTariff(weekday_usd_per_mwh=tuple(range(24)), weekend_usd_per
 
 def settlement(tariff: Tariff, history: History) -> np.ndarray:
     local = pd.DatetimeIndex(history.frame.index).tz_convert(history.timezone)
-    return tariff.settlement_usd_per_mwh(history.frame["price_usd_per_mwh"].to_numpy(), local)
+    return tariff.settlement_usd_per_mwh(history.frame["market_price_usd_per_mwh"].to_numpy(), local)
 
 
 def under(tariff: Tariff) -> SiteParams:
@@ -51,7 +51,7 @@ def test_known_channels_do_not_see_the_future(
     # Prices of the interval that contains the cut are not published at the cut; day-ahead prices are known until the
     # end of the next local day at most.
     begin = cut // 3 * 3
-    changed.loc[changed.index[begin:], "price_usd_per_mwh"] = np.repeat(
+    changed.loc[changed.index[begin:], "market_price_usd_per_mwh"] = np.repeat(
         rng.uniform(0.0, 900.0, len(changed) // 3 + 1), 3
     )[: len(changed) - begin]
     local = changed.index[cut].tz_convert("America/Chicago")
@@ -71,7 +71,9 @@ def test_day_ahead_forecast_is_the_mean_of_published_prices(history: History) ->
     day_ahead = history.frame["day_ahead_price_usd_per_mwh"].to_numpy() + 15.0
     step = 1000
     expected = day_ahead[step + 12 : step + 36].mean()
-    assert built.known[0, step, built.column("price_forecast_1_3h_usd_per_mwh")] == pytest.approx(expected, rel=1e-5)
+    assert built.known[0, step, built.column("energy_price_forecast_1_3h_usd_per_mwh")] == pytest.approx(
+        expected, rel=1e-5
+    )
 
 
 def test_persistence_forecast_is_the_day_before(history: History) -> None:
@@ -79,7 +81,9 @@ def test_persistence_forecast_is_the_day_before(history: History) -> None:
     price = settlement(TARIFF, history)
     step = 1000
     expected = price[step - 291 : step - 279].mean()
-    assert built.known[0, step, built.column("price_forecast_0_1h_usd_per_mwh")] == pytest.approx(expected, rel=1e-5)
+    assert built.known[0, step, built.column("energy_price_forecast_0_1h_usd_per_mwh")] == pytest.approx(
+        expected, rel=1e-5
+    )
 
 
 def test_unknown_forecast_and_missing_day_ahead_are_named(history: History) -> None:
@@ -110,7 +114,7 @@ def test_exogenous_refuses_wrong_shapes_and_values() -> None:
         Exogenous(good[0].copy(), np.zeros((1, 4, 1), np.float32), ("a",))
     bad = good[0].copy()
     bad[0, 3, 2] = np.nan
-    with pytest.raises(BadInputError, match="step 3, channel 'price_usd_per_mwh'"):
+    with pytest.raises(BadInputError, match="step 3, channel 'energy_price_usd_per_mwh'"):
         Exogenous(bad, good[1], ("a",))
     with pytest.raises(BadInputError, match="no channel 'b'"):
         Exogenous(good[0], good[1], ("a",)).column("b")
@@ -119,7 +123,7 @@ def test_exogenous_refuses_wrong_shapes_and_values() -> None:
 def test_a_calendar_is_its_own_forecast(history: History) -> None:
     built = exogenous.build(history, under(CALENDAR), "day_ahead")
     price = settlement(CALENDAR, history)
-    ahead = built.known[0, :, built.column("price_forecast_1_3h_usd_per_mwh")]
+    ahead = built.known[0, :, built.column("energy_price_forecast_1_3h_usd_per_mwh")]
     assert ahead[700] == pytest.approx(price[712:736].mean())
 
 

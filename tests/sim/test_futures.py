@@ -29,9 +29,9 @@ def history() -> History:
 def paths_of(history: History, origin: int, n_steps: int = 288) -> dict[str, np.ndarray]:
     span = slice(origin, origin + n_steps)
     return {
-        "price_usd_per_mwh": history.frame["price_usd_per_mwh"].to_numpy()[span][None],
+        "market_price_usd_per_mwh": history.frame["market_price_usd_per_mwh"].to_numpy()[span][None],
         "outdoor_temp_c": history.frame["outdoor_temp_c"].to_numpy()[span][None],
-        "hashprice_usd_per_ph_day": exogenous.hashprice(history, Market())[span][None],
+        "expected_hashprice_usd_per_ph_day": exogenous.hashprice(history, Market())[span][None],
     }
 
 
@@ -77,7 +77,7 @@ def test_futures_do_not_read_the_history_beyond_their_origin(history: History) -
 def test_paths_differ_where_they_differ(history: History) -> None:
     origin = 1200
     paths = {name: np.repeat(value, 2, axis=0) for name, value in paths_of(history, origin).items()}
-    paths["price_usd_per_mwh"][1, 100:] += 50.0
+    paths["market_price_usd_per_mwh"][1, 100:] += 50.0
     found = futures.build(history, origin, under(TARIFFS[0]), "day_ahead", paths)
     assert np.array_equal(found.known[0, :100], found.known[1, :100])
     assert (found.known[1, 110:, 0] > found.known[0, 110:, 0] + 49.0).all()

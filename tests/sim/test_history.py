@@ -35,7 +35,7 @@ def test_a_folder_that_is_no_history_is_not_overwritten(history: History, tmp_pa
 def test_changed_values_are_refused(history: History, tmp_path: Path) -> None:
     history.save(tmp_path / "h")
     frame = pd.read_parquet(tmp_path / "h" / "history.parquet")
-    frame.loc[frame.index[5], "price_usd_per_mwh"] += 1.0
+    frame.loc[frame.index[5], "market_price_usd_per_mwh"] += 1.0
     frame.to_parquet(tmp_path / "h" / "history.parquet")
     with pytest.raises(BadInputError, match="content hash"):
         History.load(tmp_path / "h")

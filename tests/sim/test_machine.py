@@ -3,7 +3,7 @@ import pytest
 
 from hashgym.sim.cooling import air
 from hashgym.sim.foundation.errors import BadInputError
-from hashgym.sim.hardware import catalogue, machine, wear
+from hashgym.sim.hardware import catalogue, fans, machine, wear
 from hashgym.sim.hardware.fitting import fit
 from tools.fit_machines import usable
 
@@ -103,7 +103,7 @@ def test_hot_chips_leak_more_and_err_more() -> None:
 
 
 def test_fan_power_is_cubic_in_speed() -> None:
-    assert air.fan_power_w(0.5, 80.0) == 10.0
+    assert fans.fan_power_w(0.5, 80.0) == 10.0
 
 
 def test_pad_cools_towards_the_wet_bulb_and_takes_water() -> None:
@@ -114,7 +114,7 @@ def test_pad_cools_towards_the_wet_bulb_and_takes_water() -> None:
 
 
 def test_no_flow_holds_a_target_below_the_air() -> None:
-    assert air.holding_sink_pu(3000.0, 40.0, 45.0, 0.005, 100.0) == np.inf
+    assert fans.holding_sink_pu(3000.0, 40.0, 45.0, 0.005, 100.0) == np.inf
 
 
 def test_ageing_doubles_within_ten_to_thirteen_kelvin() -> None:

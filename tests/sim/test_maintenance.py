@@ -10,7 +10,7 @@ from hashgym.sim.cooling.plants import LoopParams
 from hashgym.sim.foundation.errors import BadInputError
 from hashgym.sim.hardware import catalogue, wear
 from hashgym.sim.reliability import events, lives, maintenance
-from hashgym.sim.reliability.crew import PREDICTIVE, RUN_TO_FAILURE, Crew, Report, Rule
+from hashgym.sim.reliability.crew import PREDICTIVE, RUN_TO_FAILURE, Crew, MaintenanceReport, MaintenanceRule
 from hashgym.sim.reliability.maintenance import simulate
 from hashgym.sim.reliability.shop import Process
 from hashgym.sim.site.params import SiteParams, ZoneParams
@@ -39,9 +39,9 @@ def test_a_fleet_in_its_third_year_fails_as_the_field_does_and_ages(fleet: SiteP
     assert failed_pct(fleet, bad_batch=False, age_years=0.0) < failed_pct(fleet, bad_batch=False, age_years=4.0)
 
 
-def world(site: SiteParams, rule: Rule, n_hours: int = YEAR, **crew: float) -> maintenance.World:
+def world(site: SiteParams, rule: MaintenanceRule, n_hours: int = YEAR, **crew: float) -> maintenance.MaintenanceRun:
     """Return a world that has not begun, with its parts in."""
-    made = maintenance.World(
+    made = maintenance.MaintenanceRun(
         simpy.Environment(), site, TEMPS[:n_hours], np.ones((n_hours, len(site.zones))), rule, Crew.default(**crew), 1
     )
     kinds = [lives.parts(zone) for zone in site.zones]
@@ -188,14 +188,14 @@ def test_wrong_input_is_named(fleet: SiteParams) -> None:
     with pytest.raises(BadInputError, match="n_hours is 0"):
         events.disturb(0, events.Disturbances.default(), 0)
     with pytest.raises(BadInputError, match="there must be as many"):
-        events.traces([Report(1.0, online=np.ones((2, 1)), fouling=np.zeros((2, 1)))], [np.ones((36, 3))])
+        events.traces([MaintenanceReport(1.0, online=np.ones((2, 1)), fouling=np.zeros((2, 1)))], [np.ones((36, 3))])
     for wrong in ({"diagnose_h": -5.0}, {"wage_usd_per_h": float("nan")}, {"n_general": 0.5}, {"detect_h": 0.0}):
         with pytest.raises(BadInputError, match=next(iter(wrong))):
             Crew.default(**wrong)
     with pytest.raises(BadInputError, match="shift_end_h"):
         Crew.default(shift_end_h=5.0)
     with pytest.raises(BadInputError, match="clean_days"):
-        Rule(clean_days=0.0)
+        MaintenanceRule(clean_days=0.0)
     with pytest.raises(BadInputError, match="call_pu"):
         events.Disturbances.default(call_pu=2.0)
 

@@ -70,7 +70,7 @@ def test_every_quantity_of_a_catalogue_has_a_source_that_is_listed_or_says_assum
 
 
 def test_every_curve_names_a_listed_source_and_what_is_not_fitted_says_why() -> None:
-    content = yaml.safe_load((SIM / "catalogue" / "machines.yaml").read_text(encoding="utf-8"))
+    content = yaml.safe_load((SIM / "hardware" / "machines.yaml").read_text(encoding="utf-8"))
     for key, entry in content["machines"].items():
         for name, curve in entry.get("curves", {}).items():
             assert curve["source"] in content["sources"], f"{key}/{name}"
@@ -85,5 +85,5 @@ def test_the_models_of_history_say_where_they_come_from() -> None:
 
 
 def test_steady_points_name_their_sources() -> None:
-    content = yaml.safe_load((SIM / "catalogue" / "steady.yaml").read_text(encoding="utf-8"))
+    content = yaml.safe_load((SIM / "hardware" / "steady.yaml").read_text(encoding="utf-8"))
     assert all(point["source"] for point in content["points"])

@@ -39,7 +39,7 @@ def mapping() -> dict[str, Any]:
         "timezone": "America/Chicago",
         "price": {"publication": "day_ahead", "interval_s": 3600},
         "series": [
-            series("price_usd_per_mwh", "price", "price", "usd/mwh"),
+            series("market_price_usd_per_mwh", "price", "price", "usd/mwh"),
             series("outdoor_temp_c", "weather", "temp", "c"),
             series("relative_humidity_pct", "weather", "rh", "percent"),
             series("coin_price_usd", "coin", "close", "usd", delay_s=3600),
@@ -69,7 +69,7 @@ def test_values_hold_from_when_they_are_in_force(write: Write) -> None:
     assert history.kind == "imported"
     assert len(frame) == 42 * 12
     at = pd.Timestamp("2024-01-01T10:25:00Z")
-    assert frame.loc[at, "price_usd_per_mwh"] == pytest.approx(np.linspace(20.0, 90.0, 72)[10])
+    assert frame.loc[at, "market_price_usd_per_mwh"] == pytest.approx(np.linspace(20.0, 90.0, 72)[10])
     # The close of the hour from 09:00 on is known at 10:00.
     assert frame.loc[at, "coin_price_usd"] == pytest.approx(np.linspace(42e3, 44e3, 72)[9])
     assert frame.loc[pd.Timestamp("2024-01-02T12:00:00Z"), "difficulty"] == 73.2e12
@@ -207,7 +207,7 @@ def _offset(_: dict[str, pd.DataFrame], content: dict[str, Any]) -> None:
         (_negative, r"network\.csv, row 3, column 'difficulty': .*-5\.0"),
         (_kwh, r"price\.csv, column 'price': .*looks like USD/kWh; declare unit: usd/kwh"),
         (_no_column, r"price\.csv: no column 'price'; there are 'when', 'cost'"),
-        (_unit, r"unit 'eur/mwh' needs 'series\[price_usd_per_mwh\].usd_per_unit'"),
+        (_unit, r"unit 'eur/mwh' needs 'series\[market_price_usd_per_mwh\].usd_per_unit'"),
         (_key, r"mapping\.yaml: unknown key 'series\.colour'"),
         (_series, r"mapping\.yaml: 'series' lacks difficulty"),
         (_column, r"mapping\.yaml: unknown column 'prices'"),

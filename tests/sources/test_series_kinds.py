@@ -16,7 +16,7 @@ from hashgym.sim.market.coins import difficulty_of_blocks
 from hashgym.sources.assembly import import_history
 
 REST: dict[str, float] = {
-    "price_usd_per_mwh": 30.0, "outdoor_temp_c": 15.0, "relative_humidity_pct": 50.0, "coin_price_usd": 30e3,
+    "market_price_usd_per_mwh": 30.0, "outdoor_temp_c": 15.0, "relative_humidity_pct": 50.0, "coin_price_usd": 30e3,
     "difficulty": 5e13, "fee_share": 0.02,
 }  # fmt: skip
 
@@ -31,7 +31,7 @@ def read(tmp_path: Path) -> Read:
     ) -> History:  # fmt: skip
         (tmp_path / name).write_text(text)
         entry = {
-            "column": "price_usd_per_mwh",
+            "column": "market_price_usd_per_mwh",
             "time": "when",
             "value": "v",
             "unit": "usd/mwh",
@@ -69,14 +69,14 @@ def test_autumns_hour_stands_twice(read: Read) -> None:
     history = read(
         rows(*autumn()), "2023-10-28T22:00", "2023-10-29T05:00", timezone="Europe/Stockholm", repeated="twice"
     )
-    assert hourly(history.frame["price_usd_per_mwh"]) == [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0]
+    assert hourly(history.frame["market_price_usd_per_mwh"]) == [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0]
 
 
 def test_an_empty_first_hour_does_not_move_the_second(read: Read) -> None:
     stamps, values = autumn()
     text = rows(stamps, [*values[:2], "", *values[3:]])
     history = read(text, "2023-10-28T22:00", "2023-10-29T05:00", timezone="Europe/Stockholm", repeated="twice")
-    assert hourly(history.frame["price_usd_per_mwh"]) == [0.0, 1.0, 1.0, 3.0, 4.0, 5.0, 6.0]
+    assert hourly(history.frame["market_price_usd_per_mwh"]) == [0.0, 1.0, 1.0, 3.0, 4.0, 5.0, 6.0]
 
 
 def test_an_hour_that_should_stand_twice_and_does_not_is_refused(read: Read) -> None:
@@ -95,14 +95,14 @@ def test_autumns_hour_stands_once_and_is_held(read: Read) -> None:
         timezone="Europe/Stockholm",
         repeated="once",
     )
-    assert hourly(history.frame["price_usd_per_mwh"]) == [0.0, 1.0, 2.0, 2.0, 3.0, 4.0, 5.0]
+    assert hourly(history.frame["market_price_usd_per_mwh"]) == [0.0, 1.0, 2.0, 2.0, 3.0, 4.0, 5.0]
 
 
 def test_springs_hour_is_missing(read: Read) -> None:
     stamps = [f"2023-03-26T0{h}:00" for h in (0, 1, 2, 3, 4)]
     text = rows(stamps, [0, 1, "", 3, 4])
     history = read(text, "2023-03-25T23:00", "2023-03-26T03:00", timezone="Europe/Stockholm")
-    assert hourly(history.frame["price_usd_per_mwh"]) == [0.0, 1.0, 3.0, 4.0]
+    assert hourly(history.frame["market_price_usd_per_mwh"]) == [0.0, 1.0, 3.0, 4.0]
     with pytest.raises(BadInputError, match="'2023-03-26T02:00' is no unambiguous time stamp in Europe/Stockholm"):
         read(rows(stamps, [0, 1, 2, 3, 4]), "2023-03-25T23:00", "2023-03-26T03:00", timezone="Europe/Stockholm")
 
@@ -113,7 +113,7 @@ HOURS = [f"2024-01-01T{h:02d}:00Z" for h in range(6)]
 def test_equal_rows_are_dropped_and_different_ones_refused(read: Read) -> None:
     doubled = rows([*HOURS[:3], HOURS[2], *HOURS[3:]], [0, 1, 2, 2, 3, 4, 5])
     history = read(doubled, "2024-01-01", "2024-01-01T06:00", duplicates="same")
-    assert hourly(history.frame["price_usd_per_mwh"]) == [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]
+    assert hourly(history.frame["market_price_usd_per_mwh"]) == [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]
     with pytest.raises(BadInputError, match="row 5, column 'when': .* stands twice; 'duplicates: same'"):
         read(doubled, "2024-01-01", "2024-01-01T06:00")
     other = rows([*HOURS[:3], HOURS[2], *HOURS[3:]], [0, 1, 2, 2.5, 3, 4, 5])
@@ -129,7 +129,7 @@ def test_prices_of_another_currency_take_the_rate_of_their_day(read: Read, tmp_p
         rows(stamps, [100, 100, 100, 100]), "2024-01-01T22:00", "2024-01-02T02:00", unit="eur/mwh", usd_per_unit=rate
     )
     # The rate of a day is known when it has ended.
-    assert hourly(history.frame["price_usd_per_mwh"]) == pytest.approx([110.0, 110.0, 120.0, 120.0])
+    assert hourly(history.frame["market_price_usd_per_mwh"]) == pytest.approx([110.0, 110.0, 120.0, 120.0])
     with pytest.raises(BadInputError, match="rates.csv: no value of 'usd_per_unit' for"):
         read(rows(stamps, [40] * 4), "2024-01-01T22:00", "2024-01-02T02:00", unit="eur/mwh",
              usd_per_unit={**rate, "max_age_h": 1})  # fmt: skip
@@ -142,7 +142,7 @@ def test_rates_are_not_asked_for_outside_the_span(read: Read, tmp_path: Path) ->
     history = read(
         rows(stamps, [50] * 4), "2024-01-01T10:00", "2024-01-01T12:00", unit="eur/mwh", usd_per_unit=rate, max_age_h=2
     )
-    assert hourly(history.frame["price_usd_per_mwh"]) == pytest.approx([60.0, 60.0])
+    assert hourly(history.frame["market_price_usd_per_mwh"]) == pytest.approx([60.0, 60.0])
 
 
 def epw(hours: int) -> str:
@@ -243,7 +243,7 @@ def test_rows_that_cannot_be_read_are_named(read: Read, stamps: list[str], value
 
 
 def test_a_constant_has_no_unit(read: Read) -> None:
-    with pytest.raises(BadInputError, match=r"unknown key 'series\[price_usd_per_mwh\].unit'"):
+    with pytest.raises(BadInputError, match=r"unknown key 'series\[market_price_usd_per_mwh\].unit'"):
         read("", "2024-01-01", "2024-01-02", constant=50.0, unit="eur/kwh", files=None, time=None, value=None)
 
 

@@ -104,7 +104,7 @@ def test_a_source_reads_as_it_is(make: Make, zone: str, usd: float, tmp_path: Pa
     # The made price is that of the number of hours since the first local midnight, through the change of clocks.
     first = pd.Timestamp("2023-03-01", tz=zone)
     since = (pd.DatetimeIndex(history.frame.index) - first) // pd.Timedelta(hours=1)
-    assert history.frame["price_usd_per_mwh"].to_numpy() == pytest.approx((made + since.to_numpy() % 24) * usd)
+    assert history.frame["market_price_usd_per_mwh"].to_numpy() == pytest.approx((made + since.to_numpy() % 24) * usd)
     assert [entry["mapping"] for entry in history.provenance if "mapping" in entry] == [
         f"{n}.yaml" for n in make(tmp_path)
     ]
@@ -127,12 +127,12 @@ BROKEN: list[tuple[Make, Callable[[Path], None], str]] = [
     (ercot, lambda root: changed(root, ERCOT, lambda t: ["Datetime,LMP", *t[1:]]), "no column 'Price .USD/MWh.'; there are 'Datetime', 'LMP'"),
     (ercot, lambda root: changed(root, ERCOT, lambda t: [*t[:9], t[8].split(",")[0] + ",99", *t[9:]]), "row 10, column 'Datetime': .* stands twice"),
     (ercot, lambda root: cut(root, ERCOT), "not a readable csv file"),
-    (alberta, lambda root: changed(root, AESO, lambda t: t[:300] + t[400:]), "no value of 'price_usd_per_mwh' for 2023-03-1.*held for at most 3 h"),
+    (alberta, lambda root: changed(root, AESO, lambda t: t[:300] + t[400:]), "no value of 'market_price_usd_per_mwh' for 2023-03-1.*held for at most 3 h"),
     (alberta, lambda root: changed(root, AESO, lambda t: [*t[:20], t[20].replace("76.0", "n.a."), *t[21:]]), "row 21, column 'actual_price': 'n.a.' is not a number"),
     (alberta, lambda root: changed(root, AESO, lambda t: [t[0], *[",".join([a, str(float(b) / 1000), c]) for a, b, c in (row.split(",") for row in t[1:])]]), "looks like CAD/kWh; declare unit: cad/kwh"),
     (sweden, lambda root: changed(root, SE1, lambda t: [*t[:30], t[30].replace("45.0", '"45,0"'), *t[31:]]), "row 31, column 'Day-ahead Price .EUR/MWh.': '45,0' is not a number"),
     (sweden, lambda root: changed(root, SE1, lambda t: [t[0], *[row.replace("EUR", "SEK") for row in t[1:]]]), "row 2, column 'Currency': 'SEK'; the mapping expects 'EUR'"),
-    (sweden, lambda root: changed(root, SE1, lambda t: [row for row in t if not row.startswith("15.03.2023")]), "no value of 'price_usd_per_mwh' for 2023-03-15"),
+    (sweden, lambda root: changed(root, SE1, lambda t: [row for row in t if not row.startswith("15.03.2023")]), "no value of 'market_price_usd_per_mwh' for 2023-03-15"),
 ]  # fmt: skip
 
 

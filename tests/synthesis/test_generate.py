@@ -38,7 +38,7 @@ def test_same_seed_same_history_other_seed_another() -> None:
 
 
 def test_price_has_the_published_quantiles(runs: list[History]) -> None:
-    price = pooled(runs, "price_usd_per_mwh", 3)
+    price = pooled(runs, "market_price_usd_per_mwh", 3)
     assert np.quantile(price, [0.25, 0.5, 0.75]) == pytest.approx([15.9, 22.3, 31.1], rel=0.15)
     assert np.quantile(price, [0.95, 0.99]) == pytest.approx([71.0, 138.1], rel=0.25)
     assert 0.015 < np.mean(price < 0.0) < 0.04
@@ -46,18 +46,20 @@ def test_price_has_the_published_quantiles(runs: list[History]) -> None:
 
 
 def test_price_has_the_published_memory(runs: list[History]) -> None:
-    found = [mean_ac(runs, "price_usd_per_mwh", 3, lag) for lag in (1, 4, 96, 672)]
+    found = [mean_ac(runs, "market_price_usd_per_mwh", 3, lag) for lag in (1, 4, 96, 672)]
     assert found == pytest.approx([0.96, 0.84, 0.49, 0.36], abs=0.12)
 
 
 def test_real_time_moves_around_the_day_ahead_price(runs: list[History]) -> None:
-    bent = [np.arcsinh(pooled(runs, name, 3) / 20.0) for name in ("price_usd_per_mwh", "day_ahead_price_usd_per_mwh")]
+    bent = [
+        np.arcsinh(pooled(runs, name, 3) / 20.0) for name in ("market_price_usd_per_mwh", "day_ahead_price_usd_per_mwh")
+    ]
     assert np.corrcoef(*bent)[0, 1] == pytest.approx(0.81, abs=0.06)
 
 
 def test_evenings_are_dear_and_middays_cheap(runs: list[History]) -> None:
     hour = np.concatenate([pd.DatetimeIndex(r.frame.index[::3]).tz_convert("America/Chicago").hour for r in runs])
-    medians = pd.Series(pooled(runs, "price_usd_per_mwh", 3)).groupby(hour).median()
+    medians = pd.Series(pooled(runs, "market_price_usd_per_mwh", 3)).groupby(hour).median()
     assert medians[19] == pytest.approx(42.0, rel=0.2)
     assert medians[10] == pytest.approx(16.0, rel=0.25)
 
@@ -123,7 +125,7 @@ def test_every_region_has_its_quantiles() -> None:
         price = np.concatenate(
             [
                 synthesize(region, "2022-01-01", "2026-01-01", s, kind="free")
-                .frame["price_usd_per_mwh"]
+                .frame["market_price_usd_per_mwh"]
                 .to_numpy()[::12]
                 for s in (1, 2)
             ]
@@ -183,7 +185,7 @@ def test_every_region_is_made_and_is_physical(region: str) -> None:
 @pytest.mark.parametrize(("region", "zone"), [("ercot", "America/Chicago"), ("sweden_north", "Europe/Stockholm")])
 def test_no_month_begins_with_a_step(region: str, zone: str) -> None:
     runs = [synthesize(region, "2021-06-01", "2023-12-01", seed).frame.iloc[::12] for seed in (1, 2)]
-    for name in ("outdoor_temp_c", "price_usd_per_mwh"):
+    for name in ("outdoor_temp_c", "market_price_usd_per_mwh"):
         first, other = [], []
         for frame in runs:
             local = pd.DatetimeIndex(frame.index[1:]).tz_convert(zone)
@@ -247,7 +249,7 @@ def test_a_calibrated_region_makes_histories_like_its_own(tmp_path: Path) -> Non
     path = tmp_path / "mine.yaml"
     path.write_text(yaml.safe_dump(calibrate(run, coin_content(), "mine")))
     again = synthesize(str(path), "2023-01-01", "2025-01-01", 6)
-    before, after = (np.quantile(h.frame["price_usd_per_mwh"], [0.25, 0.5, 0.75]) for h in (run, again))
+    before, after = (np.quantile(h.frame["market_price_usd_per_mwh"], [0.25, 0.5, 0.75]) for h in (run, again))
     assert after == pytest.approx(before, rel=0.3)
     assert again.frame["outdoor_temp_c"].mean() == pytest.approx(run.frame["outdoor_temp_c"].mean(), abs=1.0)
 

@@ -1,0 +1,35 @@
+"""Names that quantities had before 0.1 was released: what loads an old one says the new one."""
+
+from collections.abc import Iterable
+from typing import Final
+
+RENAMED: Final[dict[str, str]] = {
+    "price_usd_per_mwh": "market_price_usd_per_mwh",
+    "price_known_usd_per_mwh": "known_energy_price_usd_per_mwh",
+    "price_mean_1h_usd_per_mwh": "energy_price_mean_1h_usd_per_mwh",
+    "price_mean_24h_usd_per_mwh": "energy_price_mean_24h_usd_per_mwh",
+    "price_forecast_0_1h_usd_per_mwh": "energy_price_forecast_0_1h_usd_per_mwh",
+    "price_forecast_1_3h_usd_per_mwh": "energy_price_forecast_1_3h_usd_per_mwh",
+    "price_forecast_3_6h_usd_per_mwh": "energy_price_forecast_3_6h_usd_per_mwh",
+    "price_forecast_6_12h_usd_per_mwh": "energy_price_forecast_6_12h_usd_per_mwh",
+    "price_forecast_12_24h_usd_per_mwh": "energy_price_forecast_12_24h_usd_per_mwh",
+    "hashprice_usd_per_ph_day": "expected_hashprice_usd_per_ph_day",
+    "limits": "thresholds",
+    "n_places": "n_slots",
+}
+"""New name of each old one. `price_usd_per_mwh` was the market's price in a history; a flat tariff's, and the price in force that the
+simulator reads, are `energy_price_usd_per_mwh` now."""
+
+
+def renamed_hint(names: Iterable[str], allowed: Iterable[str]) -> str:
+    """Return what an error says where names are old ones of allowed names: "; 'limits' is now 'thresholds'", else nothing."""
+    known = set(allowed)
+    pairs = [(name, _new_name(name, known)) for name in names]
+    return "".join(f"; {name!r} is now {new!r}" for name, new in pairs if new is not None)
+
+
+def _new_name(name: str, known: set[str]) -> str | None:
+    if name == "price_usd_per_mwh" and "energy_price_usd_per_mwh" in known:
+        return "energy_price_usd_per_mwh"
+    new = RENAMED.get(name)
+    return new if new in known else None
