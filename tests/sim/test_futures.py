@@ -49,7 +49,8 @@ def test_the_path_that_came_is_the_history(
     # What an operator knows at the origin itself is the same to the bit; wet bulb follows from yesterday's humidity.
     same = [k for k, name in enumerate(whole.channels) if name != "wet_bulb_temp_c"]
     assert found.known[0, 0, same] == pytest.approx(whole.known[0, origin, same], rel=1e-5, abs=1e-4)
-    priced = [whole.column(f"price_{name}_usd_per_mwh") for name in ("known", "mean_1h", "mean_24h")]
+    names = ("known_energy_price", "energy_price_mean_1h", "energy_price_mean_24h")
+    priced = [whole.column(f"{name}_usd_per_mwh") for name in names]
     assert found.known[0][:, priced] == pytest.approx(whole.known[0, span][:, priced], rel=1e-4, abs=1e-3)
 
 
