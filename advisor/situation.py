@@ -76,7 +76,7 @@ class Situation:
     @property
     def hashprice_usd_per_ph_day(self) -> float:
         """Hashprice in force."""
-        return float(self.world.values[0, 0, 3])
+        return float(self.world.in_force("realised_hashprice_usd_per_ph_day")[0, 0])
 
     @cached_property
     def ladder(self) -> Ladder:
@@ -159,7 +159,7 @@ class Situation:
 
     def hour_ahead_usd_per_mwh(self) -> tuple[float, float, float]:
         """Return 10 %, 50 % and 90 % quantile of the next hour's mean price of energy, tariff included."""
-        hour = self.world.values[:, :STEPS_PER_HOUR, 2].mean(axis=1)
+        hour = self.world.in_force("energy_price_usd_per_mwh")[:, :STEPS_PER_HOUR].mean(axis=1)
         low, middle, high = np.quantile(hour, [0.1, 0.5, 0.9])
         return float(low), float(middle), float(high)
 

@@ -82,7 +82,7 @@ def run(
                 wanted[rows] = plan.policy.decide(batch.obs[rows]).setpoint_mhz
         batch.step(ladder.actions(ladder.limited(wanted, batch.state.zone, max_rise_pu)))
         sums += batch.flow_table
-        profit[:, step] = batch.flow_table[:, 0]
+        profit[:, step] = batch.flow("profit_usd")
         np.maximum(hottest_c, batch.flow_table[:, column], out=hottest_c)
     shape = (n_plans, n_paths)
     totals = {key: sums[:, k].reshape(shape) for k, key in enumerate(tables.INFO_KEYS)}

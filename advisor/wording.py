@@ -48,7 +48,7 @@ def prices(situation: Situation, z: int) -> list[str]:
 
 def day_prices(situation: Situation) -> list[str]:
     """Return what energy is forecast to cost over the next day."""
-    mean = situation.world.values[:, :, 2].mean(axis=1)
+    mean = situation.world.in_force("energy_price_usd_per_mwh").mean(axis=1)
     low, middle, high = np.quantile(mean, [0.1, 0.5, 0.9])
     return [f"Forecast for the mean of the next 24 h: {middle:.1f} USD/MWh, 80 % within {low:.1f}…{high:.1f}."]
 

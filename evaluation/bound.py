@@ -12,15 +12,15 @@ import numpy as np
 import numpy.typing as npt
 
 from ..agents.planners import dynamic
+from ..sim.contract.channels import OUTDOOR_TEMP_C, REALISED_HASHPRICE, WET_BULB_TEMP_C
 from ..sim.contract.settlement import marginal_usd_per_mwh, standing_usd
-from ..sim.cooling.plant_record import banks_w
-from ..sim.cooling.plants import ContainerParams
+from ..sim.cooling.air import banks_w
+from ..sim.cooling.container import ContainerParams
 from ..sim.foundation.constants import CONTROL_STEP_S, KWH_PER_MWH, SECONDS_PER_HOUR, STEP_MWH_PER_W, usd_per_th
 from ..sim.hardware import machine as physics
 from ..sim.hardware import wear
 from ..sim.hardware.fans import fan_power_w
 from ..sim.site.params import SiteParams
-from ..sim.site.step import HASHPRICE
 from ..sim.site.world import Exogenous
 
 FloatArray = npt.NDArray[np.float64]
@@ -108,9 +108,9 @@ class _Extremes:
         stress = np.exp(wear.VOLTAGE_EXPONENT * (rail / m.ref_v - 1.0))
         stress_curvature = (wear.VOLTAGE_EXPONENT * slope / m.ref_v) ** 2 * stress[-1]
         board_high_w = float(switching[-1] + leak[-1] * hottest)
-        fans_low_w = fan_power_w(firmware.fan_min_pu, float(record["fan_rated_w"]))
+        fans_low_w = fan_power_w(firmware.fan_min_pu, float(record["fan_full_w"]))
         supply_low_w = banks_w(record, firmware.fan_min_pu)
-        high_w = physics.wall_power_w(board_high_w, m.psu_efficiency, m.control_w, float(record["fan_rated_w"]))
+        high_w = physics.wall_power_w(board_high_w, m.psu_efficiency, m.control_w, float(record["fan_full_w"]))
         plant_high_w = banks_w(record, np.inf) + float(record["pad_pump_w_per_unit"])
         boot_low_w = firmware.boot_power_frac * switching[0] / m.psu_efficiency + m.control_w
         if firmware.stagger_s > 0.0:  # the last machines to start still stand while the first ones boot
@@ -159,7 +159,7 @@ def certify(site: SiteParams, exogenous: Exogenous, steps: range, series: int = 
     m, firmware = zone.machine, zone.firmware
     values = exogenous.values[series, steps.start : steps.stop]
     contract = site.contract
-    price, hashprice = marginal_usd_per_mwh(values, contract.carbon_usd_per_t), values[:, HASHPRICE]
+    price, hashprice = marginal_usd_per_mwh(values, contract.carbon_usd_per_t), values[:, REALISED_HASHPRICE]
     cold, warm = _coldest_chip_c(site, extremes, values)
     paid_th = zone.n_units * m.ths_per_mhz * extremes.freq_mhz * CONTROL_STEP_S
     revenue = np.outer(hashprice * usd_per_th(1.0), paid_th)
@@ -198,14 +198,14 @@ def _coldest_chip_c(site: SiteParams, extremes: _Extremes, values: FloatArray) -
     zone, record = site.zones[0], site.zone_record[0]
     m, firmware, container = zone.machine, zone.firmware, zone.plant
     assert isinstance(container, ContainerParams)
-    dry, wet = values[:, 0], values[:, 1]
+    dry, wet = values[:, OUTDOOR_TEMP_C], values[:, WET_BULB_TEMP_C]
     padded = dry - container.pad_effectiveness * (dry - wet)
     low = np.where(dry > container.pad_off_temp_c, padded, dry)
     high = np.where(dry >= container.pad_on_temp_c, padded, dry)
     cold = np.minimum.accumulate(low)
 
     least_w = float(extremes.switching_w[0])
-    slowest_w_per_k = float(record["sink_w_per_k"]) * zone.fan_min_sink_pu
+    slowest_w_per_k = float(record["sink_full_w_per_k"]) * zone.fan_min_sink_pu
     time_constant_s = (m.sink_j_per_k + m.chip_j_per_k) / slowest_w_per_k
     if np.exp(-_YOUNG_STEPS * CONTROL_STEP_S / time_constant_s) > _TRANSIENT_FRAC:
         raise ValueError(
@@ -214,9 +214,9 @@ def _coldest_chip_c(site: SiteParams, extremes: _Extremes, values: FloatArray) -
 
     # The fan loop uses the inlet temperature of the last sub-step; how far the inlet can have dropped since is taken off:
     # the change of the supply air, and all of the recirculation, by shortage of supply and by leak, ending at once.
-    shortage = max(0.0, 1.0 / min(float(record["intake_flow_frac"]), float(record["exhaust_flow_frac"])) - 1.0)
+    shortage = max(0.0, 1.0 / min(float(record["intake_flow_pu"]), float(record["exhaust_flow_pu"])) - 1.0)
     leak = container.leak_frac / (1.0 - container.leak_frac) / firmware.fan_min_pu
-    recirculation_k = extremes.all_high_w / float(record["air_w_per_k"]) * (shortage + leak)
+    recirculation_k = extremes.all_high_w / float(record["full_air_w_per_k"]) * (shortage + leak)
     drop_k = _worst_of_last(-np.maximum(0.0, np.concatenate([[0.0], high[:-1] - low[1:]])) - recirculation_k)
     held = firmware.fan_target_temp_c - extremes.board_high_w * zone.chip_k_per_w + drop_k
     slow = _worst_of_last(low) + least_w / slowest_w_per_k

@@ -14,9 +14,8 @@ from ..envs.batch import tables
 from ..envs.batch.config import EnvConfig
 from ..envs.batch.core import Batch
 from ..envs.batch.seeding import draw_seeds
-from ..sim.contract.settlement import BEGINS_MONTH
+from ..sim.contract.channels import BEGINS_MONTH
 from ..sim.series.exogenous import STEPS_PER_DAY, WARM_UP_STEPS
-from ..sim.site.world import SIM_CHANNELS
 from .bound import certify, why_not
 
 FloatArray = npt.NDArray[np.float64]
@@ -69,7 +68,7 @@ def episode_starts(config: EnvConfig, batch: Batch) -> npt.NDArray[np.int64]:
     first, last = batch.scenario.rows(config.split)
     first = max(first, WARM_UP_STEPS)
     if batch.site.contract.demand and batch.episode_steps <= 28 * STEPS_PER_DAY:
-        clock = batch.exogenous.values[0, first : last - batch.episode_steps + 1, SIM_CHANNELS.index("clock")]
+        clock = batch.exogenous.in_force("clock")[0, first : last - batch.episode_steps + 1]
         return first + np.flatnonzero(clock.astype(np.int64) & BEGINS_MONTH)
     return np.arange(first, min(last, batch.exogenous.n_steps - 1) - batch.episode_steps + 1, batch.episode_steps)
 
@@ -122,7 +121,7 @@ def tune(config: EnvConfig, seed: int) -> Tuning:
         policy, profit = rule_policy(Hysteresis(menu, off, on, peak)), np.zeros(len(off))
         for _ in range(batch.episode_steps):
             batch.step(policy.act(batch))
-            profit += batch.flow_table[:, 0]
+            profit += batch.flow("profit_usd")
         return profit.reshape(len(points), len(starts)).mean(axis=1)
 
     peak = np.inf

@@ -41,12 +41,9 @@ def site(n_zones: int = N_ZONES) -> SiteParams:
 def world(params: SiteParams, seed: int = 0) -> tuple[Exogenous, Events]:
     """Return a year's worth of weather from cold to hot, in a week, and events of every kind."""
     rng = np.random.default_rng(seed)
-    values = np.empty((1, _N_STEPS, 4))
     hour = np.arange(_N_STEPS) / 12.0
-    values[0, :, 0] = 18.0 + 18.0 * np.sin(2.0 * np.pi * hour / 24.0) + rng.normal(0.0, 1.0, _N_STEPS)
-    values[0, :, 1] = values[0, :, 0] - 8.0
-    values[0, :, 2] = rng.lognormal(3.3, 0.6, _N_STEPS)
-    values[0, :, 3] = 50.0
+    outdoor_temp_c = 18.0 + 18.0 * np.sin(2.0 * np.pi * hour / 24.0) + rng.normal(0.0, 1.0, (1, _N_STEPS))
+    price_usd_per_mwh = rng.lognormal(3.3, 0.6, _N_STEPS)
     site_events = np.ones((1, _N_STEPS, 3))
     site_events[0, :, 0] = rng.random(_N_STEPS) > 0.005
     site_events[0, :, 1] = rng.random(_N_STEPS) > 0.01
@@ -54,7 +51,7 @@ def world(params: SiteParams, seed: int = 0) -> tuple[Exogenous, Events]:
     zone_events = np.empty((1, _N_STEPS, len(params.zones), 2))
     zone_events[..., 0] = 1.0 - 0.05 * rng.random((1, _N_STEPS, len(params.zones)))
     zone_events[..., 1] = 0.2 * rng.random((1, 1, len(params.zones)))
-    return Exogenous.plain(values), Events(site_events, zone_events)
+    return Exogenous.plain(outdoor_temp_c, outdoor_temp_c - 8.0, price_usd_per_mwh, 50.0), Events(site_events, zone_events)
 
 
 class Load:

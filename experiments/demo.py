@@ -130,9 +130,9 @@ def _week(options: EnvConfig, watched: dict[str, _Watch], name: str) -> tuple[pd
 
     frame = pd.DataFrame(
         {
-            "energy_price_usd_per_mwh": probe.exogenous.values[0, steps, 2],
-            "break_even_usd_per_mwh": usd_per_hashprice * probe.exogenous.values[0, steps, 3],
-            "outdoor_temp_c": probe.exogenous.values[0, steps, 0],
+            "energy_price_usd_per_mwh": probe.exogenous.in_force("energy_price_usd_per_mwh")[0, steps],
+            "break_even_usd_per_mwh": usd_per_hashprice * probe.exogenous.in_force("realised_hashprice_usd_per_ph_day")[0, steps],
+            "outdoor_temp_c": probe.exogenous.in_force("outdoor_temp_c")[0, steps],
             "power_kw": column(watched[name].energy_kwh) / hours_per_step,
             "max_chip_temp_c": column(watched[name].hot_c),
             "profit_usd": column(watched[name].profit_usd),

@@ -83,7 +83,7 @@ class RunCallback(BaseCallback):
     def _on_step(self) -> bool:
         env = self._env()
         self._sums[0] += env.batch.reward.mean()
-        self._sums[1] += env.batch.flow_table[:, 0].mean()
+        self._sums[1] += env.batch.flow("profit_usd").mean()
         self._sums[2:] += env.step_costs.mean(axis=0)
         self._n_sums += 1
         self._bar.update(env.num_envs)

@@ -13,7 +13,6 @@ from hashgym.sim.foundation.constants import usd_per_th
 from hashgym.sim.foundation.files import write_text
 from hashgym.sim.history.history import STEP
 from hashgym.sim.series.exogenous import STEPS_PER_DAY, STEPS_PER_HOUR
-from hashgym.sim.site.step import HASHPRICE
 from hashgym.sim.site.world import Exogenous
 from hashgym.sim.telemetry.columns import fleet_rows
 
@@ -36,7 +35,7 @@ def sample_step(scenario: Scenario, truth: Exogenous, split: str = "test") -> in
     steps = np.arange(first + STEPS_PER_DAY, last - STEPS_PER_DAY)
     on_the_hour = (scenario.history.start + STEP * steps[0]).minute // 5
     steps = steps[(STEPS_PER_HOUR - on_the_hour) % STEPS_PER_HOUR :: STEPS_PER_HOUR]
-    break_even = break_even_usd_per_mwh(probe.menus[0], usd_per_th(1.0)) * truth.values[0, steps, HASHPRICE]
+    break_even = break_even_usd_per_mwh(probe.menus[0], usd_per_th(1.0)) * truth.in_force("realised_hashprice_usd_per_ph_day")[0, steps]
     ratio = truth.known[0, steps, truth.column("known_energy_price_usd_per_mwh")] / break_even
     dear = np.flatnonzero(ratio > ABOVE_BREAK_EVEN)
     return int(steps[dear[0] if dear.size else np.argmax(ratio)])

@@ -11,11 +11,11 @@ import pandas as pd
 from hashgym.envs.batch import tables
 from hashgym.envs.batch.config import EnvConfig
 from hashgym.envs.batch.core import Batch
+from hashgym.sim.contract.channels import ENERGY_PRICE, REALISED_HASHPRICE
 from hashgym.sim.foundation.constants import CONTROL_STEP_S, usd_per_th
 from hashgym.sim.foundation.errors import BadInputError
 from hashgym.sim.hardware.firmware import ASLEEP, HASHING, STARTING, TRIPPED
 from hashgym.sim.history.history import STEP
-from hashgym.sim.site.step import HASHPRICE
 
 STATUS: Final = {"asleep": ASLEEP, "starting": STARTING, "hashing": HASHING, "tripped": TRIPPED}
 
@@ -128,12 +128,12 @@ def _episode(batch: Batch, rows: pd.DataFrame, steps: npt.NDArray[np.int64]) -> 
         if k + 1 < len(steps):
             units = np.array([zone.n_units for zone in batch.site.zones])
             hash_th = float((table["hashrate_ths"][k + 1] * units).sum()) * CONTROL_STEP_S
-            cost_usd = float(table["energy_kwh"][k, 0]) / 1000.0 * values[step, 2]
+            cost_usd = float(table["energy_kwh"][k, 0]) / 1000.0 * values[step, ENERGY_PRICE]
             counted = np.zeros(len(batch.cost_names))
             counted[batch.cost_names.index("chip_over_temp")] = (table["hot_temp_c"][k + 1] > limit_c).sum()
             counted[batch.cost_names.index("starts")] = ((status[k] == ASLEEP) & (status[k + 1] == STARTING)).sum()
             costs.append(counted)
-            rewards.append(hash_th * usd_per_th(values[step, HASHPRICE]) - cost_usd)
+            rewards.append(hash_th * usd_per_th(values[step, REALISED_HASHPRICE]) - cost_usd)
     n, usd = len(rewards), np.array(rewards)
     return {
         "observations": np.array(observed), "actions": np.array(acted[:n], np.int64), "rewards": usd / batch.reward_scale_usd,

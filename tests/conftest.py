@@ -45,9 +45,5 @@ def site(machine: str = "s19j_pro", firmware: str = "slow_tuner", **options: Any
 
 
 def weather(n_steps: int, temp_c: float | np.ndarray = 20.0, price: float | np.ndarray = 30.0) -> Exogenous:
-    values = np.empty((1, n_steps, 4))
-    values[0, :, 0] = temp_c
-    values[0, :, 1] = np.asarray(temp_c) - 5.0
-    values[0, :, 2] = price
-    values[0, :, 3] = 50.0
-    return Exogenous.plain(values)
+    outdoor_temp_c = np.full((1, n_steps), temp_c, np.float64)
+    return Exogenous.plain(outdoor_temp_c, outdoor_temp_c - 5.0, price, 50.0)

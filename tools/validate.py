@@ -62,12 +62,8 @@ def power_rows() -> list[Row]:
 
 def settled(zone: ZoneParams, temp_c: float, wet_bulb_c: float) -> Site:
     """Return a zone after six hours at its top profile in constant weather."""
-    values = np.zeros((1, 72, 4))
-    values[0, :, 0], values[0, :, 1] = temp_c, wet_bulb_c
-    run = Site(
-        SiteParams(zones=(zone,), altitude_m=0.0),
-        Exogenous.plain(values),
-    )
+    weather = Exogenous.plain(np.full((1, 72), temp_c), wet_bulb_c, 0.0, 0.0)
+    run = Site(SiteParams(zones=(zone,), altitude_m=0.0), weather)
     for _ in range(72):
         run.step(np.full((1, 1), zone.max_mhz))
     return run

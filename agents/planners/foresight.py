@@ -5,11 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from ...sim.contract.channels import REALISED_HASHPRICE
 from ...sim.contract.settlement import marginal_usd_per_mwh
 from ...sim.foundation.constants import CONTROL_STEP_S, SECONDS_PER_HOUR, STEP_MWH_PER_W, usd_per_th
 from ...sim.hardware.firmware import ASLEEP, STARTING, TRIPPED
 from ...sim.site.params import SiteParams
-from ...sim.site.step import HASHPRICE
 from ...sim.site.world import Exogenous
 from . import dynamic
 
@@ -37,7 +37,7 @@ class StepValues:
         """
         zone = site.zones[0]
         values = exogenous.values[series]
-        price, hashprice = marginal_usd_per_mwh(values, site.contract.carbon_usd_per_t), values[:, HASHPRICE]
+        price, hashprice = marginal_usd_per_mwh(values, site.contract.carbon_usd_per_t), values[:, REALISED_HASHPRICE]
         revenue = np.outer(hashprice * usd_per_th(1.0), profiles["paid_ths"])
         energy = np.outer(price, profiles["meter_w"]) * STEP_MWH_PER_W
         lost_s = zone.firmware.restart_s + 0.5 * zone.firmware.ramp_s / len(profiles)

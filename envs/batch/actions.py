@@ -6,29 +6,20 @@ from typing import Final, Literal
 import numpy as np
 from gymnasium import spaces
 
-from ...sim.cooling.plants import LOOP, ROOM
 from ...sim.foundation.errors import BadInputError
 from ...sim.site.params import SiteParams, ZoneParams
-from . import acting, tables
+from . import acting, arrays, tables
 
 Power = Literal["discrete", "box", "profile", "plan"]
 
 POWER_KINDS: Final = {
-    "discrete": acting.DISCRETE, "box": acting.BOX, "profile": acting.PROFILE_INDEX, "plan": acting.PLAN,
-}  # fmt: skip
+    "discrete": arrays.DISCRETE,
+    "box": arrays.BOX,
+    "profile": arrays.PROFILE_INDEX,
+    "plan": arrays.PLAN,
+}
 
-FAN_LOW_K: Final = -12.0
-"""Most by which fans may hold chips colder than their target. [K] chosen."""
-MOST_CHIP_C: Final = 80.0
-"""Highest chip temperature that fans may be told to hold, and never within 2 K of the firmware's step-down. [°C] The threshold of chip_over_temp."""
-PADS_K: Final = (-10.0, 12.0)
-"""What moves the outdoor temperature at which pads go on: from 18 to 40 °C at the usual 28. [K] chosen."""
-SUPPLY_K: Final = (-6.0, 8.0)
-"""What moves a room's supply air: 18 to 32 °C, ASHRAE TC 9.9's recommended envelope up to its allowable one (A1). [K]"""
-COOLANT_K: Final = (-10.0, 12.0)
-"""What moves a loop's coolant: 28 to 50 °C at the usual 38; 50 is normal for hydro machines (miningos, Whatsminer). [K]"""
-PUMP_LOW_PU: Final = -0.6
-"""Most by which a loop's pump may run slower. chosen: laminar flow below."""
+MARKET_KINDS: Final = {"none": 0.0, "number": arrays.MARKET_NUMBER, "bin": arrays.MARKET_BIN}
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,28 +77,19 @@ def form_of(task: str, action: str, site: SiteParams, *, coin_choice: bool) -> A
     return ActionForm(action)  # type: ignore[arg-type]
 
 
-def reach_of(site: SiteParams) -> np.ndarray:
-    """Return what the cooling commands of each zone can reach, (n_zones,) of RANGE."""
-    reach = np.zeros(len(site.zones), acting.RANGE)
-    for entry, zone in zip(reach, site.zones, strict=True):
-        firmware = zone.firmware
-        entry["fan_low_k"] = FAN_LOW_K
-        highest_c = min(MOST_CHIP_C, firmware.throttle_down_temp_c - 2.0)
-        entry["fan_high_k"] = max(0.0, highest_c - firmware.fan_target_temp_c)
-        plant = COOLANT_K if zone.plant.kind == LOOP else SUPPLY_K if zone.plant.kind == ROOM else PADS_K
-        entry["plant_low_k"], entry["plant_high_k"] = plant
-        entry["pump_low_pu"] = PUMP_LOW_PU
-    return reach
-
-
 def action_table(form: ActionForm, site: SiteParams) -> tuple[Acted, ...]:
     """Return the table of an action, in the order of its entries."""
-    reach, entries = reach_of(site), []
+    entries: list[Acted] = []
     for z, zone in enumerate(site.zones):
         if form.power != "plan":
             entries.append(_power(form.power, z, zone))
         if form.cooling:
-            entries += _cooling(z, zone, reach[z])
+            entries += [
+                Acted(
+                    f"zone{z}_{told.name}", told.unit, told.neutral + told.low, told.neutral + told.high, told.meaning
+                )
+                for told in zone.plant.commands(zone)
+            ]
         if form.share:
             most = acting.MOST_SHARE
             entries.append(
@@ -144,38 +126,16 @@ def _power(kind: str, z: int, zone: ZoneParams) -> Acted:
     return Acted(f"zone{z}_power", "profile", 1.0, float(top), "0 is off, k is profile k of the ladder")
 
 
-def _cooling(z: int, zone: ZoneParams, reach: np.void) -> list[Acted]:
-    low_k, high_k = float(reach["plant_low_k"]), float(reach["plant_high_k"])
-    if zone.plant.kind == LOOP:
-        target = zone.plant.coolant_target_c  # type: ignore[union-attr]
-        return [
-            Acted(
-                f"zone{z}_pump",
-                "rated speed",
-                1.0 + PUMP_LOW_PU,
-                1.0,
-                "speed of the pump; from 0 on it is the rated one",
-            ),
-            Acted(f"zone{z}_coolant", "°C", target + low_k, target + high_k, "coolant that the cooler holds"),
-        ]
-    fan_c = zone.firmware.fan_target_temp_c
-    chip = Acted(
-        f"zone{z}_chip", "°C", fan_c + float(reach["fan_low_k"]), fan_c + float(reach["fan_high_k"]),
-        "hottest chip that the machines' fans hold",
-    )  # fmt: skip
-    if zone.plant.kind == ROOM:
-        target = zone.plant.supply_target_c  # type: ignore[union-attr]
-        return [
-            chip,
-            Acted(
-                f"zone{z}_supply", "°C", target + low_k, target + high_k, "supply air that economizer and chiller hold"
-            ),
-        ]
-    on_c = zone.plant.pad_on_temp_c  # type: ignore[union-attr]
-    return [
-        chip,
-        Acted(f"zone{z}_pads", "°C", on_c + low_k, on_c + high_k, "outdoor temperature at which the pads go on"),
-    ]
+def fill_action_columns(columns: np.ndarray, form: ActionForm, site: SiteParams) -> None:
+    """Write into COLUMNS, (1,), where kernels read an action; what an action lacks stays -1."""
+    per_zone, n_zones = form.per_zone, len(site.zones)
+    has_power = form.power != "plan"
+    columns["act_per_zone"] = per_zone
+    columns["act_power"] = 0 if has_power else -1
+    columns["act_cooling"] = int(has_power) if form.cooling else -1
+    columns["act_share"] = per_zone - 1 if form.share else -1
+    columns["act_offer"] = n_zones * per_zone if form.offer else -1
+    columns["act_market"] = n_zones * per_zone + form.offer if form.market != "none" else -1
 
 
 def action_space(form: ActionForm, site: SiteParams) -> spaces.Space:

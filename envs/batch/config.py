@@ -12,16 +12,13 @@ from ...sim.series import exogenous
 from ..scenario.scenario import Scenario, load
 from . import rewards, tables
 from .actions import ActionForm, form_of
+from .arrays import RANDOMIZED
 
 if TYPE_CHECKING:
     from .core import Batch
 
 TASKS: Final = {"hashrate": "discrete", "cooling": "box", "operation": "box", "coin": "discrete"}
 """Environments over a site, each with its usual form of action."""
-
-RANDOMIZED: Final = ("power_dev", "hashrate_dev", "sink_dev", "noise")
-"""What can be drawn anew for each episode. power_dev, hashrate_dev, sink_dev: by what share a zone's machines draw more, hash more and
-shed heat better than the model that rules and observations reckon with; noise: factor on the sensors' noise."""
 
 _WIDEST: Final = {"power_dev": (-0.3, 0.3), "hashrate_dev": (-0.3, 0.3), "sink_dev": (-0.5, 0.3), "noise": (0.0, 10.0)}
 

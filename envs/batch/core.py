@@ -17,11 +17,13 @@ from ...sim.history.history import STEP
 from ...sim.market.coins import REFERENCE_HASHPRICE
 from ...sim.series import exogenous as exogenous_module
 from ...sim.site.state import SITE_FLOW, ZONE_FLOW, State
-from ...sim.site.world import N_CHANNELS, Events, Exogenous
+from ...sim.site.step import SiteBatch, SiteWorld
+from ...sim.site.world import Events, Exogenous
 from . import kernels, rewards, tables
-from .actions import POWER_KINDS, action_space, action_table, reach_of
-from .config import RANDOMIZED, EnvConfig
-from .observing import observe_range
+from .actions import MARKET_KINDS, POWER_KINDS, action_space, action_table, fill_action_columns
+from .arrays import ENV_PARAMS, RANDOMIZED, EnvBatch, EnvWorld
+from .config import EnvConfig
+from .observing import observe
 from .profiles import profile_table
 from .seeding import check_saved, take
 
@@ -60,16 +62,13 @@ class Batch:
         now = tables.observation_table(self.form)
         self.n_now = len(now)
         self.table = tables.stacked(now, config.stack)
-        self._check_world(now)
+        self._check_known(now)
         self.low, self.high = tables.bounds(self.table)
-        self._now_low, self._now_high = (np.ascontiguousarray(edge[-self.n_now :]) for edge in (self.low, self.high))
         self.events = Events.none(self.n_zones)
         self.profiles, self.menus = profile_table(self.site)
-        self.reach = reach_of(self.site)
         typical = REFERENCE_HASHPRICE[self.form.algorithm]
         self.reward_scale_usd = self.site.rated_hashrate_ths * usd_per_th(typical) * CONTROL_STEP_S
         self._env = self._env_params(is_drawn=world is None)
-        self._fresh = State.hashing(1, self.site).zone[0].copy()
         self._reward = rewards.named(config.reward)
         self.cost_names = (*tables.COST_NAMES, *(cost.name for cost in config.costs))
 
@@ -87,17 +86,38 @@ class Batch:
         self.setpoint_mhz = np.zeros((n_envs, self.n_zones))
         self.myopic = np.zeros((n_envs, self.n_zones), np.int64)
         self._action = np.zeros((n_envs, len(self.actions)))
+        self._world = self._kernel_world(now)
 
-    def _check_world(self, now: tuple[tables.Observed, ...]) -> None:
-        further = self.exogenous.values.shape[2] - N_CHANNELS
-        if further != len(self.site.markets) - 1:
-            raise BadInputError(f"the world has {further + 1} markets; the site has {len(self.site.markets)}")
+    def _kernel_world(self, now: tuple[tables.Observed, ...]) -> EnvWorld:
+        """Return what kernels read."""
+        columns = tables.observation_columns(now, self.n_zones)
+        fill_action_columns(columns, self.config.form, self.site)
+        low, high = (np.ascontiguousarray(edge[-self.n_now :]) for edge in (self.low, self.high))
+        return EnvWorld(
+            SiteWorld.of(self.site, self.exogenous, self.events),
+            self.exogenous.known,
+            self._env,
+            columns,
+            self.profiles,
+            self.menus,
+            State.hashing(1, self.site).zone[0].copy(),
+            low,
+            high,
+        )
+
+    @cached_property
+    def _batch(self) -> EnvBatch:
+        """What kernels change, made anew for a copy of the batch."""
+        site = SiteBatch(self.state.zone, self.state.site, self.setpoint_mhz, self.zone_flow, self.site_flow)
+        return EnvBatch(site, self._action, self.myopic, self._now, self.reward, self._costs, self.truncated)
+
+    def _check_known(self, now: tuple[tables.Observed, ...]) -> None:
         known = tuple(entry.name for entry in now[: len(self.exogenous.channels)])
         if known != self.exogenous.channels:
             raise BadInputError(f"known channels are {self.exogenous.channels}; the observation table has {known}")
 
     def _env_params(self, *, is_drawn: bool) -> np.ndarray:
-        config, env, form = self.config, np.zeros(1, kernels.ENV_PARAMS), self.config.form
+        config, env, form = self.config, np.zeros(1, ENV_PARAMS), self.config.form
         first, last = self.scenario.rows(config.split) if is_drawn else (0, 0)
         steps = config.episode_steps or (self.scenario.episode_steps if is_drawn else self.exogenous.n_steps)
         first = max(first, exogenous_module.WARM_UP_STEPS)
@@ -126,16 +146,10 @@ class Batch:
             "n_series": self.exogenous.values.shape[0],
             "rated_kw": self.site.rated_power_w / 1000.0,
             "interval_h": self.site.contract.numbers["interval_h"],
-            "has_demand": float(bool(self.site.contract.demand)),
             "peak_kw": self.full_power_w / 1000.0 if self.site.contract.demand else 0.0,
-            "per_zone": form.per_zone,
-            "has_cooling": float(form.cooling),
-            "has_share": float(form.share),
-            "has_offer": float(form.offer),
-            "market_kind": ("none", "number", "bin").index(form.market),
-            "n_markets": len(self.site.markets),
+            "market_kind": MARKET_KINDS[form.market],
             **dict(zip(("inlet_low_c", "inlet_high_c"), tables.INLET_C, strict=True)),
-            **dict(zip(("loop_low_c", "loop_high_c"), tables.COOLANT_C, strict=True)),
+            **dict(zip(("coolant_low_c", "coolant_high_c"), tables.COOLANT_C, strict=True)),
             **{f"{name}_low": pair[0] for name, pair in drawn.items()},
             **{f"{name}_high": pair[1] for name, pair in drawn.items()},
         }
@@ -162,8 +176,8 @@ class Batch:
         return self.flow_table.view(SITE_FLOW)[:, 0]
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return what a copy is made of: without the view, which would be an array of its own."""
-        return {name: value for name, value in self.__dict__.items() if name != "site_flow"}
+        """Return what a copy is made of: without views, which would be arrays of their own."""
+        return {name: value for name, value in self.__dict__.items() if name not in ("site_flow", "_batch")}
 
     def flow(self, name: str) -> FloatArray:
         """Return a flow of the last step by its name in `info`, (n_envs,)."""
@@ -219,11 +233,7 @@ class Batch:
         last = self.exogenous.n_steps - self.episode_steps - 1
         if starts.shape != index.shape or starts.max(initial=-1) > last:
             raise BadInputError(f"starts must be one step for each environment, {last} at most; got {starts}")
-        kernels.reset_many(
-            index, starts, self._env, self._now_low, self._now_high, self.profiles, self.menus, self._fresh,
-            self.exogenous.values, self.exogenous.known, self.site.zone_record, self.state.zone, self.state.site,
-            self.myopic, self._now,
-        )  # fmt: skip
+        kernels.reset(index, starts, self._world, self._batch)
         self.state.site["episode"][index] += np.uint64(1)
         self.last_energy_kwh[index] = self.full_power_w / 1000.0 * rewards.STEP_H
         if self.config.stack > 1:
@@ -238,13 +248,8 @@ class Batch:
         take(action, self._action)
         if self._reward is not None:
             np.copyto(self.last_energy_kwh, self.site_flow["energy_kwh"], where=self.state.site["age"] > 0)
-        threads.split(
-            kernels.transition_range, self.n_envs, self.n_envs * self.n_zones, self.n_threads, self._action, self._env,
-            self._now_low, self._now_high, self.profiles, self.menus, self.reach, self.site.switch_s, self.exogenous.values,
-            self.exogenous.known, self.events.site, self.events.zone, self.site.link_record, self.site.zone_record,
-            self.site.site_record, self.state.zone, self.state.site, self.zone_flow, self.site_flow, self.setpoint_mhz,
-            self._costs, self.reward, self.truncated, self.myopic, self._now,
-        )  # fmt: skip
+        n_zone_steps = self.n_envs * self.n_zones
+        threads.split(kernels.step, self.n_envs, n_zone_steps, self.n_threads, self._world, self._batch)
         if self.config.stack > 1:
             self.obs[:, : -self.n_now] = self.obs[:, self.n_now :]
             self.obs[:, -self.n_now :] = self._now
@@ -257,10 +262,7 @@ class Batch:
 
     def look(self) -> None:
         """Write the newest observations anew, from the state as it stands."""
-        observe_range(
-            0, self.n_envs, self._env[0], self._now_low, self._now_high, self.profiles, self.menus, self.exogenous.known,
-            self.site.zone_record, self.state.zone, self.state.site, self.myopic, self._now,
-        )  # fmt: skip
+        observe(0, self.n_envs, self._world, self._batch)
 
     def save(self) -> dict[str, np.ndarray]:
         """Return a copy of everything that is needed to go on from here."""

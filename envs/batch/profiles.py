@@ -3,12 +3,8 @@
 import numpy as np
 import numpy.typing as npt
 
-from ...sim.cooling.plant_record import banks_w
-from ...sim.cooling.plants import LoopParams
-from ...sim.hardware.fans import fan_power_w
-from ...sim.hardware.params import PROFILE_FAN_PU
 from ...sim.site.params import SiteParams, ZoneParams
-from . import acting
+from .arrays import MENU, PROFILE
 
 
 def profile_table(site: SiteParams) -> tuple[np.ndarray, np.ndarray]:
@@ -18,8 +14,8 @@ def profile_table(site: SiteParams) -> tuple[np.ndarray, np.ndarray]:
     supply fans, network and transformer loss; hashrate is what the pool pays for.
     """
     most = max(len(zone.machine.profiles_mhz) for zone in site.zones)
-    table = np.zeros((len(site.zones), most), acting.PROFILE)
-    menus = np.zeros(len(site.zones), acting.MENU)
+    table = np.zeros((len(site.zones), most), PROFILE)
+    menus = np.zeros(len(site.zones), MENU)
     for z, zone in enumerate(site.zones):
         count = len(zone.machine.profiles_mhz)
         table["freq_mhz"][z, :count] = zone.machine.profiles_mhz
@@ -32,12 +28,5 @@ def profile_table(site: SiteParams) -> tuple[np.ndarray, np.ndarray]:
 
 def meter_w_per_unit(zone: ZoneParams, site: SiteParams, power_w: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Return the power at the meter of one machine and its share of supply fans, network and losses. [W]"""
-    plant_w = steady_plant_w(zone, site.zone_record[site.zones.index(zone)])
+    plant_w = zone.plant.steady_power_w(site.zone_record[site.zones.index(zone)])
     return (power_w + plant_w + site.misc_w_per_unit) * (1.0 + site.transformer_loss_frac)
-
-
-def steady_plant_w(zone: ZoneParams, record: np.void) -> float:
-    """Return the power of a zone's plant per machine in mild weather, without pads or chiller. [W]"""
-    if isinstance(zone.plant, LoopParams):
-        return float(record["pump_w_per_unit"] + fan_power_w(PROFILE_FAN_PU, record["cooler_fan_w_per_unit"]))
-    return banks_w(record, PROFILE_FAN_PU)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +11,8 @@ from ...sim.history.history import Channel
 from ...sim.market.coins import REFERENCE_HASHPRICE
 from ...sim.series.exogenous import FORECAST_CHANNELS, market_channel
 from ...sim.site.params import SiteParams
+from ...sim.site.state import SITE_FLOW
+from .arrays import COLUMNS
 
 Float32Array = npt.NDArray[np.float32]
 
@@ -141,6 +143,33 @@ ZONE_OBSERVATIONS: Final = (
 )
 
 
+class ZoneColumns(NamedTuple):
+    """Columns of a zone's entries among them, those of an environment with cooling last."""
+
+    asleep: int
+    starting: int
+    hashing: int
+    tripped: int
+    mode_h: int
+    start_rest_s: int
+    target_pu: int
+    cap_pu: int
+    myopic_pu: int
+    power_w: int
+    hashrate_ths: int
+    hot_temp_c: int
+    inlet_temp_c: int
+    fan_pu: int
+    exhaust_temp_c: int
+    pad_on: int
+
+
+ZONE_COLUMNS: Final = ZoneColumns(
+    **{entry.name: k for k, entry in enumerate((*ZONE_OBSERVATIONS, *COOLING_OBSERVATIONS))}
+)
+"""Where a kernel writes each entry of a zone: a name that the tables lack, or that they have more, fails here."""
+
+
 @dataclass(frozen=True, slots=True)
 class Form:
     """What fixes an observation table beside its numbers: zones, forecast, algorithm, contract and declared channels.
@@ -212,6 +241,22 @@ def _markets(n_markets: int) -> tuple[Observed, ...]:
     return (*at, Observed("switch_rest_s", "s", 0.0, 3600.0, "market", "rest of a change of market", "asinh", 60.0))
 
 
+def observation_columns(table: tuple[Observed, ...], n_zones: int) -> np.ndarray:
+    """Return where kernels write an observation, (1,) of COLUMNS, whose columns of the action are still to be filled.
+
+    Args:
+        table: The table of one observation, not stacked.
+        n_zones: Zones of the site.
+    """
+    column = {entry.name: k for k, entry in enumerate(table)}
+    columns = np.full(1, -1, COLUMNS)
+    for name in COLUMNS.names or ():
+        columns[name] = column.get(name, -1)
+    columns["zones"] = column[f"zone0_{ZONE_OBSERVATIONS[0].name}"]
+    columns["per_zone"] = (len(table) - columns["zones"]) // n_zones
+    return columns
+
+
 def stacked(table: tuple[Observed, ...], depth: int) -> tuple[Observed, ...]:
     """Return the table of the last `depth` observations at once, the newest last, under its own names."""
     past = tuple(replace(entry, name=f"{entry.name}_t-{k}") for k in range(depth - 1, 0, -1) for entry in table)
@@ -279,9 +324,22 @@ COOLANT_C: Final = (20.0, 50.0)
 
 COST_NAMES: Final = tuple(cost.name for cost in COSTS)
 
-INFO_KEYS: Final = (
-    "profit_usd", "revenue_usd", "energy_usd", "water_usd", "wear_usd", "demand_usd", "coincident_usd", "programme_usd",
-    "heat_usd", "energy_kwh", "it_energy_kwh", "cooling_energy_kwh", "hash_th", "water_l", "starts", "trips",
-    "max_chip_temp_c", "pue", "wue_l_per_kwh", "call_excess_kwh", "carbon_kg",
-)  # fmt: skip
-"""Site flows of a step as they stand in `info`, in the order of sim's SITE_FLOW."""
+
+class CostColumns(NamedTuple):
+    """Columns of the named costs."""
+
+    chip_over_temp: int
+    power_ramp: int
+    starts: int
+    site_cap: int
+    curtailment_breach: int
+    inlet_range: int
+    temp_gradient: int
+    load_missed: int
+
+
+COST_COLUMNS: Final = CostColumns(**{name: k for k, name in enumerate(COST_NAMES)})
+"""Where a kernel writes each cost: a name that the table lacks, or that it has more, fails here."""
+
+INFO_KEYS: Final = tuple(SITE_FLOW.names or ())
+"""Site flows of a step as they stand in `info`."""

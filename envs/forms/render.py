@@ -8,11 +8,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from ...sim.contract.channels import ENERGY_PRICE
 from ...sim.foundation.errors import BadInputError
 from ...sim.hardware.firmware import ASLEEP, HASHING, STARTING
 from ...sim.history.history import STEP
 from ..batch import tables
-from ..batch.acting import PRICE
 from ..batch.rewards import STEP_H
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class Canvas:
         self.episode.frames.append(
             Frame(
                 time=(batch.scenario.history.start + STEP * step).tz_convert(batch.scenario.history.timezone),
-                energy_price_usd_per_mwh=float(batch.exogenous.values[place["series"], step, PRICE]),
+                energy_price_usd_per_mwh=float(batch.exogenous.values[place["series"], step, ENERGY_PRICE]),
                 power_kw=float(flow["energy_kwh"]) / STEP_H, profit_usd=float(flow["profit_usd"]), pue=float(flow["pue"]),
                 costs=batch.costs[0].copy(), mode=zone["mode"].copy(), load_pu=zone["power_w"] / rated_w,
                 hot_c=zone["hot_temp_c"].copy(), fan_pu=zone["fan_pu"].copy(), pad_on=zone["pad_on"].copy(),

@@ -83,7 +83,7 @@ class SiteVecEnv(VecEnv):
         np.copyto(self.step_truncated, batch.truncated)
         sums = self.episode_sums
         sums[:, 0] += batch.reward
-        sums[:, 1] += batch.flow_table[:, 0]
+        sums[:, 1] += batch.flow("profit_usd")
         sums[:, 2:] += batch.costs
         infos: list[dict[str, Any]] = self._full_infos() if self.full_info else [_NO_INFO] * self.num_envs
         ended = np.flatnonzero(self.step_truncated)

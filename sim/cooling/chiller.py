@@ -4,6 +4,7 @@ import numpy as np
 
 from ..foundation.constants import ZERO_CELSIUS_K
 from ..foundation.jit import kernel
+from .plant import Weather
 
 
 @kernel
@@ -68,8 +69,7 @@ def room_supply(
     air_w_per_k: float,
     plant_share: float,
     fan_w: float,
-    outdoor_temp_c: float,
-    wet_bulb_temp_c: float,
+    weather: Weather,
     return_temp_c: float,
     shift_k: float,
 ) -> tuple[float, float, float]:
@@ -82,8 +82,7 @@ def room_supply(
         air_w_per_k: Heat capacity flow through the coil, per machine. [W/K]
         plant_share: Machines that the plant was made for, for each one that works.
         fan_w: Power of the supply fans, which warms the air before the coil, per machine. [W]
-        outdoor_temp_c: Outdoor dry bulb. [°C]
-        wet_bulb_temp_c: Outdoor wet bulb. [°C]
+        weather: Outdoor air.
         return_temp_c: Air that comes back from the machines. [°C]
         shift_k: Command that moves the target of the supply air. [K]
 
@@ -91,15 +90,15 @@ def room_supply(
         Supply temperature [°C], heat that the chiller takes [W], electric power of chiller, pumps and tower [W].
     """
     target_c = p["supply_target_c"] + shift_k
-    share = outdoor_frac(outdoor_temp_c, return_temp_c, target_c - fan_w / air_w_per_k, p["outdoor_min_frac"])
-    mixed_c = share * outdoor_temp_c + (1.0 - share) * return_temp_c + fan_w / air_w_per_k
-    rated_w = p["chiller_w_per_unit"] * plant_share
+    share = outdoor_frac(weather.outdoor_temp_c, return_temp_c, target_c - fan_w / air_w_per_k, p["outdoor_min_frac"])
+    mixed_c = share * weather.outdoor_temp_c + (1.0 - share) * return_temp_c + fan_w / air_w_per_k
+    rated_w = p["chiller_full_w"] * plant_share
     heat_w = min(max(air_w_per_k * (mixed_c - target_c), 0.0), rated_w)
     if heat_w <= 0.0:
         return mixed_c, 0.0, 0.0
-    condenser_c = outdoor_temp_c + p["dry_approach_k"]
+    condenser_c = weather.outdoor_temp_c + p["dry_approach_k"]
     if p["condenser_is_wet"] > 0.0:
-        condenser_c = wet_bulb_temp_c + p["condenser_approach_k"]
+        condenser_c = weather.wet_bulb_temp_c + p["condenser_approach_k"]
     performance = cop(
         max(heat_w / rated_w, LEAST_LOAD_PU), p["chilled_water_c"], condenser_c,
         p["chiller_entropy_per_k"], p["chiller_loss"], p["chiller_resistance_k"],

@@ -21,3 +21,10 @@ def require_fraction(params: object, *names: str) -> None:
     for name in names:
         value = getattr(params, name)
         require(bool(0.0 <= value <= 1.0), type(params).__name__, name, value, "between 0 and 1")
+
+
+def require_not_negative(params: object, *names: str) -> None:
+    """Raise a BadInputError for the first of some parameters that is below 0."""
+    for name in names:
+        value = getattr(params, name)
+        require(bool(value >= 0.0), type(params).__name__, name, value, "0 or more")

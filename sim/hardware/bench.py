@@ -66,12 +66,12 @@ def settle(
     for _ in range(_SETTLE_ROUNDS):
         leak_w = machine.leakage_w(rail_v, chip_c, p["leak_w_per_v2"], p["leak_ref_temp_c"], p["leak_per_k"])
         board_w = switching_w + leak_w * (1.0 + leak_frac)
-        held = holding_sink_pu(board_w, p["fan_target_temp_c"], inlet_temp_c, p["chip_k_per_w"], p["sink_w_per_k"])
+        held = holding_sink_pu(board_w, p["fan_target_temp_c"], inlet_temp_c, p["chip_k_per_w"], p["sink_full_w_per_k"])
         sink_pu = min(1.0, max(p["fan_min_sink_pu"], held))
-        hot_c = min(150.0, inlet_temp_c + board_w * (p["chip_k_per_w"] + 1.0 / (sink_pu * p["sink_w_per_k"])))
+        hot_c = min(150.0, inlet_temp_c + board_w * (p["chip_k_per_w"] + 1.0 / (sink_pu * p["sink_full_w_per_k"])))
         chip_c = hot_c - p["hot_k_per_w"] * board_w
     fan_pu = min(1.0, flow_pu(sink_pu, p["sink_per_air"]))
     error = machine.error_frac(hot_c, p["error_ref_frac"], p["error_ref_temp_c"], p["error_per_k"])
     error = min(1.0, error + failing_frac(rail_v, stock_v, silicon_frac, chip_c))
-    power_w = machine.wall_power_w(board_w, p["psu_efficiency"], p["control_w"], fan_power_w(fan_pu, p["fan_rated_w"]))
+    power_w = machine.wall_power_w(board_w, p["psu_efficiency"], p["control_w"], fan_power_w(fan_pu, p["fan_full_w"]))
     return power_w, p["ths_per_mhz"] * freq_mhz * (1.0 - error), hot_c, error, fan_pu

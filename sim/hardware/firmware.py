@@ -77,7 +77,7 @@ def change_start(zone: np.void, p: np.void, tune_s: float) -> None:
 
 
 @kernel
-def obey(zone: np.void, p: np.void, setpoint_mhz: float, flow: np.void) -> None:
+def obey(zone: np.void, p: np.void, setpoint_mhz: float, sums: np.void) -> None:
     """Apply a frequency set-point at the start of a control step; 0 means sleep.
 
     Sleep is immediate. A start needs heatsinks above the machine's lowest start temperature and takes the firmware's
@@ -96,7 +96,7 @@ def obey(zone: np.void, p: np.void, setpoint_mhz: float, flow: np.void) -> None:
     tune_s = 0.0 if command == 0.0 or is_tuned(zone, command) else p["tune_s"]
     if mode == ASLEEP and command > 0.0 and zone["sink_temp_c"] >= p["start_min_temp_c"]:
         enter(zone, STARTING, p["boot_s"] + p["stagger_s"] + tune_s)
-        flow["starts"] = p["n_units"] * zone["online_frac"]
+        sums["starts"] = p["n_units"] * zone["online_frac"]
     elif (mode == STARTING or mode == HASHING) and command == 0.0:  # noqa: SIM109 (numba is slow at tuples)
         enter(zone, ASLEEP, 0.0)
     elif mode == STARTING and command != zone["target_mhz"]:
@@ -104,7 +104,7 @@ def obey(zone: np.void, p: np.void, setpoint_mhz: float, flow: np.void) -> None:
     elif mode == HASHING and command != zone["target_mhz"]:
         if command > zone["target_mhz"]:
             rise_w = setpoint_power_w(command, p) - setpoint_power_w(zone["target_mhz"], p)
-            flow["rise_pu"] = rise_w / p["rated_power_w"]
+            sums["rise_pu"] = rise_w / p["rated_power_w"]
         if not is_tuned(zone, command):
             enter(zone, STARTING, p["restart_s"] + p["stagger_s"] + tune_s)
             zone["tuning"] = 1.0
@@ -190,7 +190,7 @@ def sink_conductance_pu(zone: np.void, p: np.void, heat_w: float, sink_w_per_k: 
 
 
 @kernel
-def trip_if_hot(zone: np.void, p: np.void, flow: np.void) -> None:
+def trip_if_hot(zone: np.void, p: np.void, sums: np.void) -> None:
     """Shut the machines down when their hottest chip reaches the trip temperature; they come back a profile lower.
 
     Source:
@@ -200,4 +200,4 @@ def trip_if_hot(zone: np.void, p: np.void, flow: np.void) -> None:
     if running and zone["hot_temp_c"] >= p["trip_temp_c"]:
         zone["cap_mhz"] = max(p["min_mhz"], min(zone["cap_mhz"], zone["target_mhz"]) - p["step_mhz"])
         enter(zone, TRIPPED, p["trip_hold_s"])
-        flow["trips"] += p["n_units"] * zone["online_frac"]
+        sums["trips"] += p["n_units"] * zone["online_frac"]

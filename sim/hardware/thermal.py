@@ -38,7 +38,7 @@ def stable_slope_w_per_k(slope_w_per_k: float, chip_w_per_k: float, air_w_per_k:
 
 
 @kernel
-def advance(
+def two_lumps(
     chip_temp_c: float,
     sink_temp_c: float,
     heat_w: float,

@@ -111,13 +111,10 @@ def ageing_table(site: SiteParams, number: int, setpoint_mhz: float | None = Non
 @lru_cache(maxsize=64)
 def _table(zone: ZoneParams, altitude_m: float, setpoint_mhz: float) -> FloatArray:
     grid = [(temp_c, fouling) for temp_c in TABLE_TEMPS_C for fouling in TABLE_FOULING]
-    values = np.empty((len(grid), _SETTLE_STEPS, 4))
-    values[:, :, 0] = np.array([temp_c for temp_c, _ in grid])[:, None]
-    values[:, :, 1] = values[:, :, 0] - _WET_BULB_BELOW_K
-    values[:, :, 2:] = 0.0
+    outdoor_temp_c = np.repeat(np.array([temp_c for temp_c, _ in grid])[:, None], _SETTLE_STEPS, axis=1)
     zone_events = np.ones((len(grid), 1, 1, 2))
     zone_events[:, 0, 0, 1] = [fouling for _, fouling in grid]
-    world = Exogenous.plain(values)
+    world = Exogenous.plain(outdoor_temp_c, outdoor_temp_c - _WET_BULB_BELOW_K, 0.0, 0.0)
     alone = SiteParams(zones=(zone,), altitude_m=altitude_m)
     run = Site(alone, world, len(grid), events=Events(np.ones((1, 1, 3)), zone_events))
     run.state.site["series"] = np.arange(len(grid))

@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from ..contract.channels import CHANNELS, bill_channels
 from ..contract.contract import CoincidentPeakCharge, Contract, RealTimeTariff, known_price_usd_per_mwh
-from ..contract.settlement import channels
 from ..cooling.psychrometrics import wet_bulb_temp_c
 from ..foundation.constants import CONTROL_STEP_S, SECONDS_PER_HOUR
 from ..foundation.errors import BadInputError
@@ -21,7 +21,7 @@ from ..history.history import History
 from ..history.publication import day_ahead_until, settled_until
 from ..market.pools import Market, expected_usd_per_ph_day, realised_usd_per_ph_day
 from ..site.params import SiteParams
-from ..site.world import SIM_CHANNELS, Exogenous
+from ..site.world import Exogenous
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -58,7 +58,7 @@ def build(
         columns: What replaces the history's own: market_price_usd_per_mwh, expected_hashprice_usd_per_ph_day (of the
             first market, after the pool), outdoor_temp_c and wet_bulb_temp_c, each (n_series, n_steps).
         month_peak_mw: Highest load of the first month before the history begins. [MW]
-        coincident_share: As `billing.channels` has it.
+        coincident_share: As `bill_channels` has it.
 
     Raises:
         BadInputError: The forecast is unknown, or forecast, contract or markets need a column that the history lacks.
@@ -72,7 +72,7 @@ def build(
         expected = world["realised_hashprice_usd_per_ph_day"] = world.pop("expected_hashprice_usd_per_ph_day")
     contract = site.contract
     market = world.pop("market_price_usd_per_mwh")
-    bill = channels(history, contract, site.rated_power_w, market, coincident_share)
+    bill = bill_channels(history, contract, site.rated_power_w, market, coincident_share)
     local = pd.DatetimeIndex(history.frame.index).tz_convert(history.timezone)
     # A site that draws less than its block decides at the price at which the rest is sold.
     is_resold = contract.block is not None and contract.block.power_w >= site.rated_power_w
@@ -98,7 +98,7 @@ def build(
     observed.update({name: history.frame[name].to_numpy(np.float64) for name in history.channels})
     shape = market.shape
     in_force = {**world, **bill}
-    rows = [np.broadcast_to(in_force[name], shape) for name in SIM_CHANNELS]
+    rows = [np.broadcast_to(in_force[name], shape) for name in CHANNELS]
     rows += [np.broadcast_to(_realised(history, site, m), shape) for m in range(1, len(site.markets))]
     return Exogenous(
         np.stack(rows, axis=2),

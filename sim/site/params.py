@@ -1,19 +1,19 @@
 """Validated parameters of a site: its zones, how their air mixes, and what lies between them and the money."""
 
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
 
 import numpy as np
 
 from ..contract.contract import Contract
-from ..cooling import plant_record
 from ..cooling.air import air_capacity_w_per_k
-from ..cooling.plants import LOOP, ContainerParams, LoopParams, PlantParams, RoomParams
+from ..cooling.plant import COMMAND_FIELDS
+from ..cooling.plants import PLANT_FIELDS, ContainerParams, PlantParams
 from ..cooling.psychrometrics import pressure_pa
 from ..foundation.checks import require, require_fraction, require_positive
 from ..foundation.constants import AIR_DENSITY_KG_PER_M3, SEA_LEVEL_PA
-from ..foundation.errors import BadInputError
+from ..foundation.records import float_record, number_fields
 from ..hardware.params import PROFILE_FAN_PU, FirmwareParams, MachineParams
 from ..hardware.thermal import CONVECTION_EXPONENT
 from ..market.pools import MOST_MARKETS, Market, usual_market
@@ -34,15 +34,15 @@ class ZoneParams:
     def __post_init__(self) -> None:
         """Check ranges; raises BadInputError."""
         require(self.n_units >= 1, "ZoneParams", "n_units", self.n_units, "1 or more")
-        places = self.n_units if self.n_slots is None else self.n_slots
-        require(places >= self.n_units, "ZoneParams", "n_slots", self.n_slots, f"n_units, {self.n_units}, or more")
+        slots = self.n_units if self.n_slots is None else self.n_slots
+        require(slots >= self.n_units, "ZoneParams", "n_slots", self.n_slots, f"n_units, {self.n_units}, or more")
         fits = self.machine.cooling == self.plant.cooling
         owner = type(self.plant).__name__
         require(fits, "ZoneParams", "plant", owner, f"one for machines that are cooled by {self.machine.cooling}")
 
     @property
     def slots_per_unit(self) -> float:
-        """Places of the plant over machines in it."""
+        """Slots of the plant over machines in it."""
         return (self.n_units if self.n_slots is None else self.n_slots) / self.n_units
 
     @property
@@ -85,10 +85,7 @@ class ZoneParams:
     @property
     def run_temp_c(self) -> float:
         """Temperature of the hottest chip while hashing, which a start swings to. [°C]"""
-        if isinstance(self.plant, LoopParams):
-            heat_w = self.machine.rated_power_w * self.machine.psu_efficiency
-            return self.plant.coolant_target_c + heat_w * self.chip_k_per_w
-        return self.firmware.fan_target_temp_c
+        return self.plant.start_temp_c(self)
 
     @property
     def psu_loss_pu(self) -> float:
@@ -99,6 +96,26 @@ class ZoneParams:
     def fan_min_sink_pu(self) -> float:
         """Conductance from heatsink to air at the lowest fan speed, of the rated one."""
         return self.firmware.fan_min_pu**CONVECTION_EXPONENT
+
+    def numbers(self, air_pu: float) -> dict[str, float]:
+        """Return the zone's parameters as kernels read them, by name.
+
+        Args:
+            air_pu: Density of the air at the site over that at sea level.
+        """
+        plant = self.plant
+        published: dict[str, float] = {}
+        for part in (self.machine, self.firmware, plant):
+            published |= {name: float(getattr(part, name)) for name in number_fields(type(part))}
+        derived = {name: float(getattr(self, name)) for name in ZONE_FIELDS} | plant.record(self, air_pu)
+        first, second = plant.commands(self)
+        reach = dict(zip(COMMAND_FIELDS, (first.low, first.high, second.low, second.high), strict=True))
+        kind = {
+            "plant_kind": plant.kind,
+            "is_liquid": float(plant.cooling == "liquid"),
+            "delivers_heat": float(plant.delivers_heat),
+        }
+        return published | derived | reach | kind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,38 +180,13 @@ class SiteParams:
             for name in ("zone", "source"):
                 number = getattr(link, name)
                 require(number in numbers, owner, name, number, f"a zone's number, 0 to {numbers[-1]}")
-                air = self.zones[number].plant.kind != LOOP
+                air = self.zones[number].plant.cooling == "air"
                 require(air, owner, name, number, "a zone that is cooled by air")
             require(link.zone != link.source, owner, "source", link.source, "another zone; its own is leak_frac")
             require(0.0 <= link.share <= 1.0, owner, "share", link.share, "between 0 and 1")
             given[link.source] += link.share
         for number, share in enumerate(given):
             require(share <= 1.0, "SiteParams", "links", share, f"1 at most in all from zone {number}")
-
-    def moved(self, n_units: int, source: int, target: int) -> "SiteParams":
-        """Return the site after a move of machines between zones; their plants stay.
-
-        Args:
-            n_units: How many machines.
-            source: Zone that they leave; it keeps one machine or more.
-            target: Zone that they enter.
-
-        Raises:
-            BadInputError: The zones hold different models or firmware, or lack the machines or the places.
-        """
-        if n_units < 1 or source == target:
-            raise BadInputError(
-                f"cannot move {n_units} machines from zone {source} to {target}: one or more, to another zone"
-            )
-        zones = [replace(z, n_slots=z.n_units if z.n_slots is None else z.n_slots) for z in self.zones]
-        giver, taker = zones[source], zones[target]
-        if (giver.machine, giver.firmware) != (taker.machine, taker.firmware):
-            raise BadInputError(
-                f"zones {source} and {target} hold different machines or firmware; a zone holds one kind"
-            )
-        zones[source] = replace(giver, n_units=giver.n_units - n_units)
-        zones[target] = replace(taker, n_units=taker.n_units + n_units)
-        return replace(self, zones=tuple(zones))
 
     @property
     def air_pu(self) -> float:
@@ -213,30 +205,20 @@ class SiteParams:
 
     @cached_property
     def zone_record(self) -> np.ndarray:
-        """The parameters of each zone as the kernel reads them, (n_zones,) of ZONE_PARAMS."""
+        """The parameters of each zone as kernels read them, (n_zones,) of ZONE_PARAMS."""
         record = np.zeros(len(self.zones), ZONE_PARAMS)
         for index, zone in enumerate(self.zones):
-            for part in (zone.machine, zone.firmware, zone.plant, zone):
-                for name in _numbers(type(part)):
-                    record[name][index] = getattr(part, name)
-            record["plant_kind"][index] = zone.plant.kind
-            derived = (
-                plant_record.of_loop(zone, self.air_pu)
-                if isinstance(zone.plant, LoopParams)
-                else plant_record.of_air(zone, self.air_pu)
-            )
-            for name, value in derived.items():
+            for name, value in zone.numbers(self.air_pu).items():
                 record[name][index] = value
         record.flags.writeable = False
         return record
 
     @cached_property
     def site_record(self) -> np.ndarray:
-        """The parameters of the site as the kernel reads them, (1,) of SITE_PARAMS."""
+        """The parameters of the site as kernels read them, (1,) of SITE_PARAMS."""
         record = np.zeros(1, SITE_PARAMS)
-        for name in _numbers(SiteParams):
-            record[name][0] = getattr(self, name)
-        for name, value in self.contract.numbers.items():
+        numbers = {name: getattr(self, name) for name in number_fields(SiteParams, _OF_PARTS)}
+        for name, value in {**numbers, **self.contract.numbers}.items():
             record[name][0] = value
         record.flags.writeable = False
         return record
@@ -256,32 +238,29 @@ class SiteParams:
         return record
 
 
-_OF_ZONE: Final = (
-    "step_mhz", "slew_mhz_per_s", "min_mhz", "max_mhz", "chip_k_per_w", "psu_loss_pu", "fan_min_sink_pu", "run_temp_c",
-)  # fmt: skip
-
-_BY_PLANT: Final = (
-    "plant_kind", "air_w_per_k", "intake_fan_rated_w", "exhaust_fan_rated_w", "asleep_sink_pu", "idle_chip_w_per_k", "sink_per_air",
-)  # fmt: skip
-
-
-def _numbers(cls: type) -> tuple[str, ...]:
-    own = tuple(entry.name for entry in fields(cls) if entry.type in ("float", "int", float, int))
-    return own + (_OF_ZONE if cls is ZoneParams else ())
-
-
-def _dtype(classes: tuple[type, ...], extra: tuple[str, ...]) -> np.dtype:
-    names = dict.fromkeys([name for cls in classes for name in _numbers(cls)] + list(extra))
-    return np.dtype([(name, np.float64) for name in names])
-
-
-ZONE_PARAMS: Final = _dtype(
-    (MachineParams, FirmwareParams, ContainerParams, RoomParams, LoopParams, ZoneParams), _BY_PLANT
+ZONE_FIELDS: Final = (
+    "n_units",
+    "step_mhz",
+    "slew_mhz_per_s",
+    "min_mhz",
+    "max_mhz",
+    "chip_k_per_w",
+    "psu_loss_pu",
+    "fan_min_sink_pu",
+    "run_temp_c",
 )
-"""A zone's parameters as one record of float64: those of plants of another kind are 0."""
+"""Fields of a zone in its record beside those of machine, firmware and plant."""
 
-SITE_PARAMS: Final = np.dtype([(name, np.float64) for name in (*_numbers(SiteParams), *Contract().numbers)])
+_OF_PARTS: Final = ("zones", "links", "contract", "markets")
+
+ZONE_PARAMS: Final = float_record(
+    *number_fields(MachineParams), *number_fields(FirmwareParams), *PLANT_FIELDS, *ZONE_FIELDS
+)
+"""A zone's parameters as one record of float64: published ones as they stand in the parameter classes, and derived ones under
+names of their own; those of plants of another kind are 0."""
+
+SITE_PARAMS: Final = float_record(*number_fields(SiteParams, _OF_PARTS), *Contract().numbers)
 """A site's parameters as one record of float64, its contract's numbers included."""
 
 LINKS: Final = np.dtype([("zone", np.int64), ("source", np.int64), ("share", np.float64)])
-"""A link as the kernel reads it."""
+"""A link as kernels read it."""

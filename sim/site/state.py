@@ -1,20 +1,16 @@
-"""What the kernel reads and writes: state and flows, as arrays with named fields."""
+"""What kernels write: state and flows, as arrays with named fields."""
 
 from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 
-from ..cooling.plants import LoopParams
+from ..contract.settlement import METER
+from ..foundation.records import float_record
 from ..hardware.firmware import HASHING
 from .params import SiteParams
 
-
-def _struct(*names: str) -> np.dtype:
-    return np.dtype([(name, np.float64) for name in names])
-
-
-ZONE_STATE: Final = _struct(
+ZONE_STATE: Final = float_record(
     "mode",
     "mode_s",
     "timer_s",
@@ -72,23 +68,16 @@ SITE_STATE: Final = np.dtype(
         ("series", np.int64),
         ("step", np.int64),
         ("age", np.int64),
-        ("interval_kwh", np.float64),
-        ("peak_kw", np.float64),
-        ("window_peak_kw", np.float64),
+        *METER,
         ("market", np.int64),
         ("switch_s", np.float64),
-        ("withheld_frac", np.float64),
-        ("next_withheld_frac", np.float64),
     ]
 )
-"""key: noise key of the episode; series, step: position in the exogenous array; age: control steps since the reset.
-interval_kwh: energy at the meter in the running clock interval; peak_kw, window_peak_kw: highest interval means of the month so
-far, of each demand charge; market: where hashes are sold; switch_s: rest of a change of market.
-withheld_frac: share of the curtailment programme's commitment that is not offered today, next_withheld_frac: from the next local
-day on.
+"""key: noise key of the episode; series, step: position in the exogenous array; age: control steps since the reset; then what the
+meter remembers, see METER; market: where hashes are sold; switch_s: rest of a change of market.
 """
 
-ZONE_FLOW: Final = _struct(
+ZONE_FLOW: Final = float_record(
     "it_energy_kwh",
     "cooling_energy_kwh",
     "hash_th",
@@ -99,9 +88,7 @@ ZONE_FLOW: Final = _struct(
     "rise_pu",
     "inlet_temp_c",
     "max_chip_temp_c",
-    "chip_temp_sum_c",
-    "freq_sum_mhz",
-    "powered_sum",
+    "powered_sub_steps",
     "heat_rejected_kwh",
     "stored_kwh",
     "received_kwh",
@@ -125,11 +112,10 @@ exhaust in the supply and its temperature, of the last sub-step; supply_temp_c: 
 out; approach_k: supply air over the wet bulb, or coolant over the air that cools it; air_m3_per_s: fresh air, or air
 through the cooler; fan_energy_kwh: of the machines' fans, part of it_energy_kwh; pump_energy_kwh,
 chiller_energy_kwh: parts of cooling_energy_kwh, whose rest are the plant's fans; chiller_heat_kwh: heat that a chiller
-took. Means over the step, except max_chip_temp_c and what is counted; chip_temp_sum_c, freq_sum_mhz and powered_sum
-are sums over the sub-steps.
+took; powered_sub_steps: sub-steps in which boards were powered, as shares. Temperatures and air are means over the step, except max_chip_temp_c.
 """
 
-SITE_FLOW: Final = _struct(
+SITE_FLOW: Final = float_record(
     "profit_usd",
     "revenue_usd",
     "energy_usd",
@@ -178,10 +164,8 @@ class State:
             tuned_low_mhz, tuned_high_mhz = part.tuned_mhz
             column["cap_mhz"], column["failed_mhz"] = part.max_mhz, NEVER_FAILED_MHZ
             column["freq_mhz"] = column["target_mhz"] = min(part.max_mhz, tuned_high_mhz)
-            hot_c = part.firmware.fan_target_temp_c
+            hot_c = part.run_temp_c
             heat_w = part.machine.rated_power_w * part.machine.psu_efficiency
-            if isinstance(part.plant, LoopParams):
-                hot_c = part.plant.coolant_target_c + heat_w * part.chip_k_per_w
             column["hot_temp_c"] = hot_c
             column["chip_temp_c"] = hot_c - heat_w * part.machine.hot_k_per_w
             column["sink_temp_c"] = hot_c - heat_w * part.chip_k_per_w

@@ -1,11 +1,13 @@
-"""The batched kernel: composes the physics over a range of environments and their zones."""
+"""The batched step: composes the physics over a range of sites and their zones, and puts a price on what they did."""
 
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
-from ..contract.settlement import book
-from ..cooling.plants import LOOP
+from ..contract.channels import CARBON, HEAT_PRICE, N_CHANNELS, OUTDOOR_TEMP_C, WET_BULB_TEMP_C
+from ..contract.settlement import allowed_pu, settle_energy
+from ..cooling.mixing import mix_exhaust
+from ..cooling.plant import ZONE_SUMS, Weather
 from ..foundation import threads
 from ..foundation.constants import (
     GRAMS_PER_KG,
@@ -14,83 +16,71 @@ from ..foundation.constants import (
     LITRES_PER_M3,
     N_SUB_STEPS,
     SUB_STEP_S,
-    usd_per_th,
 )
 from ..foundation.errors import BadInputError
 from ..foundation.jit import kernel
+from ..market.sale import sell
 from .params import SiteParams
 from .state import SITE_FLOW, ZONE_FLOW, State
-from .world import N_CHANNELS, SIM_CHANNELS, SITE_EVENTS, Events, Exogenous
+from .world import CALL_LEFT, FOULING, GRID_ON, ONLINE, POOL_FRAC, Events, Exogenous
 from .zone import begin_step, end_step, sub_step
 
 BLOCK: Final = 16
-"""Environments that are stepped together. Measured: 8 to 64 are alike."""
-
-MOST_MIXED: Final = 0.9
-"""Largest share of other zones' exhaust in a zone's supply. assumed: some outdoor air always comes in."""
-
-GRID_ON: Final = SITE_EVENTS.index("grid_on")
-POOL_FRAC: Final = SITE_EVENTS.index("pool_frac")
-CALL_PU: Final = SITE_EVENTS.index("call_pu")
-
-HASHPRICE: Final = SIM_CHANNELS.index("realised_hashprice_usd_per_ph_day")
-CALL: Final = SIM_CHANNELS.index("call_pu")
-CARBON: Final = SIM_CHANNELS.index("carbon_g_per_kwh")
-HEAT: Final = SIM_CHANNELS.index("heat_usd_per_mwh")
+"""Sites that are stepped together. Measured: 8 to 64 are alike."""
 
 
-@kernel
-def mix(i: int, links: np.ndarray, zone_params: np.ndarray, zone_state: np.ndarray, zone_flow: np.ndarray) -> None:
-    """Find what share of each zone's supply is other zones' exhaust, and how hot it is, from the last sub-step's flows.
+class SiteWorld(NamedTuple):
+    """What kernels read of sites that share a world: arrays that no step writes."""
 
-    The exhaust is under way for a sub-step. A zone's supply takes at most MOST_MIXED of it.
-    """
-    for z in range(zone_flow.shape[1]):
-        zone_flow[i, z]["mixed_frac"] = 0.0
-        zone_flow[i, z]["mixed_temp_c"] = 0.0
-    for k in range(links.shape[0]):
-        z, y = links[k]["zone"], links[k]["source"]
-        source, zone, flow = zone_state[i, y], zone_state[i, z], zone_flow[i, z]
-        own = zone["exhaust_w_per_k"] * zone_params[z]["n_units"] * zone["online_frac"]
-        if own > 0.0:
-            arriving = links[k]["share"] * source["exhaust_w_per_k"] * zone_params[y]["n_units"] * source["online_frac"]
-            flow["mixed_frac"] += arriving / own
-            flow["mixed_temp_c"] += arriving / own * source["exhaust_temp_c"]
-    for z in range(zone_flow.shape[1]):
-        flow = zone_flow[i, z]
-        if flow["mixed_frac"] > 0.0:
-            flow["mixed_temp_c"] /= flow["mixed_frac"]
-            flow["mixed_frac"] = min(flow["mixed_frac"], MOST_MIXED)
+    values: np.ndarray  # (n_series, n_steps, N_CHANNELS + n_markets - 1)
+    site_events: np.ndarray  # (n_series or 1, n_steps or 1, len(SITE_EVENTS))
+    zone_events: np.ndarray  # (n_series or 1, n_steps or 1, n_zones, len(ZONE_EVENTS))
+    links: np.ndarray  # (n_links,) of LINKS
+    zones: np.ndarray  # (n_zones,) of ZONE_PARAMS
+    site: np.ndarray  # (1,) of SITE_PARAMS
+    switch_s: np.ndarray  # (n_markets,)
+
+    @classmethod
+    def of(cls, params: SiteParams, exogenous: Exogenous, events: Events) -> "SiteWorld":
+        """Return the world of a site; raises BadInputError where series or events are of another one."""
+        if events.zone.shape[2] != len(params.zones):
+            raise BadInputError(f"events.zone has {events.zone.shape[2]} zones; the site has {len(params.zones)}")
+        n_markets = exogenous.values.shape[2] - N_CHANNELS + 1
+        if n_markets != len(params.markets):
+            raise BadInputError(
+                f"the exogenous series have hashprices of {n_markets} markets; the site has {len(params.markets)}"
+            )
+        return cls(
+            exogenous.values,
+            events.site,
+            events.zone,
+            params.link_record,
+            params.zone_record,
+            params.site_record,
+            params.switch_s,
+        )
 
 
-@kernel
-def sell(hash_th: float, row: np.ndarray, pool_frac: float, place: np.void) -> float:
-    """Return what a step's hashes earn at the market of the moment. [USD] No hash counts while machines change the market."""
-    lost_s = min(place["switch_s"], N_SUB_STEPS * SUB_STEP_S)
-    place["switch_s"] -= lost_s
-    paid_th = hash_th * (1.0 - lost_s / (N_SUB_STEPS * SUB_STEP_S)) * pool_frac
-    m = place["market"]
-    return paid_th * usd_per_th(row[HASHPRICE] if m == 0 else row[N_CHANNELS + m - 1])
+class SiteBatch(NamedTuple):
+    """What kernels change of a batch of sites: state, commands and flows."""
+
+    zone: np.ndarray  # (n_sites, n_zones) of ZONE_STATE
+    site: np.ndarray  # (n_sites,) of SITE_STATE
+    setpoint_mhz: np.ndarray  # (n_sites, n_zones)
+    zone_flow: np.ndarray  # (n_sites, n_zones) of ZONE_FLOW
+    site_flow: np.ndarray  # (n_sites,) of SITE_FLOW
 
 
 @kernel
-def change_market(place: np.void, market: int, switch_s: np.ndarray) -> None:
-    """Sell a site's hashes at a market from now on; where it is another one, the change takes its time."""
-    if market != place["market"]:
-        place["switch_s"] = switch_s[market]
-        place["market"] = market
-
-
-@kernel
-def settle(
-    i: int, zone_flow: np.ndarray, zone_params: np.ndarray, s: np.void, row: np.ndarray, events: np.ndarray,
-    place: np.void, out: np.void,
-) -> None:  # fmt: skip
+def settle_site(i: int, world: SiteWorld, batch: SiteBatch) -> None:
     """Sum the zones of site `i` and put a price on what it did in a control step."""
+    state, params, out = batch.site[i], world.site[0], batch.site_flow[i]
+    row = world.values[state["series"], state["step"]]
+    events = site_events(i, world, batch)
     it_kwh, cooling_kwh, hash_th, water_l, ageing_h, starts, trips, wear_usd = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
     units, rated_w, hottest_c, heat_kwh = 0.0, 0.0, -273.15, 0.0
-    for z in range(zone_flow.shape[1]):
-        flow = zone_flow[i, z]
+    for z in range(batch.zone.shape[1]):
+        flow, zone = batch.zone_flow[i, z], world.zones[z]
         it_kwh += flow["it_energy_kwh"]
         cooling_kwh += flow["cooling_energy_kwh"]
         hash_th += flow["hash_th"]
@@ -98,16 +88,16 @@ def settle(
         ageing_h += flow["ageing_h"]
         starts += flow["starts"]
         trips += flow["trips"]
-        wear_usd += flow["starts"] * zone_params[z]["start_wear_usd"]
+        wear_usd += flow["starts"] * zone["start_wear_usd"]
         hottest_c = max(hottest_c, flow["max_chip_temp_c"])
-        units += zone_params[z]["n_units"]
-        rated_w += zone_params[z]["n_units"] * zone_params[z]["rated_power_w"]
-        if zone_params[z]["plant_kind"] == LOOP and flow["supply_temp_c"] >= s["heat_min_temp_c"]:
+        units += zone["n_units"]
+        rated_w += zone["n_units"] * zone["rated_power_w"]
+        if zone["delivers_heat"] > 0.0 and flow["supply_temp_c"] >= params["heat_min_temp_c"]:
             heat_kwh += flow["heat_rejected_kwh"]
     step_kwh_per_w = N_SUB_STEPS * SUB_STEP_S / JOULES_PER_KWH
-    misc_kwh = s["misc_w_per_unit"] * units * step_kwh_per_w * events[GRID_ON]
-    energy_kwh = (it_kwh + cooling_kwh + misc_kwh) * (1.0 + s["transformer_loss_frac"])
-    bill = book(energy_kwh, row, s, rated_w * step_kwh_per_w, place)
+    misc_kwh = params["misc_w_per_unit"] * units * step_kwh_per_w * events[GRID_ON]
+    energy_kwh = (it_kwh + cooling_kwh + misc_kwh) * (1.0 + params["transformer_loss_frac"])
+    bill = settle_energy(energy_kwh, row, params, rated_w * step_kwh_per_w, state)
     out["it_energy_kwh"] = it_kwh
     out["cooling_energy_kwh"] = cooling_kwh
     out["energy_kwh"] = energy_kwh
@@ -119,19 +109,18 @@ def settle(
     out["pue"] = energy_kwh / it_kwh if it_kwh > 0.0 else 0.0
     out["wue_l_per_kwh"] = water_l / it_kwh if it_kwh > 0.0 else 0.0
     out["call_excess_kwh"] = 0.0
-    own_pu = row[CALL] + place["withheld_frac"] * s["committed_pu"] if row[CALL] < 1.0 else 1.0
-    call_pu = min(events[CALL_PU], own_pu)
-    if call_pu < 1.0:
-        out["call_excess_kwh"] = max(0.0, energy_kwh - call_pu * rated_w * step_kwh_per_w)
+    left_pu = min(events[CALL_LEFT], allowed_pu(row, params, state))
+    if left_pu < 1.0:
+        out["call_excess_kwh"] = max(0.0, energy_kwh - left_pu * rated_w * step_kwh_per_w)
     out["carbon_kg"] = energy_kwh * row[CARBON] / GRAMS_PER_KG
-    out["revenue_usd"] = sell(hash_th, row, events[POOL_FRAC], place)
-    out["energy_usd"] = bill[0] + bill[1] + bill[2] + bill[3] + bill[10]
-    out["demand_usd"] = bill[4] + bill[5]
-    out["coincident_usd"] = bill[6]
-    out["programme_usd"] = -bill[7] - bill[8] - bill[9]
-    out["heat_usd"] = heat_kwh * row[HEAT] / KWH_PER_MWH
-    out["water_usd"] = water_l / LITRES_PER_M3 * s["water_usd_per_m3"]
-    out["wear_usd"] = wear_usd + ageing_h * s["ageing_usd_per_h"]
+    out["revenue_usd"] = sell(hash_th, row, events[POOL_FRAC], state)
+    out["energy_usd"] = bill.energy_usd + bill.block_usd + bill.resale_usd + bill.fixed_usd + bill.carbon_usd
+    out["demand_usd"] = bill.demand_usd + bill.window_demand_usd
+    out["coincident_usd"] = bill.coincident_usd
+    out["programme_usd"] = -bill.capacity_usd - bill.credit_usd - bill.breach_usd
+    out["heat_usd"] = heat_kwh * row[HEAT_PRICE] / KWH_PER_MWH
+    out["water_usd"] = water_l / LITRES_PER_M3 * params["water_usd_per_m3"]
+    out["wear_usd"] = wear_usd + ageing_h * params["ageing_usd_per_h"]
     earned = out["revenue_usd"] + out["programme_usd"] + out["heat_usd"]
     out["profit_usd"] = (
         earned - out["energy_usd"] - out["demand_usd"] - out["coincident_usd"] - out["water_usd"] - out["wear_usd"]
@@ -139,64 +128,59 @@ def settle(
 
 
 @kernel
-def step_range(
-    lo: int, hi: int, setpoint_mhz: np.ndarray, exogenous: np.ndarray, site_events: np.ndarray,
-    zone_events: np.ndarray, links: np.ndarray, zone_params: np.ndarray, site_params: np.ndarray,
-    zone_state: np.ndarray, site_state: np.ndarray, zone_flow: np.ndarray, site_flow: np.ndarray,
-) -> None:  # fmt: skip
-    """Advance the environments of [lo, hi) by one control step.
-
-    The sub-steps of neighbouring environments follow each other, not those of one environment: they do not wait for
-    each other's results, which lets the processor overlap them. Callers cut the range into blocks that stay in its
-    cache.
-    """
-    n_zones = zone_state.shape[1]
-    last_series, last_step = site_events.shape[0] - 1, site_events.shape[1] - 1
-    last_zone_series, last_zone_step = zone_events.shape[0] - 1, zone_events.shape[1] - 1
-    for i in range(lo, hi):
-        series, step = site_state[i]["series"], site_state[i]["step"]
-        outdoor_temp_c = exogenous[series, step, 0]
-        grid_on = site_events[min(series, last_series), min(step, last_step), GRID_ON]
-        for z in range(n_zones):
-            online_frac = zone_events[min(series, last_zone_series), min(step, last_zone_step), z, 0]
-            fouling_frac = zone_events[min(series, last_zone_series), min(step, last_zone_step), z, 1]
-            begin_step(
-                zone_state[i, z], zone_params[z], setpoint_mhz[i, z], outdoor_temp_c, grid_on, online_frac,
-                fouling_frac, zone_flow[i, z],
-            )  # fmt: skip
-    for _ in range(N_SUB_STEPS):
-        for i in range(lo, hi):
-            series, step = site_state[i]["series"], site_state[i]["step"]
-            outdoor_temp_c, wet_bulb_temp_c = exogenous[series, step, 0], exogenous[series, step, 1]
-            if links.shape[0] > 0:
-                mix(i, links, zone_params, zone_state, zone_flow)
-            for z in range(n_zones):
-                sub_step(zone_state[i, z], zone_params[z], outdoor_temp_c, wet_bulb_temp_c, zone_flow[i, z])
-    for i in range(lo, hi):
-        place = site_state[i]
-        series, step = place["series"], place["step"]
-        for z in range(n_zones):
-            end_step(zone_state[i, z], zone_params[z], zone_flow[i, z])
-        settle(
-            i, zone_flow, zone_params, site_params[0], exogenous[series, step],
-            site_events[min(series, last_series), min(step, last_step)], place, site_flow[i],
-        )  # fmt: skip
-        place["step"] += 1
-        place["age"] += 1
+def site_events(i: int, world: SiteWorld, batch: SiteBatch) -> np.ndarray:
+    """Return what befalls site `i` in its step; a series or a step beyond the last one has the last one's values."""
+    series, step = batch.site[i]["series"], batch.site[i]["step"]
+    return world.site_events[min(series, world.site_events.shape[0] - 1), min(step, world.site_events.shape[1] - 1)]
 
 
 @kernel
-def step_blocks(
-    lo: int, hi: int, setpoint_mhz: np.ndarray, exogenous: np.ndarray, site_events: np.ndarray,
-    zone_events: np.ndarray, links: np.ndarray, zone_params: np.ndarray, site_params: np.ndarray,
-    zone_state: np.ndarray, site_state: np.ndarray, zone_flow: np.ndarray, site_flow: np.ndarray,
-) -> None:  # fmt: skip
-    """Advance the environments of [lo, hi) by one control step, block by block."""
+def step_block(first: int, last: int, world: SiteWorld, batch: SiteBatch, sums: np.ndarray) -> None:
+    """Advance the sites of [first, last), BLOCK at most, by a control step.
+
+    The sub-steps of neighbouring sites follow each other, not those of one site: they do not wait for each other's
+    results, which lets the processor overlap them, and a block stays in its cache.
+
+    Args:
+        first: First site.
+        last: The one after the last.
+        world: What is read.
+        batch: What is changed.
+        sums: Room for the sums of a block, (BLOCK, n_zones) of ZONE_SUMS.
+    """
+    n_zones = batch.zone.shape[1]
+    last_series, last_step = world.zone_events.shape[0] - 1, world.zone_events.shape[1] - 1
+    for i in range(first, last):
+        series, step = batch.site[i]["series"], batch.site[i]["step"]
+        outdoor_temp_c = world.values[series, step, OUTDOOR_TEMP_C]
+        grid_on = site_events(i, world, batch)[GRID_ON]
+        befalls = world.zone_events[min(series, last_series), min(step, last_step)]
+        for z in range(n_zones):
+            zone = batch.zone[i, z]
+            zone["online_frac"], zone["fouling_frac"] = befalls[z, ONLINE], befalls[z, FOULING]
+            begin_step(zone, world.zones[z], batch.setpoint_mhz[i, z], outdoor_temp_c, grid_on, sums[i - first, z])
+    for _ in range(N_SUB_STEPS):
+        for i in range(first, last):
+            row = world.values[batch.site[i]["series"], batch.site[i]["step"]]
+            weather = Weather(row[OUTDOOR_TEMP_C], row[WET_BULB_TEMP_C])
+            if world.links.shape[0] > 0:
+                mix_exhaust(world.links, world.zones, batch.zone[i], sums[i - first])
+            for z in range(n_zones):
+                sub_step(batch.zone[i, z], world.zones[z], weather, sums[i - first, z])
+    for i in range(first, last):
+        for z in range(n_zones):
+            end_step(batch.zone[i, z], world.zones[z], sums[i - first, z], batch.zone_flow[i, z])
+        settle_site(i, world, batch)
+        batch.site[i]["step"] += 1
+        batch.site[i]["age"] += 1
+
+
+@kernel
+def step(lo: int, hi: int, world: SiteWorld, batch: SiteBatch) -> None:
+    """Advance the sites of [lo, hi) by a control step."""
+    sums = np.empty((BLOCK, batch.zone.shape[1]), ZONE_SUMS)
     for first in range(lo, hi, BLOCK):
-        step_range(
-            first, min(first + BLOCK, hi), setpoint_mhz, exogenous, site_events, zone_events, links, zone_params,
-            site_params, zone_state, site_state, zone_flow, site_flow,
-        )  # fmt: skip
+        step_block(first, min(first + BLOCK, hi), world, batch, sums)
 
 
 class Site:
@@ -212,31 +196,15 @@ class Site:
     ) -> None:
         """Start `n_envs` sites that hash at their top profile at the start of series 0; by default nothing befalls them."""
         self.events = Events.none(len(params.zones)) if events is None else events
-        if self.events.zone.shape[2] != len(params.zones):
-            raise BadInputError(f"events.zone has {self.events.zone.shape[2]} zones; the site has {len(params.zones)}")
-        further = exogenous.values.shape[2] - N_CHANNELS
-        if further != len(params.markets) - 1:
-            raise BadInputError(
-                f"the world has hashprices of {further + 1} markets; the site has {len(params.markets)}"
-            )
+        self.world = SiteWorld.of(params, exogenous, self.events)
         self.params = params
         self.exogenous = exogenous
         self.n_threads = n_threads
         self.state = State.hashing(n_envs, params)
         self.zone_flow = np.zeros(self.state.zone.shape, ZONE_FLOW)
         self.site_flow = np.zeros(n_envs, SITE_FLOW)
-
-    def switch(self, market: np.ndarray) -> None:
-        """Sell the hashes at another market from now on; where it is another one, the change takes its time.
-
-        Args:
-            market: Number of the market of each site, (n_envs,).
-        """
-        market = np.broadcast_to(np.asarray(market, dtype=np.int64), self.state.site.shape)
-        if ((market < 0) | (market >= len(self.params.markets))).any():
-            raise BadInputError(f"market is {market.tolist()}; there are {len(self.params.markets)}, from 0")
-        for i, number in enumerate(market):
-            change_market(self.state.site[i], number, self.params.switch_s)
+        setpoint_mhz = np.zeros(self.state.zone.shape)
+        self._batch = SiteBatch(self.state.zone, self.state.site, setpoint_mhz, self.zone_flow, self.site_flow)
 
     def step(self, setpoint_mhz: np.ndarray) -> np.ndarray:
         """Advance by a control step.
@@ -255,9 +223,6 @@ class Site:
             raise BadInputError(
                 f"the exogenous series ends after {self.exogenous.n_steps} steps; reset the state first"
             )
-        threads.split(
-            step_blocks, self.state.zone.shape[0], self.state.zone.size, self.n_threads, np.ascontiguousarray(setpoint_mhz, dtype=np.float64),
-            self.exogenous.values, self.events.site, self.events.zone, self.params.link_record, self.params.zone_record,
-            self.params.site_record, self.state.zone, self.state.site, self.zone_flow, self.site_flow,
-        )  # fmt: skip
+        self._batch.setpoint_mhz[...] = setpoint_mhz
+        threads.split(step, self.state.zone.shape[0], self.state.zone.size, self.n_threads, self.world, self._batch)
         return self.site_flow

@@ -6,6 +6,15 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from ..contract.channels import (
+    CALL_PU,
+    CHANNELS,
+    ENERGY_PRICE,
+    N_CHANNELS,
+    OUTDOOR_TEMP_C,
+    REALISED_HASHPRICE,
+    WET_BULB_TEMP_C,
+)
 from ..foundation.errors import BadInputError
 from ..foundation.renamed import renamed_hint
 
@@ -13,35 +22,27 @@ SITE_EVENTS: Final = ("grid_on", "pool_frac", "call_pu")
 """What befalls a site in a step: 1 with grid power, share of the step with a pool, share of rated power that a
 curtailment call leaves (1 without a call)."""
 
+GRID_ON: Final = SITE_EVENTS.index("grid_on")
+POOL_FRAC: Final = SITE_EVENTS.index("pool_frac")
+CALL_LEFT: Final = SITE_EVENTS.index("call_pu")
+"""Places of the events of a site."""
+
 ZONE_EVENTS: Final = ("online_frac", "fouling_frac")
 """What befalls a zone in a step: share of its machines that work, share of the heatsinks' conductance lost to dust."""
 
+ONLINE: Final = ZONE_EVENTS.index("online_frac")
+FOULING: Final = ZONE_EVENTS.index("fouling_frac")
+"""Places of the events of a zone."""
+
 MOST_FOULING: Final = 0.6
 """Largest share of conductance that dust may take. assumed: beyond it a machine trips within seconds of a start."""
-
-BILL_CHANNELS: Final = (
-    "energy_price_usd_per_mwh", "resale_price_usd_per_mwh", "block_kwh", "block_usd", "fixed_usd", "coincident_usd_per_mwh",
-    "demand_usd_per_kw", "window_demand_usd_per_kw", "clock", "call_pu", "capacity_usd", "carbon_g_per_kwh",
-    "heat_usd_per_mwh",
-)  # fmt: skip
-"""Channels that the settlement reads, made by `billing.channels`: prices of energy drawn beyond a block and resold of it, the block
-and its cost in a step, fixed charge of a step, price of energy in a coincident peak, prices of a kilowatt of the month's
-peaks, marks of interval and month, power that a call leaves over rated power, pay for readiness in a step, carbon
-intensity, price of heat."""
-
-SIM_CHANNELS: Final = (
-    "outdoor_temp_c", "wet_bulb_temp_c", "energy_price_usd_per_mwh", "realised_hashprice_usd_per_ph_day", *BILL_CHANNELS[1:],
-)  # fmt: skip
-"""Channels in force, in the order in which the kernel reads them; hashprices of further markets follow them."""
-
-N_CHANNELS: Final = len(SIM_CHANNELS)
 
 
 @dataclass(frozen=True, slots=True)
 class Exogenous:
     """The world that no action changes, shared read-only by all environments.
 
-    values: what is in force in each step, in the order of SIM_CHANNELS, then the hashprices of the second and further
+    values: what is in force in each step, in the order of CHANNELS, then the hashprices of the second and further
     markets. known: what an operator knows of it when the
     step begins, float32 as observations are, in the order of channels.
     """
@@ -53,7 +54,7 @@ class Exogenous:
     def __post_init__(self) -> None:
         """Check shapes and finiteness; raises BadInputError."""
         further = tuple(f"hashprice of market {m}" for m in range(1, self.values.shape[-1] - N_CHANNELS + 1))
-        in_force = SIM_CHANNELS + further
+        in_force = CHANNELS + further
         for name, array, columns in (("values", self.values, in_force), ("known", self.known, self.channels)):
             if array.ndim != 3 or array.shape[2] != len(columns):
                 raise BadInputError(
@@ -63,9 +64,9 @@ class Exogenous:
                 bad = np.argwhere(~np.isfinite(array))[0]
                 raise BadInputError(f"Exogenous.{name} is not finite at step {bad[1]}, channel {columns[bad[2]]!r}")
             array.flags.writeable = False
-        if (self.values[:, :, 1] > self.values[:, :, 0]).any():
-            step = int(np.argwhere(self.values[:, :, 1] > self.values[:, :, 0])[0][1])
-            raise BadInputError(f"Exogenous.values: the wet bulb is above the dry bulb at step {step}")
+        above = np.argwhere(self.values[:, :, WET_BULB_TEMP_C] > self.values[:, :, OUTDOOR_TEMP_C])
+        if len(above):
+            raise BadInputError(f"Exogenous.values: the wet bulb is above the dry bulb at step {above[0][1]}")
         if self.values.shape[:2] != self.known.shape[:2]:
             raise BadInputError(
                 f"Exogenous.known has {self.known.shape[:2]} series and steps, values {self.values.shape[:2]}"
@@ -76,16 +77,36 @@ class Exogenous:
         return Exogenous, (self.values, self.known, self.channels)
 
     @classmethod
-    def plain(cls, values: npt.NDArray[np.float64]) -> "Exogenous":
-        """Return a world of weather, one price of energy and hashprice alone, known as it comes.
+    def plain(
+        cls,
+        outdoor_temp_c: npt.ArrayLike,
+        wet_bulb_temp_c: npt.ArrayLike,
+        energy_price_usd_per_mwh: npt.ArrayLike,
+        hashprice_usd_per_ph_day: npt.ArrayLike,
+    ) -> "Exogenous":
+        """Return series of weather, one price of energy and hashprice alone, known as they come.
 
         Args:
-            values: Dry bulb [°C], wet bulb [°C], price [USD/MWh] and hashprice [USD/(PH/s)/day], (n_series, n_steps, 4).
+            outdoor_temp_c: Dry bulb, broadcast with the others to (n_series, n_steps); one of them has that shape. [°C]
+            wet_bulb_temp_c: Wet bulb. [°C]
+            energy_price_usd_per_mwh: Price of energy.
+            hashprice_usd_per_ph_day: Realised hashprice.
         """
-        rows = np.zeros((*values.shape[:2], N_CHANNELS))
-        rows[..., : values.shape[2]] = values
-        rows[..., SIM_CHANNELS.index("call_pu")] = 1.0
-        return cls(rows, values[:, :, 2:3].astype(np.float32), ("known_energy_price_usd_per_mwh",))
+        given = (outdoor_temp_c, wet_bulb_temp_c, energy_price_usd_per_mwh, hashprice_usd_per_ph_day)
+        dry, wet, price, hashprice = np.broadcast_arrays(*(np.asarray(part, np.float64) for part in given))
+        rows = np.zeros((*dry.shape, N_CHANNELS))
+        rows[..., OUTDOOR_TEMP_C], rows[..., WET_BULB_TEMP_C] = dry, wet
+        rows[..., ENERGY_PRICE], rows[..., REALISED_HASHPRICE] = price, hashprice
+        rows[..., CALL_PU] = 1.0
+        return cls(rows, price[..., None].astype(np.float32), ("known_energy_price_usd_per_mwh",))
+
+    def in_force(self, name: str) -> npt.NDArray[np.float64]:
+        """Return a channel that is in force, (n_series, n_steps); raises BadInputError if there is none of that name."""
+        if name not in CHANNELS:
+            raise BadInputError(
+                f"no channel {name!r} in force{renamed_hint([name], CHANNELS)}; there are {', '.join(CHANNELS)}"
+            )
+        return self.values[:, :, CHANNELS.index(name)]
 
     @property
     def n_steps(self) -> int:

@@ -7,11 +7,10 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from ..cooling.plants import LOOP
 from ..foundation.errors import BadInputError
 from ..site.params import LINKS, SiteParams
 from ..site.state import SITE_FLOW, ZONE_FLOW, State
-from ..site.step import step_blocks
+from ..site.step import SiteBatch, SiteWorld, step
 from ..site.world import Events, Exogenous
 
 FloatArray = npt.NDArray[np.float64]
@@ -73,10 +72,10 @@ HARDWARE_ERRORS_FRAC: Final = 0.2
 """Share of nonces that a unit loses to hardware errors at full severity. assumed: firmware alarms at 10-20 %."""
 
 _TIMES: Final[dict[str, dict[str, float]]] = {
-    "fan_slow": {"air_w_per_k": -0.5, "sink_w_per_k": -0.5},
+    "fan_slow": {"full_air_w_per_k": -0.5, "sink_full_w_per_k": -0.5},
     "board_lost": {
         **dict.fromkeys(("a_w_per_mhz_v2", "b_w_per_mhz", "base_w", "leak_w_per_v2", "ths_per_mhz"), -1.0 / 3.0),
-        **dict.fromkeys(("chip_w_per_k", "sink_w_per_k"), -1.0 / 3.0),
+        **dict.fromkeys(("chip_w_per_k", "sink_full_w_per_k"), -1.0 / 3.0),
         **dict.fromkeys(("hot_k_per_w", "chip_k_per_w"), 0.5),
     },
     "hardware_errors": {"ths_per_mhz": -HARDWARE_ERRORS_FRAC},
@@ -125,7 +124,7 @@ class UnitFleet:
         # The voltage that a unit needs raises its switching power and leakage, not its limits.
         for name in ("a_w_per_mhz_v2", "b_w_per_mhz", "leak_w_per_v2"):
             self._sound[name] *= np.square(self.voltage_pu)
-        self._sound["sink_w_per_k"] *= 1.0 + _SINK_SPREAD * np.clip(rng.standard_normal(self.n_units), -3.0, 3.0)
+        self._sound["sink_full_w_per_k"] *= 1.0 + _SINK_SPREAD * np.clip(rng.standard_normal(self.n_units), -3.0, 3.0)
         self._limit_flow(self._sound)
         self._sound["leak_frac"] = np.minimum(
             0.3, self._sound["leak_frac"] + rng.exponential(_LEAK_SPREAD, self.n_units)
@@ -135,14 +134,18 @@ class UnitFleet:
         start = State.hashing(1, site)
         self._state = State(np.ascontiguousarray(start.zone[:, self.zone_of]), start.site)
         self._flow = np.zeros((1, self.n_units), ZONE_FLOW)
-        self._site_flow = np.zeros(1, SITE_FLOW)
         self._zone_events = Events.none(self.n_units).zone.copy()
+        self._world = SiteWorld.of(site, exogenous, Events.none(len(site.zones)))._replace(
+            zone_events=self._zone_events, links=np.zeros(0, LINKS)
+        )
+        setpoint_mhz = np.zeros((1, self.n_units))
+        self._batch = SiteBatch(self._state.zone, self._state.site, setpoint_mhz, self._flow, np.zeros(1, SITE_FLOW))
 
     @staticmethod
     def _limit_flow(record: np.ndarray) -> None:
         """Bring the least air flow for a conductance in line with conductances that were changed; see thermal.flow_pu."""
-        air = record["plant_kind"] != LOOP
-        record["sink_per_air"][air] = record["sink_w_per_k"][air] / record["air_w_per_k"][air]
+        air = record["is_liquid"] == 0.0
+        record["sink_per_air"][air] = record["sink_full_w_per_k"][air] / record["full_air_w_per_k"][air]
 
     @property
     def step_number(self) -> int:
@@ -185,11 +188,9 @@ class UnitFleet:
         if np.isnan(setpoints).any():
             raise BadInputError(f"setpoint_mhz of unit {int(np.argmax(np.isnan(setpoints)))} is not a number")
         self._last = self._faulty()
-        step_blocks(
-            0, 1, np.ascontiguousarray(setpoints[None]), self.exogenous.values, np.ones((1, 1, 3)), self._zone_events,
-            np.zeros(0, LINKS), self._last, self.site.site_record, self._state.zone, self._state.site, self._flow,
-            self._site_flow,
-        )  # fmt: skip
+        world = self._world._replace(zones=self._last)
+        self._batch.setpoint_mhz[0] = setpoints
+        step(0, 1, world, self._batch)
 
     def levels(self, kind: str) -> FloatArray:
         """Return the severity of a kind of fault in each unit in the step just done, (n_units,)."""
@@ -229,5 +230,5 @@ class UnitFleet:
     def exhaust_temp_c(self) -> FloatArray:
         """Air behind each unit, the coolant's return behind a liquid-cooled one. [°C], (n_units,)"""
         state = self.state
-        return_c = state["inlet_temp_c"] + state["power_w"] / np.maximum(self._last["coolant_w_per_k"], 1.0)
-        return np.where(self._last["plant_kind"] == LOOP, return_c, state["exhaust_temp_c"])
+        return_c = state["inlet_temp_c"] + state["power_w"] / np.maximum(self._last["coolant_full_w_per_k"], 1.0)
+        return np.where(self._last["is_liquid"] > 0.0, return_c, state["exhaust_temp_c"])

@@ -54,7 +54,7 @@ def test_random_play_never_beats_the_bound(world: Scenario, stickiness: float) -
         drawn = np.where(rng.random((n_envs, 1)) < 0.3, 0, rng.integers(0, n_choices, (n_envs, 1)))
         action = np.where(redraw, drawn, action)
         batch.step(action)
-        total += batch.flow_table[:, 0]
+        total += batch.flow("profit_usd")
     assert np.all(total <= most)
 
 

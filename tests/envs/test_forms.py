@@ -142,7 +142,7 @@ def test_episodes_draw_among_histories(small: Scenario) -> None:
     batch = stepped(EnvConfig(scenario=small, randomize={"histories": 3}), 64, 1)
     assert batch.exogenous.values.shape[0] == 3
     assert set(batch.state.site["series"].tolist()) == {0, 1, 2}
-    assert not np.array_equal(batch.exogenous.values[0, :, 2], batch.exogenous.values[1, :, 2])
+    assert not np.array_equal(*batch.exogenous.in_force("energy_price_usd_per_mwh")[:2])
 
 
 def test_cooling_commands_move_temperature_energy_and_water(small: Scenario) -> None:
@@ -223,7 +223,7 @@ def test_easier_histories_swing_less_drawn_ones_as_well() -> None:
     world = scenarios.from_mapping(content).exogenous("none", 2)
     usual = scenarios.load("west_texas_air").exogenous("none")
     for series in range(2):
-        assert world.values[series, :, 2].std() < 0.2 * usual.values[0, :, 2].std()
+        assert world.in_force("energy_price_usd_per_mwh")[series].std() < 0.2 * usual.in_force("energy_price_usd_per_mwh")[0].std()
 
 
 def test_a_state_of_another_world_is_refused(small: Scenario, two_zones: Scenario) -> None:

@@ -10,10 +10,10 @@ from hashgym.envs.batch.config import EnvConfig
 from hashgym.envs.batch.core import Batch
 from hashgym.envs.scenario.scenario import Scenario, from_mapping
 from hashgym.forecast.features import REGISTRY, matrix, of_channel
+from hashgym.sim.contract.channels import COINCIDENT_PRICE
 from hashgym.sim.history.history import Channel, History
 from hashgym.sim.history.publication import day_ahead_until, settled_until
 from hashgym.sim.series import exogenous
-from hashgym.sim.site.world import SIM_CHANNELS
 from hashgym.synthesis.generate import synthesize
 from tests.conftest import SMALL
 
@@ -86,7 +86,7 @@ def test_the_past_does_not_see_the_future_of(column: str, world: Scenario) -> No
             before, after = (exogenous.build(h, world.site, forecast) for h in (world.history, other))
             assert np.array_equal(before.known[:, : cut + 1], after.known[:, : cut + 1]), forecast
             # A coincident peak is booked where it turned out to be: that alone waits for the month's end.
-            settled = [k for k in range(before.values.shape[2]) if k != SIM_CHANNELS.index("coincident_usd_per_mwh")]
+            settled = [k for k in range(before.values.shape[2]) if k != COINCIDENT_PRICE]
             if column not in ("market_price_usd_per_mwh", "grid_load_mw", "day_ahead_price_usd_per_mwh"):
                 assert np.array_equal(before.values[:, : cut + 1, settled], after.values[:, : cut + 1, settled])
         origins = np.array([cut])

@@ -135,8 +135,8 @@ def test_air_leaves_a_unit_no_hotter_than_its_heatsinks_make_it() -> None:
         units.step(np.array([zone.min_mhz]))
     record = units._last
     flow_pu = np.maximum(units.state["fan_pu"], 1e-9)
-    conductance = record["sink_w_per_k"] * np.minimum(flow_pu**0.8, flow_pu / record["sink_per_air"])
-    assert (conductance <= record["air_w_per_k"] * flow_pu * (1.0 + 1e-9)).all()
+    conductance = record["sink_full_w_per_k"] * np.minimum(flow_pu**0.8, flow_pu / record["sink_per_air"])
+    assert (conductance <= record["full_air_w_per_k"] * flow_pu * (1.0 + 1e-9)).all()
     assert (units.exhaust_temp_c == units.state["exhaust_temp_c"]).all()
 
 

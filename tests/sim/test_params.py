@@ -41,8 +41,8 @@ def test_container_zone_and_site_out_of_range_are_named() -> None:
 
 def test_thin_air_carries_less_heat() -> None:
     high, low = site(altitude_m=2000.0).zone_record[0], site(altitude_m=0.0).zone_record[0]
-    assert high["air_w_per_k"] < low["air_w_per_k"]
-    assert high["sink_w_per_k"] < low["sink_w_per_k"]
+    assert high["full_air_w_per_k"] < low["full_air_w_per_k"]
+    assert high["sink_full_w_per_k"] < low["sink_full_w_per_k"]
 
 
 def test_tariffs_out_of_range_are_named() -> None:
