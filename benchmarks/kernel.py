@@ -14,6 +14,7 @@ from hashgym.envs.batch.config import EnvConfig
 from hashgym.envs.batch.core import Batch
 from hashgym.envs.hashrate import HashrateTuningVectorEnv
 from hashgym.experiments import bench_zones
+from hashgym.sim.cooling.plant import Weather
 from hashgym.sim.foundation import threads
 from hashgym.sim.foundation.jit import kernel
 from hashgym.sim.hardware import firmware
@@ -41,13 +42,10 @@ def measure(n_envs: int, n_threads: int) -> dict[str, float]:
     batch: Batch = vector.batch
     actions = vector.action_space.sample()
     calls = max(2, 60_000 // n_envs)
+    world, sites = batch.world.sim, batch.arrays.sim
 
     def simulate() -> None:
-        threads.split(
-            step.step_blocks, n_envs, n_envs, n_threads, batch.setpoint_mhz, batch.exogenous.values, batch.events.site,
-            batch.events.zone, batch.site.link_record, batch.site.zone_record, batch.site.site_record, batch.state.zone,
-            batch.state.site, batch.zone_flow, batch.site_flow,
-        )  # fmt: skip
+        threads.split(step.step, n_envs, n_envs, n_threads, world, sites)
         batch.state.site["step"] -= 1
 
     vector_ns = best_ns(lambda: vector.step(actions), calls, n_envs)
@@ -56,22 +54,22 @@ def measure(n_envs: int, n_threads: int) -> dict[str, float]:
 
 
 @kernel
-def each(part: int, zones: np.ndarray, params: np.ndarray, flows: np.ndarray, n_rounds: int) -> None:
+def each(part: int, world: step.SiteWorld, batch: step.SiteBatch, n_rounds: int) -> None:
     """Call one piece of the physics on every zone of every site, again and again."""
     for _ in range(n_rounds):
-        for i in range(zones.shape[0]):
-            for z in range(zones.shape[1]):
-                state, p, flow = zones[i, z], params[z], flows[i, z]
+        for i in range(batch.zone.shape[0]):
+            for z in range(batch.zone.shape[1]):
+                state, p, sums = batch.zone[i, z], world.zones[z], batch.sums[i, z]
                 if part == 0:
-                    zone.begin_step(state, p, p["max_mhz"], 25.0, 1.0, 1.0, 0.1, flow)
+                    zone.begin_step(state, p, p["max_mhz"], 25.0, 1.0, sums)
                 elif part == 1:
                     firmware.run_clock(state, p, 60.0)
                 elif part == 2:
                     state["power_w"], state["pad_on"] = zone.board_heat(state, p, p["max_mhz"], 1.0)
                 elif part == 3:
-                    zone.sub_step(state, p, 25.0, 18.0, flow)
+                    zone.sub_step(state, p, Weather(25.0, 18.0), sums)
                 else:
-                    zone.end_step(state, p, flow)
+                    zone.end_step(state, p, sums, batch.zone_flow[i, z])
 
 
 def profile() -> dict[str, float]:
@@ -84,7 +82,8 @@ def profile() -> dict[str, float]:
     times = ("1", "5", "5", "5", "1")
     result = {}
     for part, (name, count) in enumerate(zip(names, times, strict=True)):
-        piece = partial(each, part, run.state.zone.copy(), run.params.zone_record, run.zone_flow.copy(), n_rounds)
+        copies = run.arrays._replace(zone=run.state.zone.copy(), zone_flow=run.zone_flow.copy())
+        piece = partial(each, part, run.world, copies, n_rounds)
         spent = best_ns(piece, 1, size * n_rounds)
         result[f"{count} x {name}"] = spent * int(count)
     spans = [(lambda setpoint=setpoint: run.step(setpoint)) for setpoint in load.setpoints]

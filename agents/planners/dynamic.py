@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from ...sim.foundation.jit import kernel
+from ...sim.foundation.jit import allocating_kernel
 
 
-@kernel
+@allocating_kernel
 def bound_usd(
     mature: np.ndarray, young: np.ndarray, leave: np.ndarray, boot: np.ndarray, off: np.ndarray, n_boot: int,
     boot_rest_frac: float, n_young: int, start_usd: float,
@@ -45,7 +45,7 @@ def bound_usd(
     return value[n_boot + 1]
 
 
-@kernel
+@allocating_kernel
 def plan(
     earn: np.ndarray, change: np.ndarray, boot: np.ndarray, off: np.ndarray, n_boot: int, start_usd: float,
     end_off_usd: float, choice: np.ndarray,

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 from gymnasium import spaces
 
+from ...sim.cooling.plant import ZONE_SUMS
 from ...sim.foundation import threads
 from ...sim.foundation.constants import CONTROL_STEP_S, usd_per_th
 from ...sim.foundation.errors import BadInputError
@@ -39,13 +40,13 @@ class Batch:
 
     info_keys = tables.INFO_KEYS
 
-    def __init__(self, config: EnvConfig, n_envs: int = 1, world: Exogenous | None = None) -> None:
+    def __init__(self, config: EnvConfig, n_envs: int = 1, exogenous: Exogenous | None = None) -> None:
         """Build the arrays; no episode has begun yet.
 
         Args:
             config: Options of the environment.
             n_envs: Number of copies.
-            world: A world that replaces that of the scenario's history, for what-if runs: states are then put into it
+            exogenous: Series that replace that of the scenario's history, for what-if runs: states are then put into it
                 by `restore`, and no start is drawn.
         """
         self.config, self.scenario, self.n_envs = config, config.world, n_envs
@@ -53,7 +54,7 @@ class Batch:
         self.n_zones = len(self.site.zones)
         self.n_threads = threads.default_threads() if config.n_threads is None else config.n_threads
         n_histories = int(config.randomize.get("histories", 1))
-        self.exogenous = self.scenario.exogenous(config.known_ahead, n_histories) if world is None else world
+        self.exogenous = self.scenario.exogenous(config.known_ahead, n_histories) if exogenous is None else exogenous
         form, channels = config.form, self.scenario.history.channels
         self.form = tables.Form.of(
             self.site, channels, config.known_ahead, has_offer=form.offer, has_cooling=form.cooling
@@ -68,7 +69,7 @@ class Batch:
         self.profiles, self.menus = profile_table(self.site)
         typical = REFERENCE_HASHPRICE[self.form.algorithm]
         self.reward_scale_usd = self.site.rated_hashrate_ths * usd_per_th(typical) * CONTROL_STEP_S
-        self._env = self._env_params(is_drawn=world is None)
+        self._env = self._env_params(is_drawn=exogenous is None)
         self._reward = rewards.named(config.reward)
         self.cost_names = (*tables.COST_NAMES, *(cost.name for cost in config.costs))
 
@@ -85,8 +86,9 @@ class Batch:
         """Energy of the step before, for rewards that look at changes. [kWh]"""
         self.setpoint_mhz = np.zeros((n_envs, self.n_zones))
         self.myopic = np.zeros((n_envs, self.n_zones), np.int64)
+        self._sums = np.zeros((n_envs, self.n_zones), ZONE_SUMS)
         self._action = np.zeros((n_envs, len(self.actions)))
-        self._world = self._kernel_world(now)
+        self.world = self._kernel_world(now)
 
     def _kernel_world(self, now: tuple[tables.Observed, ...]) -> EnvWorld:
         """Return what kernels read."""
@@ -106,9 +108,9 @@ class Batch:
         )
 
     @cached_property
-    def _batch(self) -> EnvBatch:
+    def arrays(self) -> EnvBatch:
         """What kernels change, made anew for a copy of the batch."""
-        site = SiteBatch(self.state.zone, self.state.site, self.setpoint_mhz, self.zone_flow, self.site_flow)
+        site = SiteBatch(self.state.zone, self.state.site, self.setpoint_mhz, self.zone_flow, self.site_flow, self._sums)
         return EnvBatch(site, self._action, self.myopic, self._now, self.reward, self._costs, self.truncated)
 
     def _check_known(self, now: tuple[tables.Observed, ...]) -> None:
@@ -177,7 +179,7 @@ class Batch:
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what a copy is made of: without views, which would be arrays of their own."""
-        return {name: value for name, value in self.__dict__.items() if name not in ("site_flow", "_batch")}
+        return {name: value for name, value in self.__dict__.items() if name not in ("site_flow", "arrays")}
 
     def flow(self, name: str) -> FloatArray:
         """Return a flow of the last step by its name in `info`, (n_envs,)."""
@@ -233,7 +235,7 @@ class Batch:
         last = self.exogenous.n_steps - self.episode_steps - 1
         if starts.shape != index.shape or starts.max(initial=-1) > last:
             raise BadInputError(f"starts must be one step for each environment, {last} at most; got {starts}")
-        kernels.reset(index, starts, self._world, self._batch)
+        kernels.reset(index, starts, self.world, self.arrays)
         self.state.site["episode"][index] += np.uint64(1)
         self.last_energy_kwh[index] = self.full_power_w / 1000.0 * rewards.STEP_H
         if self.config.stack > 1:
@@ -249,7 +251,7 @@ class Batch:
         if self._reward is not None:
             np.copyto(self.last_energy_kwh, self.site_flow["energy_kwh"], where=self.state.site["age"] > 0)
         n_zone_steps = self.n_envs * self.n_zones
-        threads.split(kernels.step, self.n_envs, n_zone_steps, self.n_threads, self._world, self._batch)
+        threads.split(kernels.step, self.n_envs, n_zone_steps, self.n_threads, self.world, self.arrays)
         if self.config.stack > 1:
             self.obs[:, : -self.n_now] = self.obs[:, self.n_now :]
             self.obs[:, -self.n_now :] = self._now
@@ -262,7 +264,7 @@ class Batch:
 
     def look(self) -> None:
         """Write the newest observations anew, from the state as it stands."""
-        observe(0, self.n_envs, self._world, self._batch)
+        observe(0, self.n_envs, self.world, self.arrays)
 
     def save(self) -> dict[str, np.ndarray]:
         """Return a copy of everything that is needed to go on from here."""

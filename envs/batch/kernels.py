@@ -6,7 +6,6 @@ import numpy as np
 
 from ...sim.contract.channels import OUTDOOR_TEMP_C
 from ...sim.cooling import plants
-from ...sim.cooling.plant import ZONE_SUMS
 from ...sim.foundation import noise
 from ...sim.foundation.constants import CONTROL_STEP_S, SECONDS_PER_HOUR
 from ...sim.foundation.jit import kernel
@@ -67,7 +66,6 @@ def count_costs(i: int, world: EnvWorld, batch: EnvBatch) -> None:
 def step(lo: int, hi: int, world: EnvWorld, batch: EnvBatch) -> None:
     """Step the environments of [lo, hi): action, simulator, costs, reward, truncation, observation."""
     env = world.env[0]
-    sums = np.empty((BLOCK, batch.sim.zone.shape[1]), ZONE_SUMS)
     for first in range(lo, hi, BLOCK):
         last = min(first + BLOCK, hi)
         for i in range(first, last):
@@ -75,7 +73,7 @@ def step(lo: int, hi: int, world: EnvWorld, batch: EnvBatch) -> None:
             if env["over_rule"] > 0.0:
                 batch.reward[i] = -baseline_usd(i, world, batch)
             act(i, world, batch)
-        step_block(first, last, world.sim, batch.sim, sums)
+        step_block(first, last, world.sim, batch.sim)
         for i in range(first, last):
             site = batch.sim.site[i]
             count_costs(i, world, batch)

@@ -88,6 +88,12 @@ class ChipConfig:
 
 
 @kernel
+def _within(action: float, low: float, high: float) -> float:
+    """Return what an action in [-1, 1] sets between two ends."""
+    return low + (high - low) * 0.5 * (min(max(action, -1.0), 1.0) + 1.0)
+
+
+@kernel
 def _settings(p: np.void, freq_pu: float, volt_pu: float) -> tuple[float, float]:
     freq_mhz = freq_pu * p["max_mhz"]
     stock_v = rail_voltage_v(freq_mhz, p["ref_mhz"], p["ref_v"], p["slope_v_per_mhz"], p["floor_v"])
@@ -166,12 +172,14 @@ def _advance(
 ) -> None:  # fmt: skip
     for i in range(state.shape[0]):
         place = state[i]
-        wish = np.empty(3)
-        for k in range(3):
-            wish[k] = low[k] + (high[k] - low[k]) * 0.5 * (min(max(action[i, k], -1.0), 1.0) + 1.0)
-        power_w, ths, hot_c, error, fan_pu, freq_pu = _run(p, place, wish[0], wish[1], wish[2] * p["rated_power_w"])
-        changed = freq_pu != place["freq_pu"] or wish[1] != place["volt_pu"]
-        place["freq_pu"], place["volt_pu"] = freq_pu, wish[1]
+        wanted_pu, volt_pu, limit_pu = (
+            _within(action[i, 0], low[0], high[0]),
+            _within(action[i, 1], low[1], high[1]),
+            _within(action[i, 2], low[2], high[2]),
+        )
+        power_w, ths, hot_c, error, fan_pu, freq_pu = _run(p, place, wanted_pu, volt_pu, limit_pu * p["rated_power_w"])
+        changed = freq_pu != place["freq_pu"] or volt_pu != place["volt_pu"]
+        place["freq_pu"], place["volt_pu"] = freq_pu, volt_pu
         place["age"] += 1
         hashing_s = WINDOW_S - (p["restart_s"] if changed else 0.0)
         energy_kwh = power_w * WINDOW_S / 3.6e6
@@ -181,7 +189,7 @@ def _advance(
         flow[i, 2] = energy_kwh * place["price"] / 1000.0
         flow[i, 0] = flow[i, 1] - flow[i, 2]
         flow[i, 5], flow[i, 6], flow[i, 7] = hot_c, 1.0, error
-        flow[i, 8], flow[i, 9] = _settings(p, freq_pu, wish[1])
+        flow[i, 8], flow[i, 9] = _settings(p, freq_pu, volt_pu)
         reward[i] = flow[i, 0] / (rated_ths * WINDOW_S * usd_per_terahash)
         costs[i, 0] = 1.0 if hot_c > thresholds[0] else 0.0
         costs[i, 1] = max(0.0, thresholds[1] - ths / rated_ths)

@@ -13,6 +13,8 @@ from .loop import LOOP_FIELDS, LoopParams
 from .plant import COMMAND_FIELDS, Boards, Weather
 from .room import ROOM_FIELDS, RoomParams
 
+__all__ = ["PLANTS", "PLANT_FIELDS", "ContainerParams", "LoopParams", "PlantParams", "RoomParams"]
+
 PlantParams = ContainerParams | RoomParams | LoopParams
 
 PLANTS: Final[dict[str, type[PlantParams]]] = {"container": ContainerParams, "room": RoomParams, "loop": LoopParams}

@@ -69,14 +69,15 @@ class SiteBatch(NamedTuple):
     setpoint_mhz: np.ndarray  # (n_sites, n_zones)
     zone_flow: np.ndarray  # (n_sites, n_zones) of ZONE_FLOW
     site_flow: np.ndarray  # (n_sites,) of SITE_FLOW
+    sums: np.ndarray  # (n_sites, n_zones) of ZONE_SUMS
 
 
 @kernel
 def settle_site(i: int, world: SiteWorld, batch: SiteBatch) -> None:
     """Sum the zones of site `i` and put a price on what it did in a control step."""
     state, params, out = batch.site[i], world.site[0], batch.site_flow[i]
-    row = world.values[state["series"], state["step"]]
-    events = site_events(i, world, batch)
+    series, step = state["series"], state["step"]
+    row = world.values[series, step]
     it_kwh, cooling_kwh, hash_th, water_l, ageing_h, starts, trips, wear_usd = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
     units, rated_w, hottest_c, heat_kwh = 0.0, 0.0, -273.15, 0.0
     for z in range(batch.zone.shape[1]):
@@ -95,7 +96,7 @@ def settle_site(i: int, world: SiteWorld, batch: SiteBatch) -> None:
         if zone["delivers_heat"] > 0.0 and flow["supply_temp_c"] >= params["heat_min_temp_c"]:
             heat_kwh += flow["heat_rejected_kwh"]
     step_kwh_per_w = N_SUB_STEPS * SUB_STEP_S / JOULES_PER_KWH
-    misc_kwh = params["misc_w_per_unit"] * units * step_kwh_per_w * events[GRID_ON]
+    misc_kwh = params["misc_w_per_unit"] * units * step_kwh_per_w * site_event(GRID_ON, series, step, world)
     energy_kwh = (it_kwh + cooling_kwh + misc_kwh) * (1.0 + params["transformer_loss_frac"])
     bill = settle_energy(energy_kwh, row, params, rated_w * step_kwh_per_w, state)
     out["it_energy_kwh"] = it_kwh
@@ -109,11 +110,11 @@ def settle_site(i: int, world: SiteWorld, batch: SiteBatch) -> None:
     out["pue"] = energy_kwh / it_kwh if it_kwh > 0.0 else 0.0
     out["wue_l_per_kwh"] = water_l / it_kwh if it_kwh > 0.0 else 0.0
     out["call_excess_kwh"] = 0.0
-    left_pu = min(events[CALL_LEFT], allowed_pu(row, params, state))
+    left_pu = min(site_event(CALL_LEFT, series, step, world), allowed_pu(row, params, state))
     if left_pu < 1.0:
         out["call_excess_kwh"] = max(0.0, energy_kwh - left_pu * rated_w * step_kwh_per_w)
     out["carbon_kg"] = energy_kwh * row[CARBON] / GRAMS_PER_KG
-    out["revenue_usd"] = sell(hash_th, row, events[POOL_FRAC], state)
+    out["revenue_usd"] = sell(hash_th, row, site_event(POOL_FRAC, series, step, world), state)
     out["energy_usd"] = bill.energy_usd + bill.block_usd + bill.resale_usd + bill.fixed_usd + bill.carbon_usd
     out["demand_usd"] = bill.demand_usd + bill.window_demand_usd
     out["coincident_usd"] = bill.coincident_usd
@@ -128,14 +129,14 @@ def settle_site(i: int, world: SiteWorld, batch: SiteBatch) -> None:
 
 
 @kernel
-def site_events(i: int, world: SiteWorld, batch: SiteBatch) -> np.ndarray:
-    """Return what befalls site `i` in its step; a series or a step beyond the last one has the last one's values."""
-    series, step = batch.site[i]["series"], batch.site[i]["step"]
-    return world.site_events[min(series, world.site_events.shape[0] - 1), min(step, world.site_events.shape[1] - 1)]
+def site_event(which: int, series: int, step: int, world: SiteWorld) -> float:
+    """Return what befalls a site in a step; a series or a step beyond the last one has the last one's values."""
+    events = world.site_events
+    return events[min(series, events.shape[0] - 1), min(step, events.shape[1] - 1), which]
 
 
 @kernel
-def step_block(first: int, last: int, world: SiteWorld, batch: SiteBatch, sums: np.ndarray) -> None:
+def step_block(first: int, last: int, world: SiteWorld, batch: SiteBatch) -> None:
     """Advance the sites of [first, last), BLOCK at most, by a control step.
 
     The sub-steps of neighbouring sites follow each other, not those of one site: they do not wait for each other's
@@ -146,30 +147,29 @@ def step_block(first: int, last: int, world: SiteWorld, batch: SiteBatch, sums: 
         last: The one after the last.
         world: What is read.
         batch: What is changed.
-        sums: Room for the sums of a block, (BLOCK, n_zones) of ZONE_SUMS.
     """
     n_zones = batch.zone.shape[1]
     last_series, last_step = world.zone_events.shape[0] - 1, world.zone_events.shape[1] - 1
     for i in range(first, last):
         series, step = batch.site[i]["series"], batch.site[i]["step"]
         outdoor_temp_c = world.values[series, step, OUTDOOR_TEMP_C]
-        grid_on = site_events(i, world, batch)[GRID_ON]
+        grid_on = site_event(GRID_ON, series, step, world)
         befalls = world.zone_events[min(series, last_series), min(step, last_step)]
         for z in range(n_zones):
             zone = batch.zone[i, z]
             zone["online_frac"], zone["fouling_frac"] = befalls[z, ONLINE], befalls[z, FOULING]
-            begin_step(zone, world.zones[z], batch.setpoint_mhz[i, z], outdoor_temp_c, grid_on, sums[i - first, z])
+            begin_step(zone, world.zones[z], batch.setpoint_mhz[i, z], outdoor_temp_c, grid_on, batch.sums[i, z])
     for _ in range(N_SUB_STEPS):
         for i in range(first, last):
             row = world.values[batch.site[i]["series"], batch.site[i]["step"]]
             weather = Weather(row[OUTDOOR_TEMP_C], row[WET_BULB_TEMP_C])
             if world.links.shape[0] > 0:
-                mix_exhaust(world.links, world.zones, batch.zone[i], sums[i - first])
+                mix_exhaust(world.links, world.zones, batch.zone[i], batch.sums[i])
             for z in range(n_zones):
-                sub_step(batch.zone[i, z], world.zones[z], weather, sums[i - first, z])
+                sub_step(batch.zone[i, z], world.zones[z], weather, batch.sums[i, z])
     for i in range(first, last):
         for z in range(n_zones):
-            end_step(batch.zone[i, z], world.zones[z], sums[i - first, z], batch.zone_flow[i, z])
+            end_step(batch.zone[i, z], world.zones[z], batch.sums[i, z], batch.zone_flow[i, z])
         settle_site(i, world, batch)
         batch.site[i]["step"] += 1
         batch.site[i]["age"] += 1
@@ -178,9 +178,8 @@ def step_block(first: int, last: int, world: SiteWorld, batch: SiteBatch, sums: 
 @kernel
 def step(lo: int, hi: int, world: SiteWorld, batch: SiteBatch) -> None:
     """Advance the sites of [lo, hi) by a control step."""
-    sums = np.empty((BLOCK, batch.zone.shape[1]), ZONE_SUMS)
     for first in range(lo, hi, BLOCK):
-        step_block(first, min(first + BLOCK, hi), world, batch, sums)
+        step_block(first, min(first + BLOCK, hi), world, batch)
 
 
 class Site:
@@ -203,8 +202,8 @@ class Site:
         self.state = State.hashing(n_envs, params)
         self.zone_flow = np.zeros(self.state.zone.shape, ZONE_FLOW)
         self.site_flow = np.zeros(n_envs, SITE_FLOW)
-        setpoint_mhz = np.zeros(self.state.zone.shape)
-        self._batch = SiteBatch(self.state.zone, self.state.site, setpoint_mhz, self.zone_flow, self.site_flow)
+        setpoint_mhz, sums = np.zeros(self.state.zone.shape), np.zeros(self.state.zone.shape, ZONE_SUMS)
+        self.arrays = SiteBatch(self.state.zone, self.state.site, setpoint_mhz, self.zone_flow, self.site_flow, sums)
 
     def step(self, setpoint_mhz: np.ndarray) -> np.ndarray:
         """Advance by a control step.
@@ -223,6 +222,6 @@ class Site:
             raise BadInputError(
                 f"the exogenous series ends after {self.exogenous.n_steps} steps; reset the state first"
             )
-        self._batch.setpoint_mhz[...] = setpoint_mhz
-        threads.split(step, self.state.zone.shape[0], self.state.zone.size, self.n_threads, self.world, self._batch)
+        self.arrays.setpoint_mhz[...] = setpoint_mhz
+        threads.split(step, self.state.zone.shape[0], self.state.zone.size, self.n_threads, self.world, self.arrays)
         return self.site_flow

@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from ..cooling.plant import ZONE_SUMS
 from ..foundation.errors import BadInputError
 from ..site.params import LINKS, SiteParams
 from ..site.state import SITE_FLOW, ZONE_FLOW, State
@@ -139,7 +140,14 @@ class UnitFleet:
             zone_events=self._zone_events, links=np.zeros(0, LINKS)
         )
         setpoint_mhz = np.zeros((1, self.n_units))
-        self._batch = SiteBatch(self._state.zone, self._state.site, setpoint_mhz, self._flow, np.zeros(1, SITE_FLOW))
+        self._batch = SiteBatch(
+            self._state.zone,
+            self._state.site,
+            setpoint_mhz,
+            self._flow,
+            np.zeros(1, SITE_FLOW),
+            np.zeros((1, self.n_units), ZONE_SUMS),
+        )
 
     @staticmethod
     def _limit_flow(record: np.ndarray) -> None:

@@ -15,7 +15,8 @@ from hashgym.sim.contract.contract import (
     FlatTariff,
     RealTimeTariff,
 )
-from hashgym.sim.contract.settlement import ITEMS, coincident_steps, settle
+from hashgym.sim.contract.channels import coincident_steps
+from hashgym.sim.contract.settlement import Bill, settle
 from hashgym.sim.foundation.errors import BadInputError
 from hashgym.sim.history.history import History
 from hashgym.sim.series import exogenous
@@ -191,7 +192,7 @@ def test_what_a_simulation_books_adds_up_to_the_bill() -> None:
         booked += float((flow["energy_usd"] + flow["demand_usd"] + flow["coincident_usd"] - flow["programme_usd"])[0])
     months, items = settle(contract, world, kwh, params.rated_power_w)
     assert booked == pytest.approx(months["total_usd"].sum(), rel=1e-9)
-    assert items.shape == (len(kwh), len(ITEMS))
+    assert items.shape == (len(kwh), len(Bill._fields))
 
 
 def test_energy_that_cannot_be_is_refused() -> None:

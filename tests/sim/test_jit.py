@@ -10,15 +10,15 @@ import pytest
 
 from hashgym.sim.foundation import jit, noise
 
-ROOT = Path(jit.__file__).resolve().parent.parent
+ROOT = Path(jit.__file__).resolve().parents[2]
 
 PROBE = """
 import sys
 sys.path.insert(0, sys.argv[1])
 import numpy as np
-from hashgym.sim.site.step.zone import board_heat
-from hashgym.sim.site.step.params import ZONE_PARAMS
-from hashgym.sim.site.step.state import ZONE_STATE
+from hashgym.sim.site.zone import board_heat
+from hashgym.sim.site.params import ZONE_PARAMS
+from hashgym.sim.site.state import ZONE_STATE
 zone, p = np.zeros(1, ZONE_STATE), np.zeros(1, ZONE_PARAMS)
 zone["chip_temp_c"], p["leak_w_per_v2"], p["floor_v"], p["boot_power_frac"] = 60.0, 1.0, 10.0, 1.0
 print(board_heat(zone[0], p[0], 100.0, 1.0)[0])
@@ -28,7 +28,7 @@ print(board_heat(zone[0], p[0], 100.0, 1.0)[0])
 @pytest.mark.slow
 def test_an_edited_physics_function_is_not_run_from_the_cache(tmp_path: Path) -> None:
     package = tmp_path / "hashgym"
-    for folder in ("sim", "envs", "agents"):
+    for folder in ("sim", "envs", "agents", "evaluation"):
         shutil.copytree(ROOT / folder, package / folder, ignore=shutil.ignore_patterns("__pycache__"))
     environment = {**os.environ, "HASHGYM_CACHE_DIR": str(tmp_path / "cache"), "PYTHONDONTWRITEBYTECODE": "1"}
 
@@ -45,7 +45,7 @@ def test_an_edited_physics_function_is_not_run_from_the_cache(tmp_path: Path) ->
 
     first = heat_w()
     assert heat_w() == first
-    edited = package / "sim" / "machine.py"
+    edited = package / "sim" / "hardware" / "machine.py"
     text = edited.read_text()
     stamp = edited.stat()
     edited.write_text(text.replace("w_per_v2 * rail_v * rail_v", "2.0 * w_per_v2 * rail_v * rail_v"))
@@ -55,12 +55,15 @@ def test_an_edited_physics_function_is_not_run_from_the_cache(tmp_path: Path) ->
 
 
 def test_hash_depends_on_every_source(tmp_path: Path) -> None:
-    for folder in ("sim", "envs", "agents"):
+    for folder in ("sim", "envs", "agents", "evaluation"):
         (tmp_path / folder).mkdir()
     (tmp_path / "sim" / "a.py").write_text("x = 1")
     first = jit.source_hash(tmp_path)
     (tmp_path / "envs" / "b.py").write_text("y = 1")
-    assert jit.source_hash(tmp_path) != first
+    second = jit.source_hash(tmp_path)
+    (tmp_path / "sim" / "deep").mkdir()
+    (tmp_path / "sim" / "deep" / "c.py").write_text("z = 1")
+    assert len({first, second, jit.source_hash(tmp_path)}) == 3
 
 
 def test_a_cache_that_cannot_be_written_falls_back(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
