@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from hashgym.sim.contract.channels import coincident_steps
 from hashgym.sim.contract.contract import (
     Block,
     CoincidentPeakCharge,
@@ -15,7 +16,6 @@ from hashgym.sim.contract.contract import (
     FlatTariff,
     RealTimeTariff,
 )
-from hashgym.sim.contract.channels import coincident_steps
 from hashgym.sim.contract.settlement import Bill, settle
 from hashgym.sim.foundation.errors import BadInputError
 from hashgym.sim.history.history import History

@@ -4,13 +4,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from hashgym.sim.contract.channels import ENERGY_PRICE, N_CHANNELS, WET_BULB_TEMP_C
 from hashgym.sim.contract.contract import Contract, RealTimeTariff, Tariff, TimeOfUseTariff, known_price_usd_per_mwh
 from hashgym.sim.foundation.errors import BadInputError
 from hashgym.sim.history.history import History
 from hashgym.sim.history.publication import day_ahead_until, settled_until
 from hashgym.sim.series import exogenous
 from hashgym.sim.site.params import SiteParams
-from hashgym.sim.site.world import N_CHANNELS, Exogenous
+from hashgym.sim.site.world import Exogenous
 from hashgym.synthesis.generate import synthesize
 from tests.conftest import site
 
@@ -113,7 +114,7 @@ def test_exogenous_refuses_wrong_shapes_and_values() -> None:
     with pytest.raises(BadInputError, match="known has"):
         Exogenous(good[0].copy(), np.zeros((1, 4, 1), np.float32), ("a",))
     bad = good[0].copy()
-    bad[0, 3, 2] = np.nan
+    bad[0, 3, ENERGY_PRICE] = np.nan
     with pytest.raises(BadInputError, match="step 3, channel 'energy_price_usd_per_mwh'"):
         Exogenous(bad, good[1], ("a",))
     with pytest.raises(BadInputError, match="no channel 'b'"):
@@ -147,6 +148,6 @@ def test_hourly_prices_follow_the_market_s_local_clock(history: History) -> None
 
 def test_a_wet_bulb_above_the_dry_bulb_is_refused() -> None:
     values = np.zeros((1, 5, N_CHANNELS))
-    values[0, 2, 1] = 1.0
+    values[0, 2, WET_BULB_TEMP_C] = 1.0
     with pytest.raises(BadInputError, match="wet bulb is above the dry bulb at step 2"):
         Exogenous(values, np.zeros((1, 5, 1), np.float32), ("a",))

@@ -19,6 +19,7 @@ from hashgym.sim.market.pools import (
     realised_usd_per_ph_day,
     usual_market,
 )
+from hashgym.sim.market.sale import change_market
 from hashgym.sim.series import exogenous
 from hashgym.sim.site.params import SiteParams, ZoneParams
 from hashgym.sim.site.step import Site
@@ -141,11 +142,9 @@ def test_a_change_of_market_takes_its_time_once(history: History) -> None:
     markets = (Market(), Market(coins=("bch",), pool=Pool(name="b"), switch_s=150.0))
     site = SiteParams(zones=(zone,), markets=markets)
     run = Site(site, exogenous.build(history, site), n_envs=2)
-    run.switch(np.array([0, 1]))
+    change_market(run.state.site[1], 1, site.switch_s)
     first = run.step(np.full((2, 1), 545.0))["revenue_usd"].copy()
-    run.switch(np.array([0, 1]))
+    change_market(run.state.site[1], 1, site.switch_s)
     second = run.step(np.full((2, 1), 545.0))["revenue_usd"].copy()
     assert second[0] == pytest.approx(first[0], rel=0.05)
     assert first[1] == pytest.approx(0.5 * second[1], rel=0.05)  # 150 of 300 s are lost, and only once
-    with pytest.raises(BadInputError, match="there are 2, from 0"):
-        run.switch(np.array([0, 2]))

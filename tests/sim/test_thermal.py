@@ -16,7 +16,7 @@ FLOWS = st.floats(8.0, 200.0)
 def advance(
     chip_c: float, sink_c: float, heat_w: float, slope: float, air_c: float, air_w_per_k: float, dt_s: float = 60.0
 ) -> tuple[float, ...]:
-    return thermal.advance(chip_c, sink_c, heat_w, slope, air_c, 660.0, air_w_per_k, 600.0, 6000.0, dt_s)
+    return thermal.two_lumps(chip_c, sink_c, heat_w, slope, air_c, 660.0, air_w_per_k, 600.0, 6000.0, dt_s)
 
 
 @given(chip_c=TEMPS, sink_c=TEMPS, heat_w=POWERS, air_c=st.floats(-40.0, 60.0), air_w_per_k=FLOWS)
