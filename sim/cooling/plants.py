@@ -6,18 +6,24 @@ import numpy as np
 
 from ..foundation.jit import kernel
 from ..foundation.records import number_fields
-from . import container, loop, room
+from . import container, loop, rear_door, room
 from .air import AIR_FIELDS
 from .container import ContainerParams
 from .loop import LOOP_FIELDS, LoopParams
 from .plant import COMMAND_FIELDS, Boards, Weather
+from .rear_door import REAR_DOOR_FIELDS, RearDoorParams
 from .room import ROOM_FIELDS, RoomParams
 
-__all__ = ["PLANTS", "PLANT_FIELDS", "ContainerParams", "LoopParams", "PlantParams", "RoomParams"]
+__all__ = ["PLANTS", "PLANT_FIELDS", "ContainerParams", "LoopParams", "PlantParams", "RearDoorParams", "RoomParams"]
 
-PlantParams = ContainerParams | RoomParams | LoopParams
+PlantParams = ContainerParams | RoomParams | LoopParams | RearDoorParams
 
-PLANTS: Final[dict[str, type[PlantParams]]] = {"container": ContainerParams, "room": RoomParams, "loop": LoopParams}
+PLANTS: Final[dict[str, type[PlantParams]]] = {
+    "container": ContainerParams,
+    "room": RoomParams,
+    "loop": LoopParams,
+    "rear_door": RearDoorParams,
+}
 """Kinds of plants by the name that a scenario gives them."""
 
 PLANT_FIELDS: Final = (
@@ -29,6 +35,7 @@ PLANT_FIELDS: Final = (
     *AIR_FIELDS,
     *ROOM_FIELDS,
     *LOOP_FIELDS,
+    *REAR_DOOR_FIELDS,
 )
 """Fields of a plant in the record of a zone: what it is, the ranges of its commands, its parameters, what is derived of
 them. Those of plants of another kind are 0."""
@@ -41,6 +48,8 @@ def command(zone: np.void, p: np.void, first: float, second: float) -> None:
         loop.command(zone, p, first, second)
     elif p["plant_kind"] == room.KIND:
         room.command(zone, p, first, second)
+    elif p["plant_kind"] == rear_door.KIND:
+        rear_door.command(zone, p, first, second)
     else:
         container.command(zone, p, first, second)
 
@@ -68,5 +77,7 @@ def sub_step(zone: np.void, p: np.void, weather: Weather, boards: Boards, sums: 
         loop.sub_step(zone, p, weather, boards, sums)
     elif p["plant_kind"] == room.KIND:
         room.sub_step(zone, p, weather, boards, sums)
+    elif p["plant_kind"] == rear_door.KIND:
+        rear_door.sub_step(zone, p, weather, boards, sums)
     else:
         container.sub_step(zone, p, weather, boards, sums)
