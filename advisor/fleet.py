@@ -106,7 +106,7 @@ def _state(same: pd.DataFrame, zone: ZoneParams, mode: float, freq_mhz: float, l
     if mode == TRIPPED:
         state["timer_s"] = max(0.0, zone.firmware.trip_hold_s - float(same["status_s"].median()))
     # A tripped machine keeps its set-point and starts by itself when it has cooled.
-    nearest_mhz = min(zone.machine.profiles_mhz, key=lambda profile: abs(profile - freq_mhz))
+    nearest_mhz = float(zone.ladder.freq_mhz[zone.ladder.nearest(freq_mhz)])
     state["target_mhz"] = nearest_mhz if mode != ASLEEP and freq_mhz > 0.0 else 0.0
     state["freq_mhz"] = nearest_mhz if mode == HASHING else 0.0
     state["cap_mhz"] = zone.max_mhz

@@ -9,6 +9,7 @@ from ..sim.contract.contract import TimeOfUseTariff
 from ..sim.foundation.constants import CONTROL_STEP_S, SECONDS_PER_HOUR
 from ..sim.hardware.firmware import HASHING, STARTING, TRIPPED
 from . import wording
+from .execution import rise_steps
 from .records import Abstention, Advice, Effect
 from .situation import Situation
 from .telemetry import SAME_MHZ
@@ -107,11 +108,11 @@ def power_limit(situation: Situation, settings: Settings, evidence: dict[str, An
 
 def limits(situation: Situation, now: FloatArray, runs: npt.NDArray[np.bool_]) -> list[FloatArray]:
     """Return the set-points that the tried power limits lead to, each (n_zones,), without the present ones."""
-    ladder = situation.ladder
+    ladders = situation.ladders
     found: dict[tuple[float, ...], FloatArray] = {}
     for share in LIMIT_SHARES:
-        fits = (ladder.power_w <= share * ladder.power_w[:, -1:] + 1e-9).sum(axis=1) - 1
-        chosen = ladder.freq_mhz[np.arange(len(now)), np.maximum(fits, 0)]
+        highest = ladders.highest_within(share * ladders.setpoint_power_w[:, -1])
+        chosen = ladders.freq_mhz[np.arange(len(now)), highest]
         setpoint = np.where(runs, chosen, now)
         if np.abs(setpoint - now).max() > SAME_MHZ:
             found[tuple(setpoint.tolist())] = setpoint
@@ -161,8 +162,8 @@ def _steps(situation: Situation, before: FloatArray, after: FloatArray, *, is_no
     for z in np.flatnonzero(np.abs(after - before) > SAME_MHZ):
         # Only machines that hash are held back on their way up.
         from_mhz = 0.0 if is_now and situation.zones["mode"][z] != HASHING else float(before[z])
-        way = situation.ladder.way(from_mhz, float(after[z]), int(z), situation.max_rise_pu)
-        texts += wording.steps(situation, int(z), way)
+        setpoints = rise_steps(situation.ladders, int(z), from_mhz, float(after[z]), situation.max_rise_pu)
+        texts += wording.steps(situation, int(z), setpoints)
     return tuple(texts)
 
 
@@ -191,11 +192,11 @@ def _horizon_h(situation: Situation) -> float:
 
 
 def _values(situation: Situation, z: int, setpoint_mhz: float) -> dict[str, float]:
-    zone, ladder = situation.scenario.site.zones[z], situation.ladder
+    zone = situation.scenario.site.zones[z]
     power_w, hashrate_ths = zone.firmware.sleep_w, 0.0
     if setpoint_mhz > 0.0:
-        k = ladder.nearest(z, setpoint_mhz)
-        power_w, hashrate_ths = float(ladder.power_w[z, k]), float(ladder.hashrate_ths[z, k])
+        k = zone.ladder.nearest(setpoint_mhz)
+        power_w, hashrate_ths = float(zone.ladder.setpoint_power_w[k]), float(zone.ladder.nominal_hashrate_ths[k])
     return {
         "setpoint_mhz": float(setpoint_mhz), "power_w_per_machine": power_w, "hashrate_ths_per_machine": hashrate_ths,
         "machines": float(situation.whole.zones[z].n_units), "machines_heard": float(zone.n_units),

@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
 
-from ..agents.graph import ActionForm, graph_of, to_onnx
+from ..agents.graph import ActionDecoding, graph_of, to_onnx
 from ..envs.batch import tables
 from ..envs.batch.config import EnvConfig, UserCost
 from ..envs.batch.core import Batch
@@ -19,9 +19,9 @@ from ..sim.foundation.constants import CONTROL_STEP_S, SECONDS_PER_HOUR
 from ..sim.foundation.errors import BadInputError, BundleError
 from ..sim.foundation.files import whole_folder
 from ..sim.series.exogenous import WARM_UP_STEPS
+from ..sim.site.ladders import SiteLadders
 from . import bundle as bundles
 from .bundle import Bundle
-from .execution import Ladder
 from .manifest import SCHEMA_VERSION
 
 MAX_RISE_PU: Final = 0.1
@@ -63,8 +63,7 @@ def pack(folder: Path, model: BaseAlgorithm, config: EnvConfig, origin: Origin, 
         BundleError: Graph and network differ.
     """
     batch = Batch(replace(config, split="train"))
-    form = action_form(batch)
-    onnx = to_onnx(graph_of(model, form), len(batch.table))
+    onnx = to_onnx(graph_of(model, action_decoding(batch)), len(batch.table))
     low, high = trained_range(model, config)
     manifest = _manifest(batch, config, origin, onnx, low, high)
     files = {
@@ -82,25 +81,18 @@ def pack(folder: Path, model: BaseAlgorithm, config: EnvConfig, origin: Origin, 
     return Bundle(folder)
 
 
-def action_form(batch: Batch) -> ActionForm:
+def action_decoding(batch: Batch) -> ActionDecoding:
     """Return how the actions of an environment become set-points."""
-    ladder = Ladder.of(batch.site)
     names = [entry.name for entry in batch.table]
     if batch.config.action not in ("discrete", "profile", "box"):
         raise BadInputError(f"action {batch.config.action!r} cannot be exported")
-    top = np.maximum(batch.menus["n_profiles"].astype(np.int64) - 1, 0)
-    meter_w = np.where(batch.profiles["meter_w"] > 0.0, batch.profiles["meter_w"], 0.0)
-    for z in range(batch.n_zones):
-        meter_w[z, top[z] :] = meter_w[z, top[z]]
     columns = {
         name: np.array([names.index(f"zone{z}_{name}") for z in range(batch.n_zones)])
         for name in ("asleep", "mode_h", "myopic_pu")
     }
-    return ActionForm(
+    return ActionDecoding(
         kind=batch.config.action,
-        freq_mhz=ladder.freq_mhz,
-        meter_w=meter_w,
-        n_profiles=top + 1,
+        ladders=SiteLadders.of(batch.site),
         first_offset=tables.DISCRETE_OFFSETS[0],
         sleep_below=tables.BOX_SLEEP_BELOW,
         wake_above=tables.BOX_WAKE_ABOVE,
@@ -205,18 +197,18 @@ def _manifest(
 
 
 def _action(batch: Batch, z: int) -> dict[str, Any]:
-    zone, ladder = batch.site.zones[z], Ladder.of(batch.site)
-    count = int(batch.menus["n_profiles"][z])
+    zone = batch.site.zones[z]
+    ladder = zone.ladder
     return {
         "name": f"zone{z}_setpoint_mhz", "unit": "MHz", "low": zone.min_mhz, "high": zone.max_mhz,
         "meaning": "frequency set-point of the zone's machines, one of the profiles; 0 is sleep",
         "machine": zone.machine.name, "n_units": zone.n_units,
         "profiles": [
             {
-                "freq_mhz": float(ladder.freq_mhz[z, k]), "power_w": round(float(ladder.power_w[z, k]), 1),
-                "hashrate_ths": round(float(ladder.hashrate_ths[z, k]), 2),
+                "freq_mhz": float(ladder.freq_mhz[k]), "power_w": round(float(ladder.setpoint_power_w[k]), 1),
+                "hashrate_ths": round(float(ladder.nominal_hashrate_ths[k]), 2),
             }
-            for k in range(count)
+            for k in range(len(ladder))
         ],
     }  # fmt: skip
 

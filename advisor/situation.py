@@ -11,7 +11,6 @@ from ..envs.batch import tables
 from ..envs.batch.acting import break_even_usd_per_mwh
 from ..envs.batch.config import EnvConfig
 from ..envs.batch.core import Batch
-from ..envs.batch.profiles import profile_table
 from ..envs.scenario import scenario as scenarios
 from ..envs.scenario import sites
 from ..envs.scenario.scenario import Scenario
@@ -23,10 +22,10 @@ from ..sim.foundation.errors import BundleError
 from ..sim.history.history import STEP, Channel, History
 from ..sim.series import futures
 from ..sim.series.exogenous import STEPS_PER_DAY, STEPS_PER_HOUR
+from ..sim.site.ladders import SiteLadders
 from ..sim.site.params import SiteParams
 from ..sim.site.world import Exogenous
 from .bundle import Bundle
-from .execution import Ladder
 from .fleet import Fleet
 
 _PATHS = ("market_price_usd_per_mwh", "expected_hashprice_usd_per_ph_day", "outdoor_temp_c")
@@ -79,9 +78,14 @@ class Situation:
         return float(self.world.in_force("realised_hashprice_usd_per_ph_day")[0, 0])
 
     @cached_property
-    def ladder(self) -> Ladder:
-        """Profiles of the zones."""
-        return Ladder.of(self.scenario.site)
+    def ladders(self) -> SiteLadders:
+        """Profiles of the zones, with the machines that were heard of."""
+        return SiteLadders.of(self.scenario.site)
+
+    @cached_property
+    def whole_ladders(self) -> SiteLadders:
+        """Profiles of the zones, with all machines."""
+        return SiteLadders.of(self.whole)
 
     @cached_property
     def batch(self) -> Batch:
@@ -119,12 +123,10 @@ class Situation:
 
     def meter_w(self, setpoint_mhz: np.ndarray) -> float:
         """Return what the whole site draws at the meter at some set-points, (n_zones,), fans and losses included. [W]"""
-        profiles, menus = profile_table(self.whole)
         total = 0.0
         for z, zone in enumerate(self.whole.zones):
             if setpoint_mhz[z] > 0.0:
-                k = min(self.ladder.nearest(z, float(setpoint_mhz[z])), int(menus["n_profiles"][z]) - 1)
-                total += float(profiles["meter_w"][z, k])
+                total += float(self.whole_ladders.meter_power_w[z, zone.ladder.nearest(float(setpoint_mhz[z]))])
             else:
                 asleep_w = zone.n_units * (zone.firmware.sleep_w + self.whole.misc_w_per_unit)
                 total += asleep_w * (1.0 + self.whole.transformer_loss_frac)

@@ -231,12 +231,12 @@ def _contradiction(row: dict[Hashable, Any], params: ZoneParams) -> tuple[str, s
     for column, rated in (("hashrate_ths", machine.rated_hashrate_ths), ("power_w", machine.rated_power_w)):
         if row[column] > OVER_RATED * rated:
             return column, f"{row[column]:g} is above {OVER_RATED:g} times the rated {rated:g}"
-    ladder = params.machine.profiles_mhz
-    off_mhz = min(abs(row["freq_mhz"] - profile) for profile in ladder)
+    ladder = params.ladder
+    off_mhz = abs(row["freq_mhz"] - ladder.freq_mhz[ladder.nearest(row["freq_mhz"])])
     if status in ("hashing", "starting") and off_mhz > SAME_MHZ:
         return (
             "freq_mhz",
-            f"{row['freq_mhz']:g} MHz while {status} is no profile; there are {', '.join(f'{f:g}' for f in ladder)}",
+            f"{row['freq_mhz']:g} MHz while {status} is no profile; there are {', '.join(f'{f:g}' for f in ladder.freq_mhz)}",
         )
     if row["status_s"] < CONTROL_STEP_S:  # means of five minutes still hold what was before
         return None
@@ -251,9 +251,9 @@ def _contradiction(row: dict[Hashable, Any], params: ZoneParams) -> tuple[str, s
 
 def _off_profile(row: dict[Hashable, Any], params: ZoneParams) -> tuple[str, str] | None:
     """Return why a hashing machine is not doing what its profile says, None if it is."""
-    machine = params.machine
-    k = int(np.argmin(np.abs(np.array(machine.profiles_mhz) - row["freq_mhz"])))
-    hashrate_ths, power_w = float(machine.profile_hashrate_ths[k]), float(machine.profile_power_w[k])
+    ladder = params.ladder
+    k = ladder.nearest(row["freq_mhz"])
+    hashrate_ths, power_w = float(ladder.listed_hashrate_ths[k]), float(ladder.listed_power_w[k])
     if row["hashrate_ths"] < HALF * hashrate_ths:
         return (
             "hashrate_ths",

@@ -11,9 +11,10 @@ from ..envs.batch.config import EnvConfig
 from ..envs.batch.core import Batch
 from ..envs.scenario.scenario import Scenario
 from ..sim.foundation import noise
+from ..sim.site.ladders import SiteLadders
 from ..sim.site.world import Exogenous
 from .bundle import Bundle
-from .execution import Ladder
+from .execution import limit_rise
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -55,7 +56,7 @@ def run(
 ) -> Outcome:  # fmt: skip
     """Run every plan along every path of a world, from the same state and with the same noise of sensors on a path.
 
-    Set-points go through the rate limit that execution has: see `execution.Ladder.limited`.
+    Set-points go through the rate limit that execution has: see `execution.limit_rise`.
 
     Args:
         scenario: Site and tariff.
@@ -69,7 +70,7 @@ def run(
     n_plans, n_paths, n_steps = len(plans), world.values.shape[0], world.n_steps
     batch = Batch(EnvConfig(scenario=scenario, action="profile", forecast=forecast), n_plans * n_paths, world)
     _enter(batch, zones, n_plans, n_paths, seed)
-    ladder = Ladder.of(scenario.site)
+    ladders = SiteLadders.of(scenario.site)
     held = np.repeat(np.stack([plan.setpoint_mhz for plan in plans]), n_paths, axis=0)
     sums, profit = np.zeros_like(batch.flow_table), np.zeros((n_plans * n_paths, n_steps))
     hottest_c = np.full(n_plans * n_paths, -np.inf)
@@ -80,7 +81,7 @@ def run(
             if plan.policy is not None and step >= plan.hold_steps:
                 rows = slice(number * n_paths, (number + 1) * n_paths)
                 wanted[rows] = plan.policy.decide(batch.obs[rows]).setpoint_mhz
-        batch.step(ladder.actions(ladder.limited(wanted, batch.state.zone, max_rise_pu)))
+        batch.step(ladders.actions(limit_rise(ladders, wanted, batch.state.zone, max_rise_pu)))
         sums += batch.flow_table
         profit[:, step] = batch.flow("profit_usd")
         np.maximum(hottest_c, batch.flow_table[:, column], out=hottest_c)

@@ -19,20 +19,22 @@ def profile(situation: Situation, z: int, setpoint_mhz: float) -> str:
     """Return a set-point in words: frequency and power of a machine, or sleep."""
     if setpoint_mhz <= 0.0:
         return "sleep"
-    ladder, k = situation.ladder, situation.ladder.nearest(z, setpoint_mhz)
-    return f"{ladder.freq_mhz[z, k]:g} MHz ({ladder.power_w[z, k]:,.0f} W, {ladder.hashrate_ths[z, k]:.0f} TH/s)"
+    ladder = situation.scenario.site.zones[z].ladder
+    k = ladder.nearest(setpoint_mhz)
+    power_w, hashrate_ths = ladder.setpoint_power_w[k], ladder.nominal_hashrate_ths[k]
+    return f"{ladder.freq_mhz[k]:g} MHz ({power_w:,.0f} W, {hashrate_ths:.0f} TH/s)"
 
 
-def steps(situation: Situation, z: int, way: Sequence[float]) -> list[str]:
-    """Return what to do, on the way that the rate limit allows."""
+def steps(situation: Situation, z: int, setpoints_mhz: Sequence[float]) -> list[str]:
+    """Return what to do: the set-points that the rate limit allows, one after the other."""
     zone = situation.whole.zones[z]
     machines = f"the {zone.n_units} machines ({zone.machine.name}) of zone {z}"
-    if way[0] <= 0.0:
+    if setpoints_mhz[0] <= 0.0:
         texts = [f"now: put {machines} to sleep"]
     else:
-        texts = [f"now: set {machines} to {profile(situation, z, way[0])}"]
-    if len(way) > 1:
-        rest = ", ".join(f"{setpoint:g}" for setpoint in way[1:])
+        texts = [f"now: set {machines} to {profile(situation, z, setpoints_mhz[0])}"]
+    if len(setpoints_mhz) > 1:
+        rest = ", ".join(f"{setpoint:g}" for setpoint in setpoints_mhz[1:])
         texts.append(f"then, every 5 minutes, go on to {rest} MHz, where it stays")
     return texts
 

@@ -17,6 +17,7 @@ from stable_baselines3.sac.policies import SACPolicy
 from torch import nn
 
 from ..sim.foundation.errors import BadInputError
+from ..sim.site.ladders import SiteLadders
 
 INPUT: Final = "observation"
 OUTPUTS: Final = ("setpoint_mhz", "action", "scores")
@@ -27,19 +28,15 @@ _NO_CHOICE: Final = float(np.finfo(np.float32).min)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ActionForm:
+class ActionDecoding:
     """How an action becomes a frequency set-point; the graph repeats what the environment does with it.
 
     kind: "discrete" (offsets from the myopic profile), "profile" (absolute) or "box" (power target with a sleep band).
-    freq_mhz, meter_w: ladder of each zone and its power, (n_zones, n_profiles), padded with the last entry.
-    n_profiles: real entries of each ladder, (n_zones,). asleep, mode_h, myopic_pu: columns of the observation that hold
-    them, (n_zones,).
+    ladders: profiles of the zones. asleep, mode_h, myopic_pu: columns of the observation that hold them, (n_zones,).
     """
 
     kind: str
-    freq_mhz: npt.NDArray[np.float64]
-    meter_w: npt.NDArray[np.float64]
-    n_profiles: npt.NDArray[np.int64]
+    ladders: SiteLadders
     asleep: npt.NDArray[np.int64]
     mode_h: npt.NDArray[np.int64]
     myopic_pu: npt.NDArray[np.int64]
@@ -53,16 +50,17 @@ class PolicyGraph(nn.Module):
     """The network of a stable-baselines3 policy, most probable action only, with the environment's decoding behind it."""
 
     freq_mhz: torch.Tensor
-    meter_w: torch.Tensor
+    meter_power_w: torch.Tensor
     top: torch.Tensor
 
-    def __init__(self, policy: ActorCriticPolicy | SACPolicy, form: ActionForm) -> None:
-        """Take the network and the form of its action."""
+    def __init__(self, policy: ActorCriticPolicy | SACPolicy, decoding: ActionDecoding) -> None:
+        """Take the network and what its action means."""
         super().__init__()
-        self.policy, self.form = policy, form
-        for name in ("freq_mhz", "meter_w"):
-            self.register_buffer(name, torch.from_numpy(getattr(form, name).copy()))
-        self.register_buffer("top", torch.from_numpy(form.n_profiles - 1))
+        self.policy, self.decoding = policy, decoding
+        ladders = decoding.ladders
+        self.register_buffer("freq_mhz", torch.from_numpy(ladders.freq_mhz.copy()))
+        self.register_buffer("meter_power_w", torch.from_numpy(ladders.meter_power_w.copy()))
+        self.register_buffer("top", torch.from_numpy(ladders.n_profiles - 1))
 
     def forward(self, observation: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Return set-point [MHz], action and scores of observations, (n, n_observations)."""
@@ -72,7 +70,7 @@ class PolicyGraph(nn.Module):
         else:
             features = self.policy.pi_features_extractor(observation)
             scores = self.policy.action_net(self.policy.mlp_extractor.forward_actor(features))
-            if self.form.kind == "box":
+            if self.decoding.kind == "box":
                 action = torch.clamp(scores, -1.0, 1.0)
             else:
                 scores = self._by_zone(scores)
@@ -90,38 +88,38 @@ class PolicyGraph(nn.Module):
         return torch.stack(padded, dim=1)
 
     def _setpoint(self, observation: torch.Tensor, action: torch.Tensor) -> torch.Tensor:
-        asleep = observation[:, self.form.asleep] > 0.5
+        asleep = observation[:, self.decoding.asleep] > 0.5
         freq_mhz = self.freq_mhz.expand(observation.shape[0], -1, -1)
-        if self.form.kind == "box":
+        if self.decoding.kind == "box":
             wanted = action.to(torch.float64)
-            is_off = (wanted < self.form.sleep_below) | (asleep & (wanted <= self.form.wake_above))
-            share = ((wanted - self.form.sleep_below) / (1.0 - self.form.sleep_below)).clamp(0.0, 1.0)
-            low_w, high_w = self.meter_w[:, 0], self.meter_w[:, -1]
+            is_off = (wanted < self.decoding.sleep_below) | (asleep & (wanted <= self.decoding.wake_above))
+            share = ((wanted - self.decoding.sleep_below) / (1.0 - self.decoding.sleep_below)).clamp(0.0, 1.0)
+            low_w, high_w = self.meter_power_w[:, 0], self.meter_power_w[:, -1]
             target_w = low_w + share * (high_w - low_w)
-            index = torch.argmin((self.meter_w - target_w[:, :, None]).abs(), dim=2)
+            index = torch.argmin((self.meter_power_w - target_w[:, :, None]).abs(), dim=2)
         else:
             is_off = action <= 0
             index = action - 1
-            if self.form.kind == "discrete":
-                index = index + self.form.first_offset + self._myopic(observation)
+            if self.decoding.kind == "discrete":
+                index = index + self.decoding.first_offset + self._myopic(observation)
             index = torch.minimum(index.clamp(min=0), self.top)
-        if self.form.kind != "profile":
-            is_off = is_off | (asleep & (observation[:, self.form.mode_h] < self.form.min_sleep_h))
+        if self.decoding.kind != "profile":
+            is_off = is_off | (asleep & (observation[:, self.decoding.mode_h] < self.decoding.min_sleep_h))
         chosen = torch.gather(freq_mhz, 2, index[:, :, None])[:, :, 0]
         return torch.where(is_off, torch.zeros_like(chosen), chosen)
 
     def _myopic(self, observation: torch.Tensor) -> torch.Tensor:
         low, high = self.freq_mhz[:, 0], self.freq_mhz[:, -1]
-        myopic_mhz = low + observation[:, self.form.myopic_pu].to(torch.float64) * (high - low)
+        myopic_mhz = low + observation[:, self.decoding.myopic_pu].to(torch.float64) * (high - low)
         return torch.argmin((self.freq_mhz - myopic_mhz[:, :, None]).abs(), dim=2)
 
 
-def graph_of(model: BaseAlgorithm, form: ActionForm) -> PolicyGraph:
+def graph_of(model: BaseAlgorithm, decoding: ActionDecoding) -> PolicyGraph:
     """Return the graph of a trained learner; raises BadInputError if its policy is of no kind that we know."""
     policy = model.policy
     if not isinstance(policy, ActorCriticPolicy | SACPolicy):
         raise BadInputError(f"a {type(policy).__name__} cannot be exported; policies of PPO and SAC can")
-    return PolicyGraph(policy, form).eval()
+    return PolicyGraph(policy, decoding).eval()
 
 
 def to_onnx(graph: PolicyGraph, n_observations: int) -> bytes:

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..envs.batch.core import Batch
+from ..sim.site.ladders import SiteLadders
 from .planners.foresight import Foresight
 from .rules import PEAK_HOURS, Menu, Rule, RuleInputs, is_asleep
 
@@ -74,4 +75,4 @@ def foresight_policy(plan: Foresight) -> RulePolicy:
 
 def menu_of(batch: Batch) -> Menu:
     """Return what a rule knows of a batch's site."""
-    return Menu.of(batch.profiles, batch.menus, batch.site.site_cap_w)
+    return Menu.of(SiteLadders.of(batch.site), batch.site.site_cap_w)

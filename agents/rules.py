@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from ..sim.foundation.errors import InfeasibleError
 from ..sim.hardware.firmware import ASLEEP
+from ..sim.site.ladders import SiteLadders
 
 ActionArray = npt.NDArray[np.int64]
 Threshold = float | npt.NDArray[np.float64]
@@ -43,13 +44,14 @@ class Menu:
     cap_w: float
 
     @classmethod
-    def of(cls, profiles: np.ndarray, menus: np.ndarray, cap_w: float = np.inf) -> "Menu":
-        """Take it from an environment's profile table, (n_zones, n_profiles), menus, (n_zones,), and the site's cap."""
-        n_profiles = menus["n_profiles"].astype(np.int64)
-        ratio = profiles["paid_ths"] / np.where(profiles["meter_w"] > 0.0, profiles["meter_w"], np.inf)
-        meter_w, paid_ths = (np.pad(profiles[name], ((0, 0), (1, 0))) for name in ("meter_w", "paid_ths"))
-        share = ratio / ratio.max()
-        return cls(n_profiles, np.argmax(ratio, axis=1), share, meter_w, paid_ths, cap_w * (1.0 - CAP_RESERVE))
+    def of(cls, ladders: SiteLadders, cap_w: float = np.inf) -> "Menu":
+        """Take it from the ladders of a site's zones and the site's cap."""
+        ratio = ladders.paid_ths_per_w
+        meter_w, paid_ths = (
+            np.pad(values, ((0, 0), (1, 0))) for values in (ladders.meter_power_w, ladders.paid_hashrate_ths)
+        )
+        best, share = np.argmax(ratio, axis=1), ratio / ratio.max()
+        return cls(ladders.n_profiles, best, share, meter_w, paid_ths, cap_w * (1.0 - CAP_RESERVE))
 
     def under_cap(self, actions: ActionArray) -> ActionArray:
         """Return the choices, (n_envs, n_zones), lowered step by step where a watt earns least until the cap holds."""

@@ -14,10 +14,10 @@ from hashgym.envs.batch.core import Batch
 from hashgym.sim.contract.channels import ENERGY_PRICE, REALISED_HASHPRICE
 from hashgym.sim.foundation.constants import CONTROL_STEP_S, usd_per_th
 from hashgym.sim.foundation.errors import BadInputError
-from hashgym.sim.hardware.firmware import ASLEEP, HASHING, STARTING, TRIPPED
+from hashgym.sim.hardware.firmware import ASLEEP, STARTING
 from hashgym.sim.history.history import STEP
-
-STATUS: Final = {"asleep": ASLEEP, "starting": STARTING, "hashing": HASHING, "tripped": TRIPPED}
+from hashgym.sim.site.ladders import SiteLadders
+from hashgym.sim.telemetry.columns import STATUS
 
 COLUMNS: Final = (
     "time_utc", "zone", "status", "target_mhz", "power_w", "hashrate_ths", "hot_temp_c", "inlet_temp_c", "fan_pu", "energy_kwh",
@@ -100,7 +100,7 @@ def _table(path: Path, n_zones: int) -> pd.DataFrame:
 def _episode(batch: Batch, rows: pd.DataFrame, steps: npt.NDArray[np.int64]) -> dict[str, npt.NDArray[Any]]:
     """Return a stretch as an episode: the last step is seen but not acted in. Of the costs those are counted that a log tells: hot chips and starts."""
     place, zones = batch.state.site[0], batch.state.zone[0]
-    profiles = [np.array(zone.machine.profiles_mhz) for zone in batch.site.zones]
+    ladders = SiteLadders.of(batch.site)
     n_zones, values = batch.n_zones, batch.exogenous.values[0]
     limit_c = tables.COSTS[0].threshold
     table = {name: rows[name].unstack("zone").loc[steps].to_numpy(np.float64) for name in _NUMBERS}
@@ -113,18 +113,12 @@ def _episode(batch: Batch, rows: pd.DataFrame, steps: npt.NDArray[np.int64]) -> 
         place["step"], place["series"], place["age"] = step, 0, k
         zones["mode"], zones["mode_s"] = status[k], since_s
         zones["target_mhz"] = table["target_mhz"][k - 1]
-        zones["cap_mhz"] = [ladder[-1] for ladder in profiles]
+        zones["cap_mhz"] = ladders.freq_mhz[:, -1]
         for name in ("power_w", "hashrate_ths", "hot_temp_c", "inlet_temp_c", "fan_pu"):
             zones[name] = table[name][k]
         batch.look()
         observed.append(batch.obs[0].copy())
-        wanted = table["target_mhz"][k]
-        acted.append(
-            [
-                0 if mhz <= 0.0 else 1 + int(np.argmin(np.abs(ladder - mhz)))
-                for mhz, ladder in zip(wanted, profiles, strict=True)
-            ]
-        )
+        acted.append(ladders.actions(table["target_mhz"][k]).tolist())
         if k + 1 < len(steps):
             units = np.array([zone.n_units for zone in batch.site.zones])
             hash_th = float((table["hashrate_ths"][k + 1] * units).sum()) * CONTROL_STEP_S

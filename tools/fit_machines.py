@@ -1,4 +1,4 @@
-"""Refit the machine catalogue: sim/catalogue/machines.yaml in, fitted.yaml, docs/machines.md and its plots out.
+"""Refit the machine catalogue: sim/hardware/machines.yaml in, fitted.yaml, docs/machines.md and its plots out.
 
 Run it after a change of the published points: `python -m tools.fit_machines`.
 """
@@ -51,7 +51,7 @@ def fit_curve(key: str, curve: dict[str, Any]) -> dict[str, Any]:
 
 def fit_all() -> dict[str, Any]:
     """Return the content of fitted.yaml: every machine's fitted lists, or what it takes from its family."""
-    machines = catalogue.catalogue()["machines"]
+    machines = catalogue.read("machines.yaml")["machines"]
     result: dict[str, Any] = {}
     for key, entry in machines.items():
         lists = {name: c for name, c in entry.get("curves", {}).items() if c.get("fitted", True)}
@@ -75,7 +75,7 @@ def _pct(share: float) -> float:
 
 def main() -> None:
     """Fit every machine and write coefficients, errors, the pages and their plots."""
-    target = Path(next(iter(hashgym.sim.__path__))) / "catalogue" / "fitted.yaml"
+    target = Path(next(iter(hashgym.sim.__path__))) / "hardware" / "fitted.yaml"
     write_text(target, HEADER + yaml.safe_dump(fit_all(), sort_keys=False))
     catalogue.read.cache_clear()
     machine_pages.write(Path(__file__).resolve().parent.parent / "docs")

@@ -25,7 +25,7 @@ def draw(key: str) -> bytes:
     """Return a picture of a model: power and efficiency over hashrate, of its curves and of every published point."""
     figure = Figure(figsize=(7.2, 2.7), layout="constrained")
     power, efficiency = figure.subplots(1, 2)
-    entry, fitted = catalogue.catalogue()["machines"][key], catalogue.read("fitted.yaml")[key]
+    entry, fitted = catalogue.read("machines.yaml")["machines"][key], catalogue.read("fitted.yaml")[key]
     for name in fitted:
         machine = catalogue.machine(f"{key}/{name}")
         listed = [row[0] for row in entry.get("curves", {}).get(name, {}).get("points", [])]
@@ -59,7 +59,7 @@ def draw(key: str) -> bytes:
 
 def section(key: str) -> list[str]:
     """Return the section of a model."""
-    entry, fitted = catalogue.catalogue()["machines"][key], catalogue.read("fitted.yaml")[key]
+    entry, fitted = catalogue.read("machines.yaml")["machines"][key], catalogue.read("fitted.yaml")[key]
     lines = [f"## {entry['name']} (`{key}`)", "", f"![{entry['name']}](machines/{key}.png)", ""]
     for name, result in fitted.items():
         if name == "scaled":
@@ -84,11 +84,11 @@ def section(key: str) -> list[str]:
 
 def page() -> str:
     """Return docs/machines.md."""
-    book = catalogue.catalogue()
+    content = catalogue.read("machines.yaml")
     lines = [
         "# The machine catalogue",
         "",
-        "Written by `python -m tools.fit_machines`; do not edit. Values come from `sim/catalogue/machines.yaml`,",
+        "Written by `python -m tools.fit_machines`; do not edit. Values come from `sim/hardware/machines.yaml`,",
         "where the rules stand by which lists are fitted. Errors are of watts; *left out* are those at each point of a fit",
         "without it. A star is the rated point, a cross a published point that is not fitted.",
         "",
@@ -96,7 +96,7 @@ def page() -> str:
         "|---|---|---|---|---|---|",
     ]
     for key, curves in catalogue.read("fitted.yaml").items():
-        name = book["machines"][key]["name"]
+        name = content["machines"][key]["name"]
         for curve, result in curves.items():
             if curve == "scaled":
                 lines.append(f"| [{name}](#{_anchor(key)}) | scaled from `{result['scaled_from']}` | | | | |")
@@ -106,11 +106,11 @@ def page() -> str:
                 f"| {result['left_out_median_error_pct']} / {result['left_out_worst_error_pct']} % "
                 f"| {result['modelled_optimum_pct_of_rated']:.0f} / {result['listed_optimum_pct_of_rated']:.0f} % of rated |"
             )
-    lines += ["", "Sources:", "", *(f"- `{key}`: {text}" for key, text in book["sources"].items()), ""]
+    lines += ["", "Sources:", "", *(f"- `{key}`: {text}" for key, text in content["sources"].items()), ""]
     for key in catalogue.machine_names():
         lines += section(key)
     lines += ["## What chassis have in common", ""]
-    for name, chassis in {"every machine": book["common"], **book["chassis"]}.items():
+    for name, chassis in {"every machine": content["common"], **content["chassis"]}.items():
         lines += [f"### {name}", "", "| quantity | value | unit | source |", "|---|---|---|---|"]
         lines += [
             f"| `{q}` | {pair[0]} | {unit(q)} | {pair[1]} |" for q, pair in chassis.items() if isinstance(pair, list)
@@ -121,7 +121,7 @@ def page() -> str:
 
 def _anchor(key: str) -> str:
     """Return GitHub's anchor of a model's heading."""
-    title = f"{catalogue.catalogue()['machines'][key]['name']} ({key})".lower()
+    title = f"{catalogue.read('machines.yaml')['machines'][key]['name']} ({key})".lower()
     return "".join(c for c in title if c.isalnum() or c in " -_").replace(" ", "-")
 
 

@@ -41,7 +41,7 @@ def power_rows() -> list[Row]:
     that was set aside for another one's sake, or if its hashrate is more than the chips can compute.
     """
     result = []
-    for key, entry in catalogue.catalogue()["machines"].items():
+    for key, entry in catalogue.read("machines.yaml")["machines"].items():
         values, fitted = catalogue.given(key), catalogue.read("fitted.yaml")[key]
         for name, curve in entry.get("curves", {}).items():
             points = fitting.Curve.read(curve["points"])

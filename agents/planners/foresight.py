@@ -71,7 +71,7 @@ class Foresight:
         self.n_boot, rest_s = divmod(zone.firmware.boot_s, CONTROL_STEP_S)
         self.start_usd = zone.n_units * zone.firmware.start_wear_usd
         self.rest_frac = rest_s / CONTROL_STEP_S
-        self.freq_mhz = np.array(zone.machine.profiles_mhz)
+        self.ladder = zone.ladder
         self.values = [StepValues.of(site, profiles, exogenous, s) for s in range(exogenous.values.shape[0])]
 
     def act(self, zone: np.ndarray, site: np.ndarray) -> npt.NDArray[np.int64]:
@@ -84,7 +84,7 @@ class Foresight:
         actions = np.zeros((len(site), 1), np.int64)
         for i in range(len(site)):
             state = zone[i, 0]
-            k = int(np.argmin(np.abs(self.freq_mhz - state["target_mhz"])))
+            k = self.ladder.nearest(state["target_mhz"])
             if state["mode"] == STARTING:
                 actions[i, 0] = k + 1
                 continue

@@ -20,14 +20,8 @@ _NOT_PARAMETERS = ("cores", "leak_share", "rated_rail_v", "scaled_from")
 
 
 @cache
-def catalogue() -> dict[str, Any]:
-    """Return machines.yaml as it is: every quantity a pair of value and source."""
-    return read("machines.yaml")
-
-
-@cache
 def read(name: str) -> dict[str, Any]:
-    """Return a file of the catalogue."""
+    """Return a file of the catalogue as it is; in machines.yaml every quantity is a pair of value and source."""
     text = resources.files("hashgym.sim.hardware").joinpath(name).read_text(encoding="utf-8")
     content: dict[str, Any] = yaml.safe_load(text)
     return content
@@ -35,11 +29,11 @@ def read(name: str) -> dict[str, Any]:
 
 def quantities(key: str) -> dict[str, tuple[Any, str]]:
     """Return every quantity of a machine with its source: the common ones, its chassis' and its own."""
-    book = catalogue()
-    entry = book["machines"][key]
+    content = read("machines.yaml")
+    entry = content["machines"][key]
     return {
         name: (pair[0], str(pair[1]))
-        for part in (book["common"], book["chassis"][entry["chassis"]], entry)
+        for part in (content["common"], content["chassis"][entry["chassis"]], entry)
         for name, pair in part.items()
         if isinstance(pair, list) and name != "profiles_mhz"
     }
@@ -47,15 +41,16 @@ def quantities(key: str) -> dict[str, tuple[Any, str]]:
 
 def given(key: str) -> dict[str, Any]:
     """Return the values of a machine that are not fitted, by name."""
-    entry = catalogue()["machines"][key]
-    chassis = catalogue()["chassis"][entry["chassis"]]
+    content = read("machines.yaml")
+    entry = content["machines"][key]
+    chassis = content["chassis"][entry["chassis"]]
     texts = {name: part[name] for part in (chassis, entry) for name in _TEXTS if name in part}
     return {**texts, **{name: value for name, (value, _) in quantities(key).items()}}
 
 
 def machine_names() -> tuple[str, ...]:
     """Return the keys of the machines in the catalogue."""
-    return tuple(catalogue()["machines"])
+    return tuple(read("machines.yaml")["machines"])
 
 
 def curve_names(key: str) -> tuple[str, ...]:
@@ -84,23 +79,23 @@ def machine(key: str) -> MachineParams:
         raise BadInputError(f"no curve {curve!r} of machine {name!r}; there are {', '.join(curve_names(name))}")
     coefficients = read("fitted.yaml")[name][curve or curve_names(name)[0]]["coefficients"]
     values = {**given(name), **coefficients}
-    ladder = catalogue()["machines"][name].get("profiles_mhz")
-    values["profiles_mhz"] = _ladder(ladder, coefficients["ref_mhz"])
+    listed = read("machines.yaml")["machines"][name].get("profiles_mhz")
+    values["profiles_mhz"] = _profiles_mhz(listed, coefficients["ref_mhz"])
     return MachineParams(**{name: value for name, value in values.items() if name not in _NOT_PARAMETERS})
 
 
-def _ladder(profiles_mhz: list[float] | None, ref_mhz: float) -> tuple[float, ...]:
-    if profiles_mhz is None:
+def _profiles_mhz(listed: list[float] | None, ref_mhz: float) -> tuple[float, ...]:
+    if listed is None:
         return tuple(round(step * ref_mhz, 1) for step in LADDER_PU)
-    return tuple(float(f) for f in profiles_mhz)
+    return tuple(float(f) for f in listed)
 
 
 def firmware(key: str) -> FirmwareParams:
     """Return a firmware's parameters; raises BadInputError that lists the catalogue if there is none of that key."""
     if key not in firmware_names():
         raise BadInputError(f"no firmware {key!r} in the catalogue; there are {', '.join(firmware_names())}")
-    book = read("firmware.yaml")
-    return FirmwareParams(**values_of({**book["common"], **book["firmware"][key]}))
+    content = read("firmware.yaml")
+    return FirmwareParams(**values_of({**content["common"], **content["firmware"][key]}))
 
 
 def values_of(entry: Mapping[str, Any]) -> dict[str, Any]:
@@ -110,7 +105,7 @@ def values_of(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 @cache
 def _keys_by_name() -> dict[str, str]:
-    machines = catalogue()["machines"]
+    machines = read("machines.yaml")["machines"]
     return {name.casefold(): key for key in machine_names() for name in (key, str(machines[key]["name"]))}
 
 

@@ -8,8 +8,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize_scalar, nnls
 
+from . import machine as physics
 from .fans import fan_power_w
-from .params import PROFILE_FAN_PU
+from .params import PROFILE_CHIP_TEMP_C, PROFILE_FAN_PU
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -96,10 +97,15 @@ def side_w(machine: Mapping[str, Any]) -> float:
 
 def model_w(coefficients: Mapping[str, float], freq_mhz: FloatArray, machine: Mapping[str, Any]) -> FloatArray:
     """Return the modelled power at the socket under the conditions of the published lists. [W], shape of freq_mhz."""
-    c = coefficients
-    rail_v = np.maximum(c["floor_v"], c["ref_v"] + c["slope_v_per_mhz"] * (freq_mhz - c["ref_mhz"]))
-    board_w = (c["a_w_per_mhz_v2"] * freq_mhz + c["leak_w_per_v2"]) * rail_v**2 + c["b_w_per_mhz"] * freq_mhz
-    return np.asarray((board_w + c["base_w"]) / machine["psu_efficiency"] + side_w(machine))
+    c, list_temp_c = coefficients, PROFILE_CHIP_TEMP_C
+    boards_w = [
+        physics.switching_power_w(f, v, c["a_w_per_mhz_v2"], c["b_w_per_mhz"], c["base_w"])
+        # The lists are taken at the temperature to which the fitted leakage belongs.
+        + physics.leakage_w(v, list_temp_c, c["leak_w_per_v2"], list_temp_c, 0.0)
+        for f, v in zip(freq_mhz, _rail_v(c, freq_mhz), strict=True)
+    ]
+    fan_w = fan_power_w(PROFILE_FAN_PU, machine.get("fan_rated_w", 0.0))
+    return np.array([physics.wall_power_w(w, machine["psu_efficiency"], machine["control_w"], fan_w) for w in boards_w])
 
 
 def scale(family: Mapping[str, float], machine: Mapping[str, Any]) -> dict[str, float]:
@@ -125,6 +131,12 @@ def scale(family: Mapping[str, float], machine: Mapping[str, Any]) -> dict[str, 
         "leak_w_per_v2": machine["leak_share"] * board_w / family["ref_v"] ** 2,
         "ths_per_mhz": machine["rated_hashrate_ths"] / ref_mhz,
     }
+
+
+def _rail_v(law: Mapping[str, float], freq_mhz: FloatArray) -> FloatArray:
+    """Return the rail voltages that a voltage law sets. [V], shape of freq_mhz."""
+    line = (law["ref_mhz"], law["ref_v"], law["slope_v_per_mhz"], law["floor_v"])
+    return np.array([physics.rail_voltage_v(f, *line) for f in freq_mhz])
 
 
 def _solve(curve: Curve, keep: npt.NDArray[np.bool_], machine: Mapping[str, Any]) -> tuple[dict[str, float], int]:
@@ -166,9 +178,8 @@ def _unlisted_law(slope_pu: float, ref_mhz: float, lowest_pu: float, ref_v: floa
 def _power(curve: Curve, law: dict[str, float], machine: Mapping[str, Any]) -> tuple[dict[str, float], float]:
     """Return the coefficients of the switching power under a voltage law, and the sum of squared relative errors."""
     freq_mhz, power_w = curve.freq_mhz, curve.power_w
-    lawful_v = np.maximum(law["floor_v"], law["ref_v"] + law["slope_v_per_mhz"] * (freq_mhz - law["ref_mhz"]))
     is_listed = not np.isnan(curve.rail_v).any()
-    rail_v = curve.rail_v if is_listed else lawful_v
+    rail_v = curve.rail_v if is_listed else _rail_v(law, freq_mhz)
     board_w = (power_w - side_w(machine)) * machine["psu_efficiency"]
     order = np.argsort(freq_mhz)
     reference_w = float(np.interp(law["ref_mhz"], freq_mhz[order], board_w[order]))

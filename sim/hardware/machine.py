@@ -2,7 +2,12 @@
 
 import math
 
+import numpy as np
+import numpy.typing as npt
+
 from ..foundation.jit import kernel
+
+FloatArray = npt.NDArray[np.float64]
 
 
 @kernel
@@ -54,3 +59,33 @@ def error_frac(chip_temp_c: float, ref_frac: float, ref_temp_c: float, per_k: fl
 def wall_power_w(board_w: float, psu_efficiency: float, control_w: float, fan_w: float) -> float:
     """Return the power at the machine's socket. [W]"""
     return board_w / psu_efficiency + control_w + fan_w
+
+
+@kernel
+def rail_voltages_v(freq_mhz: FloatArray, records: np.ndarray) -> FloatArray:
+    """Return the rail voltage that the firmware of each of many machines sets, (n,). [V]
+
+    Args:
+        freq_mhz: Frequencies, (n,). [MHz]
+        records: Parameters of each machine, (n,) of a record with the voltage law's names.
+    """
+    volts = np.empty(freq_mhz.size)
+    for k in range(freq_mhz.size):
+        p = records[k]
+        volts[k] = rail_voltage_v(freq_mhz[k], p["ref_mhz"], p["ref_v"], p["slope_v_per_mhz"], p["floor_v"])
+    return volts
+
+
+@kernel
+def error_fracs(chip_temp_c: FloatArray, records: np.ndarray) -> FloatArray:
+    """Return the share of nonces that each of many machines loses to hardware errors, (n,).
+
+    Args:
+        chip_temp_c: Temperatures of the hottest chips, (n,). [°C]
+        records: Parameters of each machine, (n,) of a record with the names of `error_frac`'s figures.
+    """
+    shares = np.empty(chip_temp_c.size)
+    for k in range(chip_temp_c.size):
+        p = records[k]
+        shares[k] = error_frac(chip_temp_c[k], p["error_ref_frac"], p["error_ref_temp_c"], p["error_per_k"])
+    return shares

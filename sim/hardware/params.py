@@ -4,14 +4,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
-import numpy as np
-import numpy.typing as npt
-
 from ..foundation.checks import require, require_fraction, require_positive
 from . import machine as physics
 from .fans import fan_power_w
-
-FloatArray = npt.NDArray[np.float64]
 
 COOLING: Final = ("air", "liquid")
 ALGORITHMS: Final = ("sha256", "scrypt")
@@ -95,22 +90,6 @@ class MachineParams:
         board_w = physics.switching_power_w(freq_mhz, rail_v, self.a_w_per_mhz_v2, self.b_w_per_mhz, self.base_w)
         board_w += physics.leakage_w(rail_v, chip_temp_c, self.leak_w_per_v2, self.leak_ref_temp_c, self.leak_per_k)
         return physics.wall_power_w(board_w, self.psu_efficiency, self.control_w, fan_power_w(fan_pu, self.fan_rated_w))
-
-    @property
-    def profile_power_w(self) -> FloatArray:
-        """Power of each profile at the reference temperature and fan speed of the published tables. [W], (n_profiles,)."""
-        return np.array([self.power_w(f, PROFILE_CHIP_TEMP_C, PROFILE_FAN_PU) for f in self.profiles_mhz])
-
-    def profile_within_mhz(self, power_w: float) -> float:
-        """Return the fastest profile that keeps a power limit, as firmware does; the slowest if none does. [MHz]"""
-        within = np.flatnonzero(self.profile_power_w <= power_w)
-        return self.profiles_mhz[int(within[-1]) if len(within) else 0]
-
-    @property
-    def profile_hashrate_ths(self) -> FloatArray:
-        """Hashrate of each profile at the reference temperature. [TH/s], (n_profiles,)."""
-        error = physics.error_frac(PROFILE_CHIP_TEMP_C, self.error_ref_frac, self.error_ref_temp_c, self.error_per_k)
-        return np.array(self.profiles_mhz) * self.ths_per_mhz * (1.0 - error)
 
 
 PROFILE_CHIP_TEMP_C: Final = 65.0

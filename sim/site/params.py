@@ -14,6 +14,7 @@ from ..cooling.psychrometrics import pressure_pa
 from ..foundation.checks import require, require_fraction, require_positive
 from ..foundation.constants import AIR_DENSITY_KG_PER_M3, SEA_LEVEL_PA
 from ..foundation.records import float_record, number_fields
+from ..hardware.ladder import Ladder, ladder_of
 from ..hardware.params import PROFILE_FAN_PU, FirmwareParams, MachineParams
 from ..hardware.thermal import CONVECTION_EXPONENT
 from ..market.pools import MOST_MARKETS, Market, usual_market
@@ -46,24 +47,29 @@ class ZoneParams:
         return (self.n_units if self.n_slots is None else self.n_slots) / self.n_units
 
     @property
+    def ladder(self) -> Ladder:
+        """Profiles of the machines."""
+        return ladder_of(self.machine)
+
+    @property
     def step_mhz(self) -> float:
         """Frequency by which the firmware throttles: one step of its ladder. [MHz]"""
-        return self.machine.profiles_mhz[1] - self.machine.profiles_mhz[0]
+        return self.ladder.step_mhz
 
     @property
     def slew_mhz_per_s(self) -> float:
         """Rate of a frequency ramp: the whole ladder in the firmware's ramp time. [MHz/s]"""
-        return (self.machine.profiles_mhz[-1] - self.machine.profiles_mhz[0]) / self.firmware.ramp_s
+        return (self.max_mhz - self.min_mhz) / self.firmware.ramp_s
 
     @property
     def min_mhz(self) -> float:
         """Lowest frequency of the ladder. [MHz]"""
-        return self.machine.profiles_mhz[0]
+        return self.ladder.min_mhz
 
     @property
     def max_mhz(self) -> float:
         """Highest frequency of the ladder. [MHz]"""
-        return self.machine.profiles_mhz[-1]
+        return self.ladder.max_mhz
 
     @property
     def tuned_mhz(self) -> tuple[float, float]:

@@ -78,18 +78,7 @@ class Reporter:
         chip_c = state["hot_temp_c"] + self.temp_bias_k + _TEMP_NOISE_K * noise[2]
         stuck = fleet.levels("temp_sensor_stuck") > 0.0
         self._stuck_c = np.where(stuck, np.where(np.isnan(self._stuck_c), chip_c, self._stuck_c), np.nan)
-        error = np.array(
-            [
-                machine.error_frac(hot, ref, at, per_k)
-                for hot, ref, at, per_k in zip(
-                    fleet.flow["max_chip_temp_c"],
-                    record["error_ref_frac"],
-                    record["error_ref_temp_c"],
-                    record["error_per_k"],
-                    strict=True,
-                )
-            ]
-        )
+        error = machine.error_fracs(fleet.flow["max_chip_temp_c"], record)
         error = np.minimum(1.0, error + HARDWARE_ERRORS_FRAC * fleet.levels("hardware_errors"))
         is_seen = hashing & ~hidden
         shares = _SHARES_PER_STEP * (fleet.step_number - self._counted_until)
@@ -110,12 +99,7 @@ class Reporter:
                 "tuning": state["tuning"] > 0.0,
                 "uptime_s": state["mode_s"],
                 "freq_mhz": state["freq_mhz"],
-                "rail_v": np.maximum(
-                    record["floor_v"],
-                    record["ref_v"] + record["slope_v_per_mhz"] * (state["freq_mhz"] - record["ref_mhz"]),
-                )
-                * fleet.voltage_pu
-                * hashing,
+                "rail_v": machine.rail_voltages_v(state["freq_mhz"], record) * fleet.voltage_pu * hashing,
                 "hashrate_ths": hashrate_ths,
                 "expected_hashrate_ths": expected_ths,
                 "board0_ths": hashrate_ths / (2.0 + left),

@@ -208,9 +208,9 @@ def test_a_graph_that_differs_from_the_network_is_not_written(
     workshop: Workshop, tmp_path: Path, monkeypatch: Any
 ) -> None:
     batch = Batch(replace(workshop.config, n_threads=1))
-    form = packing.action_form(batch)
+    decoding = packing.action_decoding(batch)
     other = PpoConfig(n_envs=64, n_steps=16, batch_size=256).build(workshop.model.env, batch.table, 9)
-    monkeypatch.setattr(packing, "to_onnx", lambda graph, n: to_onnx(graph_of(other, form), n))
+    monkeypatch.setattr(packing, "to_onnx", lambda graph, n: to_onnx(graph_of(other, decoding), n))
     with pytest.raises(BundleError, match="nothing was written"):
         packing.pack(tmp_path / "b", workshop.model, workshop.config, packing.Origin(name="p", scenario={}, metrics={}, tags={}), 0)  # fmt: skip
     assert list(tmp_path.iterdir()) == []

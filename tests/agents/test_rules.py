@@ -11,15 +11,13 @@ from hashgym.agents.rules import (
     RuleInputs,
     tune_hysteresis,
 )
-from hashgym.envs.batch.config import EnvConfig
-from hashgym.envs.batch.core import Batch
 from hashgym.envs.scenario.scenario import Scenario
+from hashgym.sim.site.ladders import SiteLadders
 
 
 @pytest.fixture(scope="module")
 def menu(small: Scenario) -> Menu:
-    batch = Batch(EnvConfig(scenario=small))
-    return Menu.of(batch.profiles, batch.menus)
+    return Menu.of(SiteLadders.of(small.site))
 
 
 def view(ratios: list[float], asleep: list[bool], myopic: int = 4) -> RuleInputs:
@@ -60,8 +58,7 @@ def test_tuning_without_an_inner_optimum_says_so() -> None:
 
 
 def test_rules_know_that_zones_break_even_at_different_prices(two_zones: Scenario) -> None:
-    batch = Batch(EnvConfig(scenario=two_zones))
-    menu = Menu.of(batch.profiles, batch.menus)
+    menu = Menu.of(SiteLadders.of(two_zones.site))
     seen = RuleInputs(np.array([0.9]), np.full((1, 2), 4), np.zeros((1, 2), np.bool_))
     for rule in (BreakEven(menu), ProfileByPrice(menu), Hysteresis(menu, 1.2, 1.0)):
         old, new = rule.act(seen)[0]

@@ -19,10 +19,10 @@ def stock_v(freq_mhz: float) -> float:
 
 
 def test_the_mean_unit_at_stock_is_the_model() -> None:
-    freq = ZONE.machine.profiles_mhz[-1]
+    freq = ZONE.max_mhz
     power_w, ths, hot_c, error, fan_pu = bench.settle(P, freq, stock_v(freq), 25.0, 0.0, 0.0)
-    assert power_w == pytest.approx(ZONE.machine.profile_power_w[-1], rel=0.03)
-    assert ths == pytest.approx(ZONE.machine.profile_hashrate_ths[-1], rel=0.01)
+    assert power_w == pytest.approx(ZONE.ladder.listed_power_w[-1], rel=0.03)
+    assert ths == pytest.approx(ZONE.ladder.listed_hashrate_ths[-1], rel=0.01)
     assert hot_c == pytest.approx(ZONE.firmware.fan_target_temp_c, abs=1.0)
     assert error < 0.005
     assert 0.0 < fan_pu < 1.0

@@ -5,6 +5,7 @@ from hashgym.sim.cooling import air
 from hashgym.sim.foundation.errors import BadInputError
 from hashgym.sim.hardware import catalogue, fans, machine, wear
 from hashgym.sim.hardware.fitting import fit
+from hashgym.sim.hardware.ladder import ladder_of
 from tools.fit_machines import usable
 
 pytestmark = pytest.mark.interpreted
@@ -24,7 +25,7 @@ def test_the_catalogue_has_the_models_that_sites_run() -> None:
 
 @pytest.mark.parametrize(("key", "name"), FITTED)
 def test_fit_reproduces_the_published_watts_also_where_it_did_not_see_them(key: str, name: str) -> None:
-    points = usable(key, catalogue.catalogue()["machines"][key]["curves"][name])
+    points = usable(key, catalogue.read("machines.yaml")["machines"][key]["curves"][name])
     found = fit(points, catalogue.given(key))
     assert len(points) >= found.n_parameters + 2
     for error in (found.error, found.left_out_error):
@@ -38,7 +39,7 @@ def test_fit_reproduces_the_published_watts_also_where_it_did_not_see_them(key: 
 def test_a_model_without_a_list_is_scaled_from_its_family_to_its_rated_point(key: str) -> None:
     entry, params = catalogue.read("fitted.yaml")[key]["scaled"], catalogue.machine(key)
     family = catalogue.machine(entry["scaled_from"])
-    assert entry["scaled_from"] == catalogue.catalogue()["machines"][key]["scaled_from"][0]
+    assert entry["scaled_from"] == catalogue.read("machines.yaml")["machines"][key]["scaled_from"][0]
     assert params.power_w(params.ref_mhz, 65.0, 0.6) == pytest.approx(params.rated_power_w, rel=1e-6)
     assert params.ref_mhz * params.ths_per_mhz == pytest.approx(params.rated_hashrate_ths, rel=1e-6)
     assert family.algorithm == "sha256"
@@ -46,7 +47,7 @@ def test_a_model_without_a_list_is_scaled_from_its_family_to_its_rated_point(key
 
 @pytest.mark.parametrize(("key", "name"), FITTED)
 def test_modelled_hashrate_is_near_the_published(key: str, name: str) -> None:
-    points = usable(key, catalogue.catalogue()["machines"][key]["curves"][name])
+    points = usable(key, catalogue.read("machines.yaml")["machines"][key]["curves"][name])
     modelled = points.freq_mhz * catalogue.machine(f"{key}/{name}").ths_per_mhz
     assert modelled == pytest.approx(points.hashrate_ths, rel=0.05)
 
@@ -60,22 +61,16 @@ def test_efficiency_has_its_optimum_where_the_list_has_it(key: str, name: str) -
 
 
 def test_a_point_that_chips_cannot_compute_is_not_fitted() -> None:
-    curve = catalogue.catalogue()["machines"]["s9"]["curves"]["vnish"]
+    curve = catalogue.read("machines.yaml")["machines"]["s9"]["curves"]["vnish"]
     assert len(usable("s9", curve)) == 7 < len(curve["points"])
     assert catalogue.curve_names("s9") == ("scaled",)
 
 
 def test_a_curve_can_be_named_and_an_unknown_one_is_refused() -> None:
-    assert catalogue.machine("s19j_pro/vnish").profile_power_w[-1] != catalogue.machine("s19j_pro").profile_power_w[-1]
+    tops_w = [ladder_of(catalogue.machine(key)).listed_power_w[-1] for key in ("s19j_pro/vnish", "s19j_pro")]
+    assert tops_w[0] != tops_w[1]
     with pytest.raises(BadInputError, match="luxos, vnish"):
         catalogue.machine("s19j_pro/stock")
-
-
-def test_a_power_limit_finds_the_fastest_profile_within_it() -> None:
-    params = catalogue.machine("s19j_pro")
-    assert params.profile_within_mhz(2000.0) == 370.0
-    assert params.profile_within_mhz(10.0) == params.profiles_mhz[0]
-    assert params.profile_within_mhz(1e9) == params.profiles_mhz[-1]
 
 
 def test_wall_power_follows_a_hot_day_where_the_leakage_is_large() -> None:
@@ -90,10 +85,10 @@ def test_wall_power_follows_a_hot_day_where_the_leakage_is_large() -> None:
 @pytest.mark.parametrize("key", catalogue.machine_names())
 def test_ladder_stays_within_half_and_whole_of_rated_power(key: str) -> None:
     params = catalogue.machine(key)
-    share = params.profile_power_w / params.rated_power_w
+    share = ladder_of(params).listed_power_w / params.rated_power_w
     assert share[-1] < 1.04
     assert share[0] > 0.3
-    assert np.all(np.diff(params.profile_power_w) > 0.0)
+    assert np.all(np.diff(share) > 0.0)
 
 
 def test_hot_chips_leak_more_and_err_more() -> None:
