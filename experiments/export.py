@@ -42,7 +42,7 @@ def _export(config: dict[str, Any], _: Path) -> None:
     fit_config(config["forecast"])
     trained = settings.read_config(run_dir)
     require_free(out, SUMS)
-    require_writable(out.with_name(f".{out.name}.place"))
+    require_writable(out.with_name(f".{out.name}.new"))
     policy = training.load_policy(run_dir, trained)
     options = settings.env_config(trained, config["split"])
     summary = paired.judge(replace(options, reward="profit"), [policy], trained["seed"])

@@ -99,7 +99,7 @@ def _table(path: Path, n_zones: int) -> pd.DataFrame:
 
 def _episode(batch: Batch, rows: pd.DataFrame, steps: npt.NDArray[np.int64]) -> dict[str, npt.NDArray[Any]]:
     """Return a stretch as an episode: the last step is seen but not acted in. Of the costs those are counted that a log tells: hot chips and starts."""
-    place, zones = batch.state.site[0], batch.state.zone[0]
+    site, zones = batch.state.site[0], batch.state.zone[0]
     ladders = SiteLadders.of(batch.site)
     n_zones, values = batch.n_zones, batch.exogenous.values[0]
     limit_c = tables.COSTS[0].threshold
@@ -110,7 +110,7 @@ def _episode(batch: Batch, rows: pd.DataFrame, steps: npt.NDArray[np.int64]) -> 
     # What was commanded before the first row is not known: an episode begins with the second.
     for k, step in list(enumerate(steps.tolist()))[1:]:
         since_s = np.where(status[k] == status[k - 1], since_s, 0.0) + CONTROL_STEP_S
-        place["step"], place["series"], place["age"] = step, 0, k
+        site["step"], site["series"], site["age"] = step, 0, k
         zones["mode"], zones["mode_s"] = status[k], since_s
         zones["target_mhz"] = table["target_mhz"][k - 1]
         zones["cap_mhz"] = ladders.freq_mhz[:, -1]

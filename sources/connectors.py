@@ -30,8 +30,8 @@ class Service:
     url, params: address and query, in which {start_ms}, {end_ms}, {start_s}, {end_s}, {start_iso}, {end_iso}, {start_day}, {end_day}
     (the last day inside) and the names of `defaults` are filled in. chunk_h: span of one request. records: key of the
     answer's rows, with dots. orientation: rows (lists or dictionaries), columns (a list for each name) or by_time (a
-    dictionary of values by stamp). time, time_unit (s, ms) or time_format: of the stamps. values: column of the history to
-    place in the answer. missing: what stands for no value. series: how the columns go into a history, beside
+    dictionary of values by stamp). time, time_unit (s, ms) or time_format: of the stamps. values: key in the answer of
+    each column of the history. missing: what stands for no value. series: how the columns go into a history, beside
     time and files. key, header or query: name of a key and where it goes. fallback: second source. gridstatus: arguments of
     `grid.span`, in place of an address. market: time zone and publication of prices, for the mapping.
     """
@@ -251,7 +251,7 @@ def _table(service: Service, content: Any) -> pd.DataFrame:
         for key in service.records.split(".") if service.records else ():
             content = content[key]
         if service.orientation == "by_time":
-            rows = pd.DataFrame({column: pd.Series(content[place]) for column, place in service.values.items()})
+            rows = pd.DataFrame({column: pd.Series(content[key]) for column, key in service.values.items()})
             raw, columns = (
                 pd.Series(rows.index, dtype=str),
                 {column: rows[column].to_numpy() for column in service.values},
@@ -259,7 +259,7 @@ def _table(service: Service, content: Any) -> pd.DataFrame:
         else:
             table = _rows(content)
             raw = table[service.time]
-            columns = {column: table[place].to_numpy() for column, place in service.values.items()}
+            columns = {column: table[key].to_numpy() for column, key in service.values.items()}
         if service.time_unit is not None:
             unit: Any = service.time_unit
             stamps = pd.to_datetime(pd.to_numeric(raw), unit=unit, utc=True)

@@ -27,7 +27,7 @@ class Series:
 
     column: of the history, or the name of a declared channel. files: names or patterns, relative to the mapping or to the
     given root, in order of time. format: csv, parquet, json or epw; separator: of a CSV. records: key of the rows in a
-    JSON, with dots for deeper ones. time, value: columns; in rows that are lists, their places. time_format: as
+    JSON, with dots for deeper ones. time, value: columns; in rows that are lists, their positions. time_format: as
     strptime has it, if the stamps are not ISO 8601; time_unit: s or ms of numbers since 1970. time_split: text before
     which a stamp ends ("begin - end"). stamp: whether stamps are of an interval's begin or end. timezone: of stamps
     without offset: a name, "+01:00", or "file" for the offset that the file states. repeated: what stands for the hour that autumn

@@ -126,7 +126,7 @@ def _epw(path: Path) -> tuple[pd.DataFrame, str | None, int]:
     stamps = pd.to_datetime({"year": np.full(len(rows), 2001), "month": rows[1], "day": rows[2]}) + pd.to_timedelta(
         rows[3] - 1, unit="h"
     )
-    frame = pd.DataFrame({"time": stamps, **{name: rows[place] for name, place in EPW_COLUMNS.items()}})
+    frame = pd.DataFrame({"time": stamps, **{name: rows[column] for name, column in EPW_COLUMNS.items()}})
     sign = "-" if hours < 0 else "+"
     return frame, f"{sign}{int(abs(hours)):02d}:{round(abs(hours) % 1 * 60):02d}", EPW_HEADER_LINES + 1
 

@@ -84,7 +84,7 @@ COLUMNS: Final = np.dtype(
 )
 """Columns of an observation and of an action, made of their tables by `tables.observation_columns` and `actions.action_columns`;
 -1 where there is none. zones: column of the first zone's first entry; per_zone: entries of a zone; act_per_zone: entries of a zone in the
-action, act_power, act_cooling, act_share: places among them."""
+action, act_power, act_cooling, act_share: positions among them."""
 
 
 class EnvWorld(NamedTuple):

@@ -165,10 +165,10 @@ class Batch:
         return int(self._env["episode_steps"][0])
 
     def column(self, name: str) -> int:
-        """Return the place of an observation; raises BadInputError if there is none of that name."""
-        for place, entry in enumerate(self.table):
+        """Return the column of an observation; raises BadInputError if there is none of that name."""
+        for column, entry in enumerate(self.table):
             if entry.name == name:
-                return place
+                return column
         names = [entry.name for entry in self.table]
         raise BadInputError(f"no observation {name!r}{renamed_hint([name], names)}; there are {', '.join(names)}")
 

@@ -50,8 +50,8 @@ def check_saved(saved: dict[str, np.ndarray], state: State, exogenous: Exogenous
     for name, array in (("zone", state.zone), ("site", state.site)):
         if saved[name].shape != array.shape or saved[name].dtype != array.dtype:
             raise BadInputError(f"saved state {name!r} has shape {saved[name].shape}; this batch has {array.shape}")
-    places = saved["site"]
-    if places["step"].max() >= exogenous.n_steps or places["series"].max() >= exogenous.values.shape[0]:
-        raise BadInputError(f"saved state is at step {places['step'].max()}; this history ends at {exogenous.n_steps}")
-    if places["market"].min() < 0 or places["market"].max() >= n_markets:
-        raise BadInputError(f"saved state sells at market {places['market'].max()}; there are {n_markets}")
+    sites = saved["site"]
+    if sites["step"].max() >= exogenous.n_steps or sites["series"].max() >= exogenous.values.shape[0]:
+        raise BadInputError(f"saved state is at step {sites['step'].max()}; this history ends at {exogenous.n_steps}")
+    if sites["market"].min() < 0 or sites["market"].max() >= n_markets:
+        raise BadInputError(f"saved state sells at market {sites['market'].max()}; there are {n_markets}")

@@ -84,13 +84,13 @@ class Canvas:
     def add(self) -> None:
         """Keep what the last step did."""
         batch = self.batch
-        place, zone, flow = batch.state.site[0], batch.state.zone[0], batch.site_flow[0]
-        step = int(place["step"]) - 1
+        site, zone, flow = batch.state.site[0], batch.state.zone[0], batch.site_flow[0]
+        step = int(site["step"]) - 1
         rated_w = np.array([part.machine.rated_power_w for part in batch.site.zones])
         self.episode.frames.append(
             Frame(
                 time=(batch.scenario.history.start + STEP * step).tz_convert(batch.scenario.history.timezone),
-                energy_price_usd_per_mwh=float(batch.exogenous.values[place["series"], step, ENERGY_PRICE]),
+                energy_price_usd_per_mwh=float(batch.exogenous.values[site["series"], step, ENERGY_PRICE]),
                 power_kw=float(flow["energy_kwh"]) / STEP_H, profit_usd=float(flow["profit_usd"]), pue=float(flow["pue"]),
                 costs=batch.costs[0].copy(), mode=zone["mode"].copy(), load_pu=zone["power_w"] / rated_w,
                 hot_c=zone["hot_temp_c"].copy(), fan_pu=zone["fan_pu"].copy(), pad_on=zone["pad_on"].copy(),

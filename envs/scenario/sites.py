@@ -117,13 +117,13 @@ def site_of(scenario: Mapping[str, Any]) -> SiteParams:
 
 def _zone(mapping: Mapping[str, Any]) -> ZoneParams:
     check_keys("site.zones.", mapping, {"machine", "firmware", "plant", "n_units", "n_slots"})
-    places = mapping.get("n_slots")
+    slots = mapping.get("n_slots")
     return ZoneParams(
         machine=catalogue.machine(str(mapping.get("machine"))),
         firmware=catalogue.firmware(str(mapping.get("firmware"))),
         plant=_plant(mapping.get("plant", {})),
         n_units=int(mapping.get("n_units", 280)),
-        n_slots=None if places is None else int(places),
+        n_slots=None if slots is None else int(slots),
     )
 
 

@@ -106,7 +106,7 @@ class MaintenanceReport:
     removed: dict[str, int] = field(default_factory=dict)
     """Parts taken out, failed or not, by kind."""
     slots: dict[str, int] = field(default_factory=dict)
-    """Places for parts in all machines, by kind."""
+    """Slots for parts in all machines, by kind."""
     online: FloatArray = field(default_factory=lambda: np.zeros((0, 0)))
     """Share of each zone's machines that work, hour by hour, (n_hours, n_zones)."""
     fouling: FloatArray = field(default_factory=lambda: np.zeros((0, 0)))

@@ -31,7 +31,7 @@ _SETTLE_STEPS: Final = 72
 
 
 MOST_SLOTS: Final = 8
-"""Places for parts of one kind in a machine, at most. Chosen: hydro machines have four boards, the largest eight fans."""
+"""Slots for parts of one kind in a machine, at most. Chosen: hydro machines have four boards, the largest eight fans."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

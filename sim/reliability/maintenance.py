@@ -16,8 +16,8 @@ from .lives import MOST_SLOTS, Part, ageing_at, ageing_table, lives_h, parts, re
 from .shop import MOMENT_H, PLANNED, URGENT, Process, Shop
 
 FloatArray = npt.NDArray[np.float64]
-Place = tuple[int, int]
-"""A machine of a zone and a place for a part in it."""
+PartSlot = tuple[int, int]
+"""A machine of a zone and the slot of a part in it: kind of part times MOST_SLOTS, plus a number."""
 
 _CHUNK_H: Final = 1.0
 """Longest stretch of cleaning, after which more urgent work goes first. [h] assumed."""
@@ -40,7 +40,7 @@ def simulate(
         site: The site; each zone's machines fail and are mended one by one.
         outdoor_temp_c: Outdoor temperature, hour by hour; its length is that of the run. [°C], (n_hours,)
         rule: How it is maintained.
-        seed: Of lives, warnings, delays and dust. Under one seed the n-th part in a place lives and warns alike whatever
+        seed: Of lives, warnings, delays and dust. Under one seed the n-th part in a slot lives and warns alike whatever
             the rule, and dust falls alike.
         crew: Technicians; the catalogue's by default.
         bad_batch: Whether boards and supplies are of a bad batch.
@@ -70,11 +70,11 @@ def simulate(
             env.process(world.go_round(number))
         env.process(world.clean(number))
     env.run(until=n_hours)
-    return world.report()
+    return world.finish()
 
 
 class MaintenanceRun:
-    """The state of one run: machines' parts on a heap by the age at which they fail, crew, stores and the books."""
+    """The state of one run: machines' parts on a heap by the age at which they fail, crew, stores and the report."""
 
     def __init__(
         self, env: simpy.Environment, site: SiteParams, temp_c: FloatArray, factors: FloatArray, rule: MaintenanceRule, crew: Crew,
@@ -91,9 +91,9 @@ class MaintenanceRun:
         self.age, self.fouling, self.dust_ageing_h = np.zeros((n_zones, 2)), np.zeros(n_zones), np.zeros(n_zones)
         self.due: list[list[tuple[float, int, int, int]]] = [[] for _ in range(2 * n_zones)]
         self.parts: list[tuple[Part, ...]] = [()] * n_zones
-        self.fitted: list[dict[Place, int]] = [{} for _ in range(n_zones)]
-        self.generation: list[Counter[Place]] = [Counter() for _ in range(n_zones)]
-        self.warned: list[dict[Place, int]] = [{} for _ in range(n_zones)]
+        self.fitted: list[dict[PartSlot, int]] = [{} for _ in range(n_zones)]
+        self.generation: list[Counter[PartSlot]] = [Counter() for _ in range(n_zones)]
+        self.warned: list[dict[PartSlot, int]] = [{} for _ in range(n_zones)]
         self.false_alarms = [0] * n_zones
         self.broken: list[Counter[int]] = [Counter() for _ in range(n_zones)]
         self.broken_since: list[dict[int, float]] = [{} for _ in range(n_zones)]
@@ -102,10 +102,10 @@ class MaintenanceRun:
         self.failed_once = [set[int]() for _ in range(n_zones)]
         self.waiting: dict[int, float] = {}
         self.serial = 0
-        self.books = MaintenanceReport(machine_years=sum(zone.n_units for zone in site.zones) * len(temp_c) / 8760.0)
-        self.shop = Shop(env, crew, self.books)
-        self.books.online = np.ones((len(temp_c), n_zones))
-        self.books.fouling = np.zeros((len(temp_c), n_zones))
+        self.report = MaintenanceReport(machine_years=sum(zone.n_units for zone in site.zones) * len(temp_c) / 8760.0)
+        self.shop = Shop(env, crew, self.report)
+        self.report.online = np.ones((len(temp_c), n_zones))
+        self.report.fouling = np.zeros((len(temp_c), n_zones))
 
     def store(self, kinds: list[tuple[Part, ...]]) -> None:
         """Lay in the spares of the site: what is expected to fail in the rule's span, and one."""
@@ -114,7 +114,7 @@ class MaintenanceRun:
         for zone, several in zip(self.site.zones, kinds, strict=True):
             for part in several:
                 slots = zone.n_units * int(part.per_machine)
-                self.books.slots[part.name] = self.books.slots.get(part.name, 0) + slots
+                self.report.slots[part.name] = self.report.slots.get(part.name, 0) + slots
                 expected[part.name] += slots * self.rule.spares_days * HOURS_PER_DAY / part.scale_h
         for name, part in by_name.items():
             self.shop.store(part, expected[name])
@@ -129,25 +129,25 @@ class MaintenanceRun:
                 for slot in range(int(part.per_machine)):
                     self._fit(number, (unit, index * MOST_SLOTS + slot), age_h)
 
-    def _draws(self, number: int, place: Place, salt: int) -> FloatArray:
-        """Return the draws of the part that is in a place: they depend on nothing that a rule does."""
-        return np.random.default_rng([self.seed, number, *place, self.generation[number][place], salt]).random(2)
+    def _draws(self, number: int, slot: PartSlot, salt: int) -> FloatArray:
+        """Return the draws of the part that is in a slot: they depend on nothing that a rule does."""
+        return np.random.default_rng([self.seed, number, *slot, self.generation[number][slot], salt]).random(2)
 
-    def _fit(self, number: int, place: Place, age_h: float = 0.0) -> None:
+    def _fit(self, number: int, slot: PartSlot, age_h: float = 0.0) -> None:
         """Put a part in: it will fail when the zone has aged by its life, and warn before if it is of that kind."""
-        part = self.parts[number][place[1] // MOST_SLOTS]
+        part = self.parts[number][slot[1] // MOST_SLOTS]
         column = int(part.ages_like_fan)
-        life, warns = self._draws(number, place, 0)
+        life, warns = self._draws(number, slot, 0)
         fails_at = self.age[number, column] + float(lives_h(part, np.array([life]), age_h)[0])
         self.serial += 1
-        self.fitted[number][place] = self.serial
+        self.fitted[number][slot] = self.serial
         heap = self.due[2 * number + column]
-        heapq.heappush(heap, (fails_at, self.serial, *place))
+        heapq.heappush(heap, (fails_at, self.serial, *slot))
         if self.rule.heeds_warnings and warns < part.warned_frac:
-            heapq.heappush(heap, (fails_at - part.warning_h, -self.serial, *place))
+            heapq.heappush(heap, (fails_at - part.warning_h, -self.serial, *slot))
 
     def live(self, number: int) -> Process:
-        """Let a zone age hour by hour: dust settles, parts warn and fail; book what works."""
+        """Let a zone age hour by hour: dust settles, parts warn and fail; note what works."""
         n_units = self.site.zones[number].n_units
         for hour in range(len(self.temp_c)):
             if hour % HOURS_PER_DAY == 0:
@@ -162,51 +162,51 @@ class MaintenanceRun:
             for column in range(2):
                 self._come_due(number, column)
             standing = len(self.serviced[number] | self.broken_since[number].keys()) + self.cleaning[number]
-            self.books.online[hour, number] = max(0.0, 1.0 - standing / n_units)
-            self.books.fouling[hour, number] = self.fouling[number]
+            self.report.online[hour, number] = max(0.0, 1.0 - standing / n_units)
+            self.report.fouling[hour, number] = self.fouling[number]
             yield self.env.timeout(1)
 
     def _come_due(self, number: int, column: int) -> None:
         heap = self.due[2 * number + column]
         while heap and heap[0][0] <= self.age[number, column]:
-            _, serial, *place = heapq.heappop(heap)
-            key = (place[0], place[1])
-            if self.fitted[number].get(key) != abs(serial):
+            _, serial, unit, position = heapq.heappop(heap)
+            slot = (unit, position)
+            if self.fitted[number].get(slot) != abs(serial):
                 continue  # it was taken out before
             if serial < 0:
-                self.warned[number][key] = -serial
+                self.warned[number][slot] = -serial
             else:
-                self.env.process(self.mend(number, key))
+                self.env.process(self.mend(number, slot))
 
     def _raise_false_alarms(self, number: int, n_units: int) -> None:
         """Let sound machines raise an alarm; the next round looks at them and leaves their parts in."""
         if self.rule.heeds_warnings:
             alarms = int(self.alarm_rng[number].poisson(n_units * self.crew.false_alarms_per_year / 365.0))
             self.false_alarms[number] += alarms
-            self.books.false_alarms += alarms
+            self.report.false_alarms += alarms
 
-    def mend(self, number: int, place: Place) -> Process:
+    def mend(self, number: int, slot: PartSlot) -> Process:
         """Mend a machine after a failure: notice, find a spare and a technician, diagnose, swap; then the bench."""
-        part, unit = self.parts[number][place[1] // MOST_SLOTS], place[0]
-        self.books.failures += 1
+        part, unit = self.parts[number][slot[1] // MOST_SLOTS], slot[0]
+        self.report.failures += 1
         self.failed_once[number].add(unit)
-        self.fitted[number].pop(place, None)
-        self.warned[number].pop(place, None)
+        self.fitted[number].pop(slot, None)
+        self.warned[number].pop(slot, None)
         self.broken[number][unit] += 1
         self.broken_since[number].setdefault(unit, self.env.now)
-        yield self.env.timeout(-np.log1p(-self._draws(number, place, 1)[0]) * self.crew.detect_h)
+        yield self.env.timeout(-np.log1p(-self._draws(number, slot, 1)[0]) * self.crew.detect_h)
         self.serial += 1
         job, self.waiting[self.serial] = self.serial, self.env.now
         yield self.shop.stock[part.name].get(1)
         with self.shop.teams[int(part.electronics)].request(URGENT) as team:
             yield team
             yield from self.shop.until_shift()
-            self.books.queue_h += self.env.now - self.waiting.pop(job)
+            self.report.queue_h += self.env.now - self.waiting.pop(job)
             yield from self.shop.work(self.crew.walk_h + self.crew.diagnose_h + part.swap_h)
-        self._replace(number, place)
+        self._replace(number, slot)
         self.broken[number][unit] -= 1
         if not self.broken[number][unit]:
-            self.books.unplanned_down_h += self.env.now - self.broken_since[number].pop(unit)
+            self.report.unplanned_down_h += self.env.now - self.broken_since[number].pop(unit)
         self.env.process(self.shop.restock(part))
 
     def go_round(self, number: int) -> Process:
@@ -219,9 +219,9 @@ class MaintenanceRun:
                 hours, self.false_alarms[number] = self.crew.diagnose_h * self.false_alarms[number], 0
                 yield from self.shop.job(0, hours)
             walked = False
-            for place, serial in list(self.warned[number].items()):
-                part = self.parts[number][place[1] // MOST_SLOTS]
-                if not self._is_due(number, place, serial):
+            for slot, serial in list(self.warned[number].items()):
+                part = self.parts[number][slot[1] // MOST_SLOTS]
+                if not self._is_due(number, slot, serial):
                     continue
                 yield from self.shop.until_shift()
                 with self.shop.teams[int(part.electronics)].request(PLANNED) as team:
@@ -231,29 +231,29 @@ class MaintenanceRun:
                     yield self.shop.stock[part.name].get(1)
                     yield from self.shop.work(0.0 if walked else self.crew.walk_h)
                     walked = True
-                    if not self._is_due(number, place, serial):
+                    if not self._is_due(number, slot, serial):
                         yield self.shop.stock[part.name].put(1)
                         continue  # it failed on its own meanwhile
-                    yield from self._swap(number, place, part)
+                    yield from self._swap(number, slot, part)
                 self.env.process(self.shop.restock(part))
 
-    def _is_due(self, number: int, place: Place, serial: int) -> bool:
+    def _is_due(self, number: int, slot: PartSlot, serial: int) -> bool:
         """Tell whether the part that warned is still in a machine that works; forget it if it is not in."""
-        if self.fitted[number].get(place) != serial:
-            self.warned[number].pop(place, None)
+        if self.fitted[number].get(slot) != serial:
+            self.warned[number].pop(slot, None)
             return False
-        return place[0] not in self.broken_since[number]
+        return slot[0] not in self.broken_since[number]
 
-    def _swap(self, number: int, place: Place, part: Part) -> Process:
+    def _swap(self, number: int, slot: PartSlot, part: Part) -> Process:
         began = self.env.now
-        self.warned[number].pop(place, None)
-        self.fitted[number].pop(place)
-        self.serviced[number].add(place[0])
+        self.warned[number].pop(slot, None)
+        self.fitted[number].pop(slot)
+        self.serviced[number].add(slot[0])
         yield from self.shop.work(part.swap_h)
-        self.serviced[number].discard(place[0])
-        self.books.planned_down_h += self.env.now - began
-        self.books.planned_swaps += 1
-        self._replace(number, place)
+        self.serviced[number].discard(slot[0])
+        self.report.planned_down_h += self.env.now - began
+        self.report.planned_swaps += 1
+        self._replace(number, slot)
 
     def clean(self, number: int) -> Process:
         """Blow out a zone's machines, by the calendar or when dust has done enough."""
@@ -278,20 +278,20 @@ class MaintenanceRun:
                     yield from self.shop.work(chunk_h)
                     self.cleaning[number] = 0
                 rest_h -= chunk_h
-            self.books.cleaning_h += crew.walk_h + crew.clean_h * n_units
-            self.books.planned_down_h += crew.clean_h * n_units
+            self.report.cleaning_h += crew.walk_h + crew.clean_h * n_units
+            self.report.planned_down_h += crew.clean_h * n_units
             self.fouling[number] = self.dust_ageing_h[number] = 0.0
 
-    def _replace(self, number: int, place: Place) -> None:
-        name = self.parts[number][place[1] // MOST_SLOTS].name
-        self.books.removed[name] = self.books.removed.get(name, 0) + 1
-        self.generation[number][place] += 1
-        self._fit(number, place)
+    def _replace(self, number: int, slot: PartSlot) -> None:
+        name = self.parts[number][slot[1] // MOST_SLOTS].name
+        self.report.removed[name] = self.report.removed.get(name, 0) + 1
+        self.generation[number][slot] += 1
+        self._fit(number, slot)
 
-    def report(self) -> MaintenanceReport:
-        """Return the books, with the standstill and the waiting that go on at the end up to now."""
-        books, now = self.books, float(len(self.temp_c))
-        books.unplanned_down_h += sum(now - since for zone in self.broken_since for since in zone.values())
-        books.queue_h += sum(now - since for since in self.waiting.values())
-        books.machines_failed = sum(len(units) for units in self.failed_once)
-        return books
+    def finish(self) -> MaintenanceReport:
+        """Return the report, with the standstill and the waiting that go on at the end up to now."""
+        report, now = self.report, float(len(self.temp_c))
+        report.unplanned_down_h += sum(now - since for zone in self.broken_since for since in zone.values())
+        report.queue_h += sum(now - since for since in self.waiting.values())
+        report.machines_failed = sum(len(units) for units in self.failed_once)
+        return report

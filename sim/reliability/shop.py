@@ -19,14 +19,14 @@ MOMENT_H: Final = 1e-6
 
 
 class Shop:
-    """Two teams, by skill, and the stores; what they do is booked in a report.
+    """Two teams, by skill, and the stores; what they do goes into a report.
 
     Attributes: teams: general technicians and those who may open boards and supplies; stock: spares by part.
     """
 
-    def __init__(self, env: simpy.Environment, crew: Crew, books: MaintenanceReport) -> None:
+    def __init__(self, env: simpy.Environment, crew: Crew, report: MaintenanceReport) -> None:
         """Open the shop without spares."""
-        self.env, self.crew, self.books = env, crew, books
+        self.env, self.crew, self.report = env, crew, report
         self.teams = (
             simpy.PriorityResource(env, int(crew.n_general)), simpy.PriorityResource(env, int(crew.n_electronics))
         )  # fmt: skip
@@ -36,15 +36,15 @@ class Shop:
         """Lay in spares for an expected number of failures, and one."""
         n_spares = 1 + int(np.ceil(expected))
         self.stock[part.name] = simpy.Container(self.env, init=n_spares)
-        self.books.stock_usd += n_spares * part.spare_usd
+        self.report.stock_usd += n_spares * part.spare_usd
 
     def restock(self, part: Part) -> Process:
         """Mend what was taken out on the bench, or order a new one: nobody waits for it, it is a spare again then."""
         if part.bench_h > 0.0:
             yield from self.job(int(part.electronics), part.bench_h)
-            self.books.spares_usd += part.mend_usd
+            self.report.spares_usd += part.mend_usd
         else:
-            self.books.spares_usd += part.spare_usd
+            self.report.spares_usd += part.spare_usd
             yield self.env.timeout(part.lead_days * HOURS_PER_DAY)
         yield self.stock[part.name].put(1)
 
@@ -64,12 +64,12 @@ class Shop:
             yield self.env.timeout(HOURS_PER_DAY - clock + self.crew.shift_start_h)
 
     def work(self, hours: float) -> Process:
-        """Work for some hours, in shifts; what is done is booked as it is done."""
+        """Work for some hours, in shifts; what is done counts as it is done."""
         rest = hours
         while rest > MOMENT_H:
             yield from self.until_shift()
             span = min(rest, self.crew.shift_end_h - self.env.now % HOURS_PER_DAY)
             yield self.env.timeout(span)
             rest -= span
-            self.books.technician_h += span
-            self.books.wages_usd += span * self.crew.wage_usd_per_h
+            self.report.technician_h += span
+            self.report.wages_usd += span * self.crew.wage_usd_per_h

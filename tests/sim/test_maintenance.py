@@ -55,7 +55,7 @@ def test_two_rules_under_one_seed_meet_the_same_lives(fleet: SiteParams) -> None
     lives = []
     for rule in (RUN_TO_FAILURE, PREDICTIVE):
         failing = [[entry for entry in heap if entry[1] > 0] for heap in world(fleet, rule).due]
-        lives.append([sorted((unit, place, age) for age, _, unit, place in heap) for heap in failing])
+        lives.append([sorted((unit, slot, age) for age, _, unit, slot in heap) for heap in failing])
     assert lives[0] == lives[1]
 
 

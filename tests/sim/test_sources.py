@@ -46,7 +46,7 @@ def test_every_number_in_the_code_has_an_origin() -> None:
 
 
 def quantities(node: Any, at: str) -> list[tuple[str, Any]]:
-    """Return every leaf of a catalogue with its place."""
+    """Return every leaf of a catalogue with its path."""
     if isinstance(node, dict):
         return [pair for key, value in node.items() for pair in quantities(value, f"{at}.{key}")]
     return [(at, node)]
@@ -57,15 +57,15 @@ def test_every_quantity_of_a_catalogue_has_a_source_that_is_listed_or_says_assum
     content = yaml.safe_load((SIM / name).read_text(encoding="utf-8"))
     sources = content.pop("sources")
     bare = []
-    for place, leaf in quantities(content, name):
-        if place.endswith(("points", "profiles_mhz")) or isinstance(leaf, str | bool):
+    for path, leaf in quantities(content, name):
+        if path.endswith(("points", "profiles_mhz")) or isinstance(leaf, str | bool):
             continue
         pair = leaf if isinstance(leaf, list) and len(leaf) == 2 else [leaf, ""]
         key = str(pair[1]).partition(":")[0]
         if key not in sources and key != "assumed":
-            bare.append(f"{place}: {leaf}")
+            bare.append(f"{path}: {leaf}")
         if key == "assumed" and not str(pair[1]).partition(":")[2].strip():
-            bare.append(f"{place}: assumed without a reason")
+            bare.append(f"{path}: assumed without a reason")
     assert bare == []
 
 
