@@ -63,7 +63,7 @@ def test_standstill_that_goes_on_at_the_end_is_booked(fleet: SiteParams) -> None
     made = world(fleet, RUN_TO_FAILURE, 100, detect_h=1e6)
     made.env.process(made.mend(0, (3, 0)))
     made.env.run(until=100)
-    assert made.report().unplanned_down_h == 100.0
+    assert made.finish().unplanned_down_h == 100.0
 
 
 def test_a_machine_stands_until_its_last_failure_is_mended(fleet: SiteParams) -> None:
@@ -77,8 +77,8 @@ def test_a_machine_stands_until_its_last_failure_is_mended(fleet: SiteParams) ->
     made.env.process(later())
     made.env.run(until=200)
     # The first repair is done at 7:48, the second one takes its hour in the shift that began at 7:00.
-    assert made.books.failures == 2
-    assert made.report().unplanned_down_h == pytest.approx(8.5, abs=0.1)
+    assert made.report.failures == 2
+    assert made.finish().unplanned_down_h == pytest.approx(8.5, abs=0.1)
     assert not made.broken_since[0]
 
 
@@ -88,8 +88,8 @@ def test_a_round_leaves_parts_alone_that_failed_and_were_replaced_meanwhile(flee
     made.env.process(made.mend(0, (3, 0)))
     made.env.process(made.go_round(0))
     made.env.run(until=400)
-    assert made.books.planned_swaps == 0
-    assert made.books.removed == {"fan": 1}
+    assert made.report.planned_swaps == 0
+    assert made.report.removed == {"fan": 1}
 
 
 def test_rounds_come_every_week_and_wait_for_spares(fleet: SiteParams) -> None:
@@ -99,13 +99,13 @@ def test_rounds_come_every_week_and_wait_for_spares(fleet: SiteParams) -> None:
     made.env.process(made.go_round(0))
     level = made.shop.stock["fan"].level
     made.env.run(until=400)
-    assert (level, made.books.planned_swaps, len(made.warned[0])) == (1, 0, 1)
+    assert (level, made.report.planned_swaps, len(made.warned[0])) == (1, 0, 1)
     made = world(fleet, PREDICTIVE, 400)
     made.warned[0][3, 0] = made.fitted[0][3, 0]
     made.env.process(made.go_round(0))
     made.env.run(until=400)
-    assert (made.books.planned_swaps, len(made.warned[0])) == (1, 0)
-    assert made.books.planned_down_h == pytest.approx(made.parts[0][0].swap_h)
+    assert (made.report.planned_swaps, len(made.warned[0])) == (1, 0)
+    assert made.report.planned_down_h == pytest.approx(made.parts[0][0].swap_h)
 
 
 def test_the_books_add_up(fleet: SiteParams) -> None:
@@ -157,7 +157,7 @@ def test_without_a_spare_a_failed_machine_waits_until_one_is_mended(fleet: SiteP
     for unit in (3, 4, 5):
         made.env.process(made.mend(0, (unit, psu)))
     made.env.run(until=300)
-    report = made.report()
+    report = made.finish()
     # The first has the spare in the shift at 7:00; the others wait for what the bench makes of what was taken out.
     assert report.removed == {"psu": 3}
     assert report.queue_h > 7.0 + 8.0 + 9.0
