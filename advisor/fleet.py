@@ -99,7 +99,7 @@ def _silence(part: pd.DataFrame, number: int, zone: ZoneParams) -> str | None:
 def _state(same: pd.DataFrame, zone: ZoneParams, mode: float, freq_mhz: float, longest_s: float) -> np.ndarray:
     """Return the mean machine's state; temperatures inside it follow from the hottest chip at steady state."""
     state, record = np.zeros(1, ZONE_STATE), SiteParams(zones=(zone,)).zone_record
-    hot_c = float(same["chip_temp_c"].mean())
+    hot_c = float(same["hot_temp_c"].mean())
     state["mode"], state["mode_s"] = mode, min(float(same["status_s"].median()), longest_s)
     if mode == STARTING:
         state["timer_s"] = max(0.0, zone.firmware.boot_s + zone.firmware.stagger_s - float(same["status_s"].median()))

@@ -13,6 +13,7 @@ import pandas as pd
 
 from ..sim.foundation.constants import CONTROL_STEP_S
 from ..sim.foundation.errors import BadInputError
+from ..sim.foundation.renamed import renamed_hint
 from ..sim.hardware import catalogue
 from ..sim.site.params import SiteParams, ZoneParams
 from ..sim.telemetry.columns import COLUMNS, STATUS
@@ -109,7 +110,8 @@ def typed(frame: pd.DataFrame) -> pd.DataFrame:
         raise BadInputError(f"column {twice[0]!r} stands twice")
     missing = [name for name in COLUMNS if name not in frame]
     if missing:
-        raise BadInputError(f"column {missing[0]!r} is missing; telemetry has {', '.join(COLUMNS)}")
+        hint = renamed_hint(map(str, frame), missing)
+        raise BadInputError(f"column {missing[0]!r} is missing{hint}; telemetry has {', '.join(COLUMNS)}")
     result = pd.DataFrame(index=range(len(frame)))
     for name, column in COLUMNS.items():
         values = frame[name].reset_index(drop=True)

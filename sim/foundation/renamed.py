@@ -16,9 +16,10 @@ RENAMED: Final[dict[str, str]] = {
     "hashprice_usd_per_ph_day": "expected_hashprice_usd_per_ph_day",
     "limits": "thresholds",
     "n_places": "n_slots",
+    "chip_temp_c": "hot_temp_c",
 }
 """New name of each old one. `price_usd_per_mwh` was the market's price in a history; a flat tariff's, and the price in force that the
-simulator reads, are `energy_price_usd_per_mwh` now."""
+simulator reads, are `energy_price_usd_per_mwh` now. `chip_temp_c` was the hottest chip in telemetry; in the state of a zone it is the mean one."""
 
 
 def renamed_hint(names: Iterable[str], allowed: Iterable[str]) -> str:

@@ -31,7 +31,7 @@ COLUMNS: Final[dict[str, Reported]] = {
     "freq_mhz": Reported(unit="MHz", meaning="frequency of the profile that is set, 0 asleep", low=0.0, high=2000.0),
     "hashrate_ths": Reported(unit="TH/s", meaning="mean of five minutes", low=0.0, high=2000.0),
     "power_w": Reported(unit="W", meaning="mean of five minutes at the socket", low=0.0, high=20000.0),
-    "chip_temp_c": Reported(unit="°C", meaning="hottest chip", low=-40.0, high=130.0),
+    "hot_temp_c": Reported(unit="°C", meaning="hottest chip", low=-40.0, high=130.0),
     "inlet_temp_c": Reported(unit="°C", meaning="inlet air", low=-40.0, high=80.0),
     "fan_pu": Reported(unit="1", meaning="fan speed over the highest", low=0.0, high=1.0),
 }
@@ -77,15 +77,15 @@ def fleet_rows(site: SiteParams, zones: np.ndarray, stamp: pd.Timestamp, seed: i
                 "freq_mhz": float(zone["target_mhz"]),
                 "hashrate_ths": around(zone["hashrate_ths"], _HASHRATE_SPREAD * zone["hashrate_ths"]),
                 "power_w": around(zone["power_w"], _POWER_SPREAD * zone["power_w"]),
-                "chip_temp_c": around(zone["hot_temp_c"], _TEMP_SPREAD_K),
+                "hot_temp_c": around(zone["hot_temp_c"], _TEMP_SPREAD_K),
                 "inlet_temp_c": around(zone["inlet_temp_c"], 0.5),
                 "fan_pu": np.clip(around(zone["fan_pu"], 0.01 * float(zone["fan_pu"] > 0.0)), 0.0, 1.0),
             }
         )
         faulty = rng.choice(n, min(n_faults, n), replace=False)
-        part.loc[faulty[::2], "chip_temp_c"] = np.nan
+        part.loc[faulty[::2], "hot_temp_c"] = np.nan
         part.loc[faulty[1::2], "hashrate_ths"] = 0.0
         parts.append(part)
     rows = pd.concat(parts, ignore_index=True)
-    digits = {"hashrate_ths": 2, "power_w": 0, "chip_temp_c": 1, "inlet_temp_c": 1, "fan_pu": 3}
+    digits = {"hashrate_ths": 2, "power_w": 0, "hot_temp_c": 1, "inlet_temp_c": 1, "fan_pu": 3}
     return rows.round(digits)[list(COLUMNS)]

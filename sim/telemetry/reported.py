@@ -62,7 +62,7 @@ class Reporter:
         """Return one row for each unit that answers, after a step of the fleet.
 
         Columns: time_utc, unit, zone, model, algorithm, n_fans, mode, tuning, uptime_s, freq_mhz, rail_v, hashrate_ths,
-        expected_hashrate_ths, board0_ths to board2_ths, power_w (reported), metered_w (true), chip_temp_c, board_temp_c, inlet_temp_c,
+        expected_hashrate_ths, board0_ths to board2_ths, power_w (reported), metered_w (true), hot_temp_c, board_temp_c, inlet_temp_c,
         outlet_temp_c, fan_rpm, fan_duty_pct, hw_errors_pct, accepted, rejected, and the label `fault`.
         """
         fleet, state, record = self.fleet, self.fleet.state, self.fleet.record
@@ -107,7 +107,7 @@ class Reporter:
                 "board2_ths": hashrate_ths * left / (2.0 + left),
                 "power_w": power_w,
                 "metered_w": state["power_w"],
-                "chip_temp_c": np.where(stuck, self._stuck_c, chip_c),
+                "hot_temp_c": np.where(stuck, self._stuck_c, chip_c),
                 "board_temp_c": chip_c - BOARD_BELOW_CHIP_K * hashing,
                 "inlet_temp_c": state["inlet_temp_c"] + _TEMP_NOISE_K * noise[3],
                 "outlet_temp_c": fleet.exhaust_temp_c + _TEMP_NOISE_K * noise[4],
@@ -140,7 +140,7 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
             "freq_mhz": rows["freq_mhz"],
             "hashrate_ths": rows["hashrate_ths"].round(6),
             "power_w": rows["power_w"].round(0),
-            "chip_temp_c": rows["chip_temp_c"].round(1),
+            "hot_temp_c": rows["hot_temp_c"].round(1),
             "inlet_temp_c": rows["inlet_temp_c"].round(1),
             "fan_pu": (rows["fan_duty_pct"] / 100.0).round(3),
         }
@@ -162,7 +162,7 @@ def pyasic(row: pd.Series) -> dict[str, Any]:
             "inlet_temp": round(row["inlet_temp_c"], 1),
             "outlet_temp": round(row["outlet_temp_c"], 1),
             "temp": round(row["board_temp_c"], 1),
-            "chip_temp": round(row["chip_temp_c"], 1),
+            "chip_temp": round(row["hot_temp_c"], 1),
             "voltage": round(row["rail_v"], 2),
             "active": is_mining,
             "missing": False,
@@ -179,7 +179,7 @@ def pyasic(row: pd.Series) -> dict[str, Any]:
         "expected_hashrate": {"rate": round(row["expected_hashrate_ths"], 6), "unit": "TH/s"},
         "hashboards": boards,
         "expected_hashboards": N_BOARDS,
-        "temperature_avg": round(row["chip_temp_c"], 1),
+        "temperature_avg": round(row["hot_temp_c"], 1),
         "env_temp": round(row["inlet_temp_c"], 1),
         "wattage": round(row["power_w"]),
         "fans": [{"speed": round(row["fan_rpm"])} for _ in range(int(row["n_fans"]))],
@@ -197,7 +197,7 @@ def vnish(row: pd.Series) -> dict[str, Any]:
         VNish API documentation, firmware 1.2.6, `GET /api/v1/summary`.
     """
     state = "auto-tuning" if row["tuning"] else VNISH_STATES[float(row["mode"])]
-    chip, board, ghs = round(row["chip_temp_c"]), round(row["board_temp_c"]), row["hashrate_ths"] * 1000.0
+    chip, board, ghs = round(row["hot_temp_c"]), round(row["board_temp_c"]), row["hashrate_ths"] * 1000.0
     return {
         "miner": {
             "miner_status": {"miner_state": state, "miner_state_time": int(row["uptime_s"])},

@@ -60,7 +60,7 @@ def test_sound_rows_pass_unchanged() -> None:
         ("hashrate_ths", "fast", "missing or not a number"),
         ("hashrate_ths", 900.0, "is above 2 times the rated"),
         ("hashrate_ths", np.inf, "missing or not a number"),
-        ("chip_temp_c", 200.0, "200 °C is not in -40…130"),
+        ("hot_temp_c", 200.0, "200 °C is not in -40…130"),
         ("power_w", 3.0, "3 W while hashing, the profile draws"),
         ("power_w", -1.0, "-1 W is not in 0…20000"),
         ("model", "Antminer S99", "'Antminer S99' is not in the catalogue; there are s9"),
@@ -134,7 +134,7 @@ def test_more_machines_than_the_zone_has_is_another_fleet() -> None:
 
 
 def test_tripped_and_absent_machines_are_told_of() -> None:
-    changes = {"status": {0: "tripped"}, "hashrate_ths": {0: 0.0}, "power_w": {0: 95.0}, "chip_temp_c": {1: np.nan}}
+    changes = {"status": {0: "tripped"}, "hashrate_ths": {0: 0.0}, "power_w": {0: 95.0}, "hot_temp_c": {1: np.nan}}
     accepted, _ = check(rows(**changes))
     notes = " ".join(fleet.assess(accepted, site(), 20.0, 1e6).notes)
     assert "1 machines are tripped (z0-0000)" in notes
@@ -184,6 +184,9 @@ def test_a_file_that_is_none_is_refused(tmp_path: Path) -> None:
     rows().drop(columns="power_w").to_csv(tmp_path / "t.csv", index=False)
     with pytest.raises(BadInputError, match="t.csv: column 'power_w' is missing; telemetry has time_utc"):
         telemetry.read(tmp_path / "t.csv")
+    rows().rename(columns={"hot_temp_c": "chip_temp_c"}).to_csv(tmp_path / "t.csv", index=False)
+    with pytest.raises(BadInputError, match="'hot_temp_c' is missing; 'chip_temp_c' is now 'hot_temp_c'"):
+        telemetry.read(tmp_path / "t.csv")
 
 
 CELLS = st.one_of(st.text(max_size=6), st.floats(), st.none(), st.integers(-(10**12), 10**12))
@@ -227,7 +230,7 @@ def test_the_fleet_s_state_is_what_the_simulator_reported(small: Scenario) -> No
         ({"status": dict.fromkeys(range(4), "starting")}, "zone 0 is mixed (60% hashing, 40% starting)"),
         ({"freq_mhz": dict.fromkeys(range(4), 295.0)}, "zone 0 runs several profiles (295…545 MHz)"),
         ({"zone": dict.fromkeys(range(10), 7.0)}, "no sound telemetry of zone 0"),
-        ({"chip_temp_c": dict.fromkeys(range(6), np.nan)}, "only 4 of 10 machines of zone 0 have sound telemetry"),
+        ({"hot_temp_c": dict.fromkeys(range(6), np.nan)}, "only 4 of 10 machines of zone 0 have sound telemetry"),
     ],
 )
 def test_a_zone_of_which_nothing_can_be_said_is_silent(changes: dict[str, Any], message: str) -> None:

@@ -95,7 +95,7 @@ def test_a_stuck_sensor_repeats_itself_and_a_silent_unit_says_nothing() -> None:
     for k in range(20):
         units.step(TOP if k < 12 else np.array([0.0]))
         rows = reporter.read(NOW).set_index("unit")
-        seen.append(rows["chip_temp_c"].get(3, np.nan))
+        seen.append(rows["hot_temp_c"].get(3, np.nan))
         assert 4 not in rows.index or k < 5
     late = [value for value in seen[5:] if not np.isnan(value)]
     assert len(set(late)) == 1
