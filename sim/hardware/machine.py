@@ -5,7 +5,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from ..foundation.jit import kernel
+from ..foundation.jit import allocating_kernel, kernel
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -61,7 +61,7 @@ def wall_power_w(board_w: float, psu_efficiency: float, control_w: float, fan_w:
     return board_w / psu_efficiency + control_w + fan_w
 
 
-@kernel
+@allocating_kernel
 def rail_voltages_v(freq_mhz: FloatArray, records: np.ndarray) -> FloatArray:
     """Return the rail voltage that the firmware of each of many machines sets, (n,). [V]
 
@@ -76,7 +76,7 @@ def rail_voltages_v(freq_mhz: FloatArray, records: np.ndarray) -> FloatArray:
     return volts
 
 
-@kernel
+@allocating_kernel
 def error_fracs(chip_temp_c: FloatArray, records: np.ndarray) -> FloatArray:
     """Return the share of nonces that each of many machines loses to hardware errors, (n,).
 
