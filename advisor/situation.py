@@ -128,8 +128,7 @@ class Situation:
             if setpoint_mhz[z] > 0.0:
                 total += float(self.whole_ladders.meter_power_w[z, zone.ladder.nearest(float(setpoint_mhz[z]))])
             else:
-                asleep_w = zone.n_units * (zone.firmware.sleep_w + self.whole.misc_w_per_unit)
-                total += asleep_w * (1.0 + self.whole.transformer_loss_frac)
+                total += float(self.whole_ladders.asleep_power_w[z])
         return total
 
     @property

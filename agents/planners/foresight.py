@@ -9,6 +9,7 @@ from ...sim.contract.channels import REALISED_HASHPRICE
 from ...sim.contract.settlement import marginal_usd_per_mwh
 from ...sim.foundation.constants import CONTROL_STEP_S, SECONDS_PER_HOUR, STEP_MWH_PER_W, usd_per_th
 from ...sim.hardware.firmware import ASLEEP, STARTING, TRIPPED
+from ...sim.site.ladders import SiteLadders
 from ...sim.site.params import SiteParams
 from ...sim.site.world import Exogenous
 from . import dynamic
@@ -42,12 +43,11 @@ class StepValues:
         energy = np.outer(price, profiles["meter_w"]) * STEP_MWH_PER_W
         lost_s = zone.firmware.restart_s + 0.5 * zone.firmware.ramp_s / len(profiles)
         boot_w = zone.firmware.boot_power_frac * profiles["meter_w"].mean()
-        sleep_w = zone.n_units * (zone.firmware.sleep_w + site.misc_w_per_unit) * (1.0 + site.transformer_loss_frac)
         return cls(
             earn=revenue * CONTROL_STEP_S - energy,
             change=revenue * lost_s,
             boot=-price * boot_w * STEP_MWH_PER_W,
-            off=-price * sleep_w * STEP_MWH_PER_W,
+            off=-price * SiteLadders.of(site).asleep_power_w[0] * STEP_MWH_PER_W,
         )
 
 

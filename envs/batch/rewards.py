@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import numpy.typing as npt
 
-from ...sim.foundation.constants import CONTROL_STEP_S, SECONDS_PER_HOUR
+from ...sim.foundation.constants import CONTROL_STEP_S, JOULES_PER_KWH, SECONDS_PER_HOUR
 from ...sim.foundation.errors import BadInputError
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class ProfitEfficiencyStability:
 
     def __call__(self, batch: "Batch") -> FloatArray:
         """Return the reward, (n_envs,). Weights: the project's brief."""
-        best_th_per_kwh = float(batch.menus["best_ths_per_w"].max()) * 3.6e6
+        best_th_per_kwh = float(batch.menus["best_ths_per_w"].max()) * JOULES_PER_KWH
         per_kwh = batch.flow("hash_th") / np.maximum(batch.flow("energy_kwh"), 1e-9)
         change = np.abs(batch.flow("energy_kwh") - batch.last_energy_kwh) / (batch.full_power_w / 1000.0 * STEP_H)
         profit = batch.reward_of_usd(batch.flow("profit_usd"))

@@ -40,6 +40,7 @@ HASHES_PER_DIFFICULTY: Final = 4294967296.0
 SECONDS_PER_DAY: Final = 86400.0  # by definition
 SECONDS_PER_HOUR: Final = 3600.0  # by definition
 JOULES_PER_KWH: Final = 3.6e6  # by definition
+HOURS_PER_YEAR: Final = 8760.0  # by definition of a common year
 KWH_PER_MWH: Final = 1000.0  # by definition
 TERAHASH: Final = 1e12  # by definition
 STEP_MWH_PER_W: Final = CONTROL_STEP_S / SECONDS_PER_HOUR / KWH_PER_MWH / 1000.0

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..foundation.checks import require, require_positive
+from ..foundation.constants import HOURS_PER_YEAR
 from .lives import reliability_figures
 
 FloatArray = npt.NDArray[np.float64]
@@ -115,12 +116,12 @@ class MaintenanceReport:
     @property
     def availability(self) -> float:
         """Share of machine-hours in which machines work."""
-        return 1.0 - (self.unplanned_down_h + self.planned_down_h) / (self.machine_years * 8760.0)
+        return 1.0 - (self.unplanned_down_h + self.planned_down_h) / (self.machine_years * HOURS_PER_YEAR)
 
     @property
     def mtbf_h(self) -> float:
         """Mean time between failures of a machine. [h]; infinite without one."""
-        return self.machine_years * 8760.0 / self.failures if self.failures else np.inf
+        return self.machine_years * HOURS_PER_YEAR / self.failures if self.failures else np.inf
 
     @property
     def cost_usd(self) -> float:

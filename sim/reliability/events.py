@@ -9,7 +9,7 @@ import numpy.typing as npt
 import simpy
 
 from ..foundation.checks import require, require_fraction, require_positive
-from ..foundation.constants import CONTROL_STEP_S, SECONDS_PER_HOUR
+from ..foundation.constants import CONTROL_STEP_S, HOURS_PER_YEAR, SECONDS_PER_HOUR
 from ..foundation.errors import BadInputError
 from ..site.world import SITE_EVENTS, Events
 from .crew import MaintenanceReport
@@ -19,7 +19,6 @@ FloatArray = npt.NDArray[np.float64]
 Process = Generator[simpy.Event, Any, None]
 
 STEPS_PER_HOUR: Final = int(SECONDS_PER_HOUR / CONTROL_STEP_S)
-HOURS_PER_YEAR: Final = 8760.0  # by definition of a common year
 
 _LENGTH_SPREAD: Final = 0.8
 """Log-standard deviation of the lengths of outages and calls. assumed: most are short, few are long."""

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import simpy
 
 from ..foundation.checks import require
+from ..foundation.constants import HOURS_PER_YEAR
 from ..foundation.errors import BadInputError
 from ..site.params import SiteParams
 from .crew import HOURS_PER_DAY, RUN_TO_FAILURE, Crew, MaintenanceReport, MaintenanceRule
@@ -102,7 +103,9 @@ class MaintenanceRun:
         self.failed_once = [set[int]() for _ in range(n_zones)]
         self.waiting: dict[int, float] = {}
         self.serial = 0
-        self.report = MaintenanceReport(machine_years=sum(zone.n_units for zone in site.zones) * len(temp_c) / 8760.0)
+        self.report = MaintenanceReport(
+            machine_years=sum(zone.n_units for zone in site.zones) * len(temp_c) / HOURS_PER_YEAR
+        )
         self.shop = Shop(env, crew, self.report)
         self.report.online = np.ones((len(temp_c), n_zones))
         self.report.fouling = np.zeros((len(temp_c), n_zones))
@@ -122,7 +125,7 @@ class MaintenanceRun:
     def install(self, number: int, kinds: tuple[Part, ...], age_years: float) -> None:
         """Give every machine of a zone its parts, of the age that years of service in clean air have given them."""
         self.parts[number] = kinds
-        served_h = age_years * 8760.0 * ageing_at(self.tables[number], self.temp_c, 0.0).mean(axis=0)
+        served_h = age_years * HOURS_PER_YEAR * ageing_at(self.tables[number], self.temp_c, 0.0).mean(axis=0)
         for index, part in enumerate(kinds):
             age_h = float(served_h[int(part.ages_like_fan)])
             for unit in range(self.site.zones[number].n_units):

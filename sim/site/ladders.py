@@ -24,6 +24,7 @@ class SiteLadders:
     meter_power_w: Power of a whole zone at the site's meter: its machines' listed power, its plant in mild weather
         without pads or chiller, network, and transformer loss. [W]
     paid_hashrate_ths: Hashrate of a whole zone that the pool pays for: its machines' listed hashrate. [TH/s]
+    asleep_power_w: Power at the meter of a whole zone that sleeps, (n_zones,). [W]
     """
 
     n_profiles: npt.NDArray[np.int64]
@@ -32,6 +33,7 @@ class SiteLadders:
     setpoint_power_w: FloatArray
     meter_power_w: FloatArray
     paid_hashrate_ths: FloatArray
+    asleep_power_w: FloatArray
 
     @classmethod
     def of(cls, site: SiteParams) -> "SiteLadders":
@@ -39,6 +41,8 @@ class SiteLadders:
         ladders = [zone.ladder for zone in site.zones]
         meter = [zone.n_units * meter_power_w_per_unit(site, z) for z, zone in enumerate(site.zones)]
         paid = [zone.n_units * zone.ladder.listed_hashrate_ths for zone in site.zones]
+        at_meter = 1.0 + site.transformer_loss_frac
+        asleep = [zone.n_units * (zone.firmware.sleep_w + site.misc_w_per_unit) * at_meter for zone in site.zones]
         return cls(
             n_profiles=np.array([len(ladder) for ladder in ladders], dtype=np.int64),
             rated_power_w=np.array([zone.machine.rated_power_w for zone in site.zones], dtype=np.float64),
@@ -46,6 +50,7 @@ class SiteLadders:
             setpoint_power_w=_filled([ladder.setpoint_power_w for ladder in ladders]),
             meter_power_w=_filled(meter),
             paid_hashrate_ths=_filled(paid),
+            asleep_power_w=np.array(asleep),
         )
 
     @property

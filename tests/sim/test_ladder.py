@@ -79,6 +79,7 @@ def test_the_meter_sees_plant_network_and_losses_beside_the_machines() -> None:
         machines_w = part.n_units * part.ladder.listed_power_w
         at_least = (machines_w + part.n_units * SITE.misc_w_per_unit) * (1.0 + SITE.transformer_loss_frac)
         assert np.all(LADDERS.meter_power_w[z, : len(machines_w)] > at_least)
+        assert LADDERS.asleep_power_w[z] < 0.05 * LADDERS.meter_power_w[z, 0]
 
 
 def test_the_kernels_table_is_the_ladders_with_nothing_behind_the_last_profile() -> None:
