@@ -6,9 +6,29 @@
 859040.0
 """
 
-from .hardware.catalogue import firmware, machine
-from .history.history import History
-from .site.params import SiteParams, ZoneParams
-from .site.step import Site
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .hardware.catalogue import firmware, machine
+    from .history.history import History
+    from .site.params import SiteParams, ZoneParams
+    from .site.step import Site
 
 __all__ = ["History", "Site", "SiteParams", "ZoneParams", "firmware", "machine"]
+
+_MODULES = {
+    "History": ".history.history",
+    "Site": ".site.step",
+    "SiteParams": ".site.params",
+    "ZoneParams": ".site.params",
+    "firmware": ".hardware.catalogue",
+    "machine": ".hardware.catalogue",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Return a public name when it is first asked for: who loads a bundle needs none of them, nor what they import."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}; it has {', '.join(__all__)}")
+    return getattr(import_module(_MODULES[name], __name__), name)
