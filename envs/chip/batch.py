@@ -67,8 +67,11 @@ STATE: Final = np.dtype(
 )  # fmt: skip
 
 FLOW_KEYS: Final = (
-    "profit_usd", "revenue_usd", "energy_usd", "energy_kwh", "hash_th", "max_chip_temp_c", "pue", "error_frac", "freq_mhz", "rail_v",
+    "profit_usd", "revenue_usd", "energy_usd", "energy_kwh", "hash_th", "max_chip_temp_c", "error_frac", "freq_mhz", "rail_v",
 )  # fmt: skip
+"""What `info` holds. A bench has no cooling plant, so there is no PUE."""
+
+_PROFIT, _REVENUE, _ENERGY_USD, _ENERGY_KWH, _HASH, _CHIP_TEMP, _ERROR, _FREQ, _RAIL = range(len(FLOW_KEYS))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,14 +186,14 @@ def _advance(
         place["age"] += 1
         hashing_s = WINDOW_S - (p["restart_s"] if changed else 0.0)
         energy_kwh = power_w * WINDOW_S / 3.6e6
-        flow[i, 3] = energy_kwh
-        flow[i, 4] = ths * hashing_s
-        flow[i, 1] = flow[i, 4] * usd_per_terahash * place["hashprice_pu"]
-        flow[i, 2] = energy_kwh * place["price"] / 1000.0
-        flow[i, 0] = flow[i, 1] - flow[i, 2]
-        flow[i, 5], flow[i, 6], flow[i, 7] = hot_c, 1.0, error
-        flow[i, 8], flow[i, 9] = _settings(p, freq_pu, volt_pu)
-        reward[i] = flow[i, 0] / (rated_ths * WINDOW_S * usd_per_terahash)
+        flow[i, _ENERGY_KWH] = energy_kwh
+        flow[i, _HASH] = ths * hashing_s
+        flow[i, _REVENUE] = flow[i, _HASH] * usd_per_terahash * place["hashprice_pu"]
+        flow[i, _ENERGY_USD] = energy_kwh * place["price"] / 1000.0
+        flow[i, _PROFIT] = flow[i, _REVENUE] - flow[i, _ENERGY_USD]
+        flow[i, _CHIP_TEMP], flow[i, _ERROR] = hot_c, error
+        flow[i, _FREQ], flow[i, _RAIL] = _settings(p, freq_pu, volt_pu)
+        reward[i] = flow[i, _PROFIT] / (rated_ths * WINDOW_S * usd_per_terahash)
         costs[i, 0] = 1.0 if hot_c > thresholds[0] else 0.0
         costs[i, 1] = max(0.0, thresholds[1] - ths / rated_ths)
         costs[i, 2] = max(0.0, error - thresholds[2])
