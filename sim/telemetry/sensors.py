@@ -42,8 +42,8 @@ class SiteReporter:
         """Return the readings of every sensor after a step; a silent one reads NaN.
 
         Of each zone z: z_inlet_temp_c, z_exhaust_temp_c, z_inlet_humidity_pct (of air), z_air_m3_per_s, z_machines_kw,
-        z_plant_fans_kw, z_pumps_kw, z_chiller_kw and its set-point z_target_c (supply air, coolant or hottest chip);
-        site_meter_kw; outdoor_temp_c, outdoor_wet_bulb_temp_c, outdoor_humidity_pct.
+        z_plant_fans_kw, z_pumps_kw, z_chiller_kw and the set-points of `set_points`; site_meter_kw; outdoor_temp_c,
+        outdoor_wet_bulb_temp_c, outdoor_humidity_pct.
         """
         step = int(self.run.state.site["step"][self.env])
         if step != self._last_step:
@@ -54,7 +54,7 @@ class SiteReporter:
         return {
             "time_utc": stamp.strftime("%Y-%m-%dT%H:%M:%SZ"),
             **self._readings,
-            **{f"zone{z}_target_c": self._target_c(z) for z in range(len(self.run.params.zones))},
+            **self.set_points(),
         }
 
     def true(self) -> dict[str, float]:
@@ -99,11 +99,27 @@ class SiteReporter:
         inlet_c = run.zone_flow[self.env, number]["inlet_temp_c"]
         return float(humidity_after_pct(np.array([inlet_c]), np.array([ratio]), altitude_m)[0])
 
-    def _target_c(self, number: int) -> float:
-        zone = self.run.params.zones[number]
-        if isinstance(zone.plant, LoopParams):
-            return zone.plant.coolant_target_c
-        return zone.plant.supply_target_c if isinstance(zone.plant, RoomParams) else zone.firmware.fan_target_temp_c
+    def set_points(self) -> dict[str, float]:
+        """Return the set-points that are commanded, exactly as controllers report them.
+
+        Of each zone z in air: z_chip_target_c (hottest chip that the machines' fans hold), and z_pads_target_c of a container
+        (outdoor temperature at which its pads go on) or z_supply_target_c of a room; of one on a loop: z_coolant_target_c and
+        z_pump_target_pu (speed of the pump).
+        """
+        result: dict[str, float] = {}
+        for z, zone in enumerate(self.run.params.zones):
+            commands, plant = self.run.state.zone[self.env, z], zone.plant
+            fan_k, plant_k = float(commands["fan_shift_k"]), float(commands["plant_shift_k"])
+            if isinstance(plant, LoopParams):
+                result[f"zone{z}_coolant_target_c"] = plant.coolant_target_c + plant_k
+                result[f"zone{z}_pump_target_pu"] = 1.0 + float(commands["pump_shift_pu"])
+                continue
+            result[f"zone{z}_chip_target_c"] = zone.firmware.fan_target_temp_c + fan_k
+            if isinstance(plant, RoomParams):
+                result[f"zone{z}_supply_target_c"] = plant.supply_target_c + plant_k
+            else:
+                result[f"zone{z}_pads_target_c"] = plant.pad_on_temp_c + plant_k
+        return result
 
     def _sense(self, rng: np.random.Generator, name: str, value: float, since: int) -> float:
         """Return a reading, `since` steps after the last one: the value with noise and drift, or NaN in a drop-out."""

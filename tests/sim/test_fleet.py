@@ -235,7 +235,23 @@ def test_the_sites_sensors_read_what_is_there_with_noise_drift_and_silence() -> 
     assert "zone2_inlet_humidity_pct" not in true
     plant = sum(true[f"zone{z}_{name}_kw"] for z in range(3) for name in ("machines", "plant_fans", "pumps", "chiller"))
     assert true["site_meter_kw"] == pytest.approx((plant + 0.003 * 30) * 1.015)
-    assert seen["zone1_target_c"] == 24.0
+
+
+def test_the_sites_set_points_are_those_that_are_commanded() -> None:
+    watched = site()
+    zones = watched.state.zone[0]
+    stock = SiteReporter(watched, 3).set_points()
+    assert stock == {
+        "zone0_chip_target_c": 74.0, "zone0_pads_target_c": 28.0, "zone1_chip_target_c": 74.0, "zone1_supply_target_c": 24.0,
+        "zone2_coolant_target_c": 38.0, "zone2_pump_target_pu": 1.0,
+    }  # fmt: skip
+    zones["fan_shift_k"], zones["plant_shift_k"], zones["pump_shift_pu"] = [-4.0, 2.0, 0.0], [1.0, -3.0, 5.0], [0.0, 0.0, -0.3]
+    watched.step(np.full((1, 3), 1e6))
+    seen = SiteReporter(watched, 3).read(NOW)
+    assert {name: seen[name] for name in stock} == {
+        "zone0_chip_target_c": 70.0, "zone0_pads_target_c": 29.0, "zone1_chip_target_c": 76.0, "zone1_supply_target_c": 21.0,
+        "zone2_coolant_target_c": 43.0, "zone2_pump_target_pu": 0.7,
+    }  # fmt: skip
 
 
 def test_a_site_reads_the_same_for_a_seed() -> None:
