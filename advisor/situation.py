@@ -186,7 +186,7 @@ def observation_names(bundle: Bundle) -> tuple[str, ...]:
     except (TypeError, KeyError, AttributeError, ValueError, OverflowError) as error:
         raise BundleError(f"{bundle.folder}: 'scenario' of the manifest is not one ({error})") from error
     declared = {
-        entry["name"]: Channel(unit=entry["unit"], delay_s=0.0, low=entry["low"], high=entry["high"])
+        entry["name"]: Channel(unit=entry["unit"], low=entry["low"], high=entry["high"])
         for entry in bundle.observations
         if entry["group"] == "declared"
     }

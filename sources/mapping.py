@@ -34,7 +34,7 @@ class Series:
     repeats: refuse, twice (both rows in order) or once (the second is missing and held). duplicates: "same" drops
     rows that repeat a stamp with the same value, wherever they stand. typical_year: the file's year stands for every
     year. shift_h: added to stamps that are known to be wrong. delay_s: time after a row's stamp from which its value is in
-    force, or known (an hourly close: 3600). max_age_h: how long a value may be held; a longer gap is refused; by default
+    force, or known (an hourly close: 3600): rows are moved by it, so that a history holds nothing before it is known. max_age_h: how long a value may be held; a longer gap is refused; by default
     three times the usual step. usd_per_unit: dollars for a unit of the currency; a number, or a series of its own.
     derive: "retarget" computes difficulty from the blocks of one file, with their `height` and the `first_difficulty` of the
     first epoch that begins among them. expect: columns that must hold one value, as {Currency: EUR}. channel: unit, low and high of a declared channel. constant: a number for the whole span.
@@ -247,7 +247,6 @@ def _channel(entry: dict[str, Any], path: Path, prefix: str) -> Channel | None:
         _number(path, f"{prefix}channel.", content, key)
     return Channel(
         unit=str(content["unit"]),
-        delay_s=float(entry.get("delay_s", 0.0)),
         low=float(content["low"]),
         high=float(content["high"]),
     )

@@ -59,10 +59,13 @@ COLUMNS: Final[dict[str, Column]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Channel:
-    """A named series beyond COLUMNS: its unit, the delay after which a value is known, and its usual range."""
+    """A named series beyond COLUMNS: its unit and its usual range.
+
+    Its rows hold what is known from their stamp on. A source that publishes later is moved by its delay where it is
+    imported (`delay_s` of a mapping); who makes a history by hand does the same.
+    """
 
     unit: str
-    delay_s: float
     low: float
     high: float
 
@@ -71,7 +74,8 @@ class Channel:
 class History:
     """Exogenous history in the canonical form.
 
-    frame: columns of COLUMNS on a UTC index of 300 s without gaps; each row holds what was in force from its stamp on.
+    frame: columns of COLUMNS on a UTC index of 300 s without gaps; each row holds what was in force, of a declared channel
+    what was known, from its stamp on.
     ahead: prices that are out for the steps from the frame's end on (day-ahead prices, or settlement prices of a day-ahead
     market), None or (n,); a history that ends now needs them to know what an operator knows. channels: columns beyond COLUMNS. kind: "synthetic" or
     "imported". publication: when the settlement price of an interval is known, after the interval
@@ -183,7 +187,7 @@ class History:
             meta = json.loads(meta_path.read_text(encoding="utf-8"))
             frame = pd.read_parquet(table_path)
             expected, ahead = meta.pop("hash"), meta.pop("ahead", None)
-            channels = {name: Channel(**entry) for name, entry in meta.pop("channels", {}).items()}
+            channels = {name: _channel(entry) for name, entry in meta.pop("channels", {}).items()}
             ahead = None if ahead is None else np.array(ahead, dtype=np.float64)
             history = cls(frame=frame, ahead=ahead, channels=channels, **meta)
         except BadInputError:
@@ -193,6 +197,11 @@ class History:
         if history.hash != expected:
             raise BadInputError(f"{table_path}: content hash is {history.hash}, history.json says {expected}")
         return history
+
+
+def _channel(entry: dict[str, Any]) -> Channel:
+    """Return a channel as a file declares it; a `delay_s` there is in the rows already."""
+    return Channel(**{name: value for name, value in entry.items() if name != "delay_s"})
 
 
 def price_ahead(history: History) -> np.ndarray:

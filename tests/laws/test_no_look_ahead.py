@@ -35,7 +35,7 @@ MARKETS = [
 def world() -> Scenario:
     history = synthesize("ercot", "2024-06-01", "2024-07-16", 3, ("bch",))
     mood = np.sin(np.arange(len(history.frame)) / 700.0)
-    channel = Channel(unit="1", delay_s=0.0, low=-1.0, high=1.0)
+    channel = Channel(unit="1", low=-1.0, high=1.0)
     history = replace(history, frame=history.frame.assign(mood=mood), channels={"mood": channel})
     return from_mapping({**SMALL, "tariff": CONTRACT, "markets": MARKETS}, history)
 

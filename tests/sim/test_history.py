@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -6,7 +7,7 @@ import pandas as pd
 import pytest
 
 from hashgym.sim.foundation.errors import BadInputError
-from hashgym.sim.history.history import History, month_range
+from hashgym.sim.history.history import Channel, History, month_range
 from hashgym.synthesis.generate import synthesize
 
 
@@ -23,6 +24,21 @@ def test_saved_history_comes_back_the_same(history: History, tmp_path: Path) -> 
     pd.testing.assert_frame_equal(back.frame, history.frame, check_freq=False)
     history.save(tmp_path / "h")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["h"]
+
+
+def test_a_declared_channel_comes_back_and_a_delay_in_an_older_file_is_in_its_rows(
+    history: History, tmp_path: Path
+) -> None:
+    channel = Channel(unit="1", low=0.0, high=9.0)
+    with_mood = replace(history, frame=history.frame.assign(mood=3.0), channels={"mood": channel})
+    with_mood.save(tmp_path / "h")
+    path = tmp_path / "h" / "history.json"
+    meta = json.loads(path.read_text())
+    meta["channels"]["mood"]["delay_s"] = 3600.0
+    path.write_text(json.dumps(meta))
+    back = History.load(tmp_path / "h")
+    assert back.channels == {"mood": channel}
+    assert (back.frame["mood"] == 3.0).all()
 
 
 def test_a_folder_that_is_no_history_is_not_overwritten(history: History, tmp_path: Path) -> None:

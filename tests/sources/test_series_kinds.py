@@ -9,10 +9,14 @@ import pandas as pd
 import pytest
 import yaml
 
+from hashgym.advisor.outlook import published_series
 from hashgym.sim.foundation.errors import BadInputError
+from hashgym.sim.hardware import catalogue
 from hashgym.sim.history.history import History
 from hashgym.sim.history.publication import day_ahead_until, until
 from hashgym.sim.market.coins import difficulty_of_blocks
+from hashgym.sim.series.exogenous import build
+from hashgym.sim.site.params import SiteParams, ZoneParams
 from hashgym.sources.assembly import import_history
 
 REST: dict[str, float] = {
@@ -195,13 +199,29 @@ def test_difficulty_follows_from_blocks(read: Read) -> None:
         read(text, start, end, time_unit="s", first_difficulty=1e13, files=["series.csv", "series.csv"], **blocks)
 
 
-def test_a_declared_channel_comes_with_its_delay(read: Read) -> None:
-    history = read(
-        rows(HOURS, [10, 11, 12, 13, 14, 15]), "2024-01-01T02:00", "2024-01-01T06:00", column="mood", unit=None,
-        delay_s=7200, channel={"unit": "1", "low": 0.0, "high": 20.0},
-    )  # fmt: skip
-    assert hourly(history.frame["mood"]) == [10.0, 11.0, 12.0, 13.0]
-    assert history.channels["mood"].delay_s == 7200.0
+def test_a_declared_channel_is_known_a_delay_after_its_stamp_and_not_before(read: Read) -> None:
+    stamps = [f"2024-01-{day:02d}T{hour:02d}:00Z" for day in (1, 2) for hour in range(24)]
+    site = SiteParams(
+        zones=(ZoneParams(machine=catalogue.machine("s21"), firmware=catalogue.firmware("slow_tuner"), n_units=10),)
+    )
+    changed, delay_h, seen = 30, 2, []
+    for after in (0.0, 7.0):
+        history = read(
+            rows(stamps, [hour + (after if hour >= changed else 0.0) for hour in range(48)]), "2024-01-01T02:00", "2024-01-03",
+            column="mood", unit=None, delay_s=3600 * delay_h, channel={"unit": "1", "low": 0.0, "high": 60.0},
+        )  # fmt: skip
+        world = build(history, site)
+        observed = world.known[0, :, world.channels.index("mood")]
+        published = published_series(history, site.markets[0]).series["mood"]
+        forecast_from = published.latest(np.arange(len(observed)))
+        seen.append((history.frame["mood"].to_numpy(), observed, forecast_from))
+    first = (changed + delay_h - 2) * 12  # the history begins at two o'clock
+    for one, other in zip(*seen, strict=True):
+        assert np.array_equal(one[:first], other[:first])
+        assert other[first] == one[first] + 7.0 == changed + 7.0
+
+
+def test_a_declared_channel_that_leaves_its_range_is_named(read: Read) -> None:
     with pytest.raises(BadInputError, match=r"row 7, column 'mood': 15.0 is not in 0…14 1"):
         read(rows(HOURS, [10, 11, 12, 13, 14, 15]), "2024-01-01T02:00", "2024-01-01T06:00", column="mood", unit=None,
              channel={"unit": "1", "low": 0.0, "high": 14.0})  # fmt: skip
