@@ -10,7 +10,7 @@ import pandas as pd
 
 from ..sim.foundation.errors import BadInputError
 from ..sim.history.history import COLUMNS, STEP, History
-from ..sim.market.coins import subsidy_btc_at
+from ..sim.market.coins import COINS
 from .clocks import spread_over
 from .mapping import Mapping, Series, read_mappings, span_of
 from .quality import Quality, assess
@@ -99,7 +99,8 @@ def _share_of_fees(frame: pd.DataFrame, index: pd.DatetimeIndex) -> None:
         return
     if "coin_price_usd" not in frame:
         raise BadInputError("'series': fees_usd_per_day needs coin_price_usd beside it")
-    reward = subsidy_btc_at(index.tz_localize(None).to_numpy()) * _BLOCKS_PER_DAY * frame["coin_price_usd"]
+    subsidy = COINS["btc"].subsidy_at(index.tz_localize(None).to_numpy())
+    reward = subsidy * _BLOCKS_PER_DAY * frame["coin_price_usd"]
     frame["fee_share"] = frame["fees_usd_per_day"] / (frame["fees_usd_per_day"] + reward)
     del frame["fees_usd_per_day"]
 

@@ -78,18 +78,3 @@ def fan_ageing_factor(fan_pu: float, inlet_temp_c: float) -> float:
         Life of ball bearings in revolutions; grease life halves every 15 K (SKF, Rolling bearings, 2018, ch. B.6).
     """
     return fan_pu / FAN_REFERENCE_PU * math.pow(2.0, (inlet_temp_c - FAN_REFERENCE_C) / FAN_HALVING_K)
-
-
-@kernel
-def weibull_hazard_per_h(age_h: float, shape: float, scale_h: float) -> float:
-    """Return the hazard of a Weibull life, (β/η)(t/η)^(β-1). [1/h]
-
-    Args:
-        age_h: Effective age t. [h]
-        shape: β; 1 is a constant hazard, above it wear-out, below it early failures.
-        scale_h: η, the age by which 63 % have failed. [h]
-
-    Source:
-        W. Weibull, "A statistical distribution function of wide applicability", J. Appl. Mech. 18, 293 (1951).
-    """
-    return shape / scale_h * math.pow(age_h / scale_h, shape - 1.0)

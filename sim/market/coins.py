@@ -13,9 +13,8 @@ from ..history.history import History
 
 FloatArray = npt.NDArray[np.float64]
 
-INITIAL_SUBSIDY_BTC: Final = 50.0  # source as below
-HALVING_INTERVAL_BLOCKS: Final = 210_000
-"""Source: Bitcoin Core, `GetBlockSubsidy` and `CMainParams`."""
+INITIAL_SUBSIDY: Final = 50.0
+"""Coins of a block of Bitcoin, Bitcoin Cash and Litecoin before the first halving. Source: Bitcoin Core, `GetBlockSubsidy`."""
 
 TERAHASH_PER_PETAHASH: Final = 1000.0  # by definition
 
@@ -24,13 +23,6 @@ KNOWN_HALVINGS_UTC: Final = ("2012-11-28T15:24:38", "2016-07-09T16:46:13", "2020
 
 NEXT_HALVINGS_UTC: Final = ("2028-04-17T00:00:00", "2032-04-01T00:00:00")
 """assumed: 210,000 blocks of ten minutes after the one before, less the drift of past epochs."""
-
-
-def subsidy_btc(height: int) -> float:
-    """Return the block subsidy at a height: 50 BTC, halved every 210,000 blocks. [BTC]"""
-    if height < 0:
-        raise ValueError(f"height is {height}; a block height is 0 or more")
-    return INITIAL_SUBSIDY_BTC / 2.0 ** (height // HALVING_INTERVAL_BLOCKS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,15 +53,15 @@ class Coin:
 
 COINS: Final = {
     "btc": Coin(
-        algorithm="sha256", prefix="", first_subsidy=INITIAL_SUBSIDY_BTC, spacing_s=600.0,
+        algorithm="sha256", prefix="", first_subsidy=INITIAL_SUBSIDY, spacing_s=600.0,
         halvings_utc=KNOWN_HALVINGS_UTC + NEXT_HALVINGS_UTC,
     ),
     "bch": Coin(
-        algorithm="sha256", prefix="bch_", first_subsidy=INITIAL_SUBSIDY_BTC, spacing_s=600.0,
+        algorithm="sha256", prefix="bch_", first_subsidy=INITIAL_SUBSIDY, spacing_s=600.0,
         halvings_utc=("2012-11-28T15:24:38", "2016-07-09T16:46:13", "2020-04-08T12:18:00", "2024-04-04T00:00:00", "2028-03-29T00:00:00"),
     ),
     "ltc": Coin(
-        algorithm="scrypt", prefix="ltc_", first_subsidy=INITIAL_SUBSIDY_BTC, spacing_s=150.0,
+        algorithm="scrypt", prefix="ltc_", first_subsidy=INITIAL_SUBSIDY, spacing_s=150.0,
         halvings_utc=("2015-08-25T00:00:00", "2019-08-05T10:16:00", "2023-08-02T15:00:00", "2027-07-25T00:00:00"),
     ),
     "doge": Coin(algorithm="scrypt", prefix="doge_", first_subsidy=10_000.0, spacing_s=60.0, halvings_utc=()),
@@ -80,11 +72,6 @@ COINS: Final = {
 REFERENCE_HASHPRICE: Final = {"sha256": 50.0, "scrypt": 1.5e6}
 """Typical hashprice of an algorithm, for scales. [USD/(PH/s)/day] Source: shared calibration, 2024-2025, and, of scrypt, assumed: a
 machine of 9.5 GH/s at 14 USD a day."""
-
-
-def subsidy_btc_at(times_utc: npt.NDArray[np.datetime64]) -> FloatArray:
-    """Return Bitcoin's block subsidy at each time, by the halvings known and expected. [BTC], shape of `times_utc`."""
-    return COINS["btc"].subsidy_at(times_utc)
 
 
 def coin_hashprice(history: History, coin: str) -> FloatArray:

@@ -7,11 +7,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy import signal
 
 from ..foundation.checks import require, require_fraction
 from ..foundation.constants import CONTROL_STEP_S, HASHES_PER_DIFFICULTY, SECONDS_PER_DAY, SECONDS_PER_HOUR, TERAHASH
-from ..foundation.errors import BadInputError
 from ..history.history import History
 from .coins import COINS, Coin, coin_hashprice
 
@@ -20,7 +18,7 @@ FloatArray = npt.NDArray[np.float64]
 SCHEMES: Final = ("fpps", "pps+", "pplns", "solo")
 """fpps: subsidy and fees by expectation; pps+: subsidy by expectation, fees by the blocks found; pplns: all by the blocks found,
 over a window of past shares; solo: all by the blocks that the site finds itself. Hashes are booked when they are made, at what
-they will be paid: the luck of the window after them. Cash comes later, as `payouts` says."""
+they will be paid: the luck of the window after them. When the cash comes is not modelled."""
 
 MOST_MARKETS: Final = 6
 """Markets that a site may choose among. chosen: size of a field of the state."""
@@ -50,13 +48,9 @@ class Pool:
     """Share of the network's blocks that the pool finds: the smaller, the rougher its luck. assumed; Source of the range: 5-30 %
     of blocks each, 2025-2026, of the six largest."""
     window_h: float = 8.0
-    """Mean age of the shares that a PPLNS pool pays for, and so the time over which payouts follow a change. [h] assumed."""
+    """Mean age of the shares that a PPLNS pool pays for, and so the time over which what it pays follows a change. [h] assumed."""
     switching_loss_frac: float = 0.02
     """Hashes lost when a pool of several coins changes between them. assumed."""
-    payout_interval_h: float = 24.0
-    """Source: daily payouts of FPPS pools."""
-    payout_threshold_coins: float = 0.005
-    """Smallest balance that is paid out. Source: usual default of large pools. [coins]"""
     seed: int = 0
     """Seed of the pool's luck; pools of other names have other luck."""
 
@@ -65,12 +59,11 @@ class Pool:
         require(self.scheme in SCHEMES, "Pool", "scheme", self.scheme, f"one of {', '.join(SCHEMES)}")
         require_fraction(self, "fee_frac", "stale_frac", "uptime_frac", "switching_loss_frac")
         require(0.0 < self.network_share <= 1.0, "Pool", "network_share", self.network_share, "in (0, 1]")
-        for name in ("latency_ms", "bonus_frac", "payout_threshold_coins"):
+        for name in ("latency_ms", "bonus_frac"):
             require(getattr(self, name) >= 0.0, "Pool", name, getattr(self, name), "0 or more")
         ok = isinstance(self.seed, int) and self.seed >= 0
         require(ok, "Pool", "seed", self.seed, "a whole number, 0 or more")
-        for name in ("window_h", "payout_interval_h"):
-            require(getattr(self, name) > 0.0, "Pool", name, getattr(self, name), "above 0")
+        require(self.window_h > 0.0, "Pool", "window_h", self.window_h, "above 0")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,29 +197,3 @@ def _network_ths(market: Market, history: History) -> float:
     coin = _lead(market)
     difficulty = float(history.frame[coin.columns[1]].median())
     return difficulty * HASHES_PER_DIFFICULTY / coin.spacing_s / TERAHASH
-
-
-def payouts(earned_coins: FloatArray, pool: Pool) -> FloatArray:
-    """Return what a pool sends in each step: the balance, at the end of each payout interval, if it reaches the threshold.
-
-    A PPLNS pool credits what is earned over the window that follows: payouts ramp in after a change, and go on after the next.
-
-    Args:
-        earned_coins: Coins earned in each step, (n_steps,).
-        pool: The pool.
-
-    Raises:
-        BadInputError: A value is negative or not finite.
-    """
-    if not (np.isfinite(earned_coins) & (earned_coins >= 0.0)).all():
-        raise BadInputError("payouts: earned coins must be finite and 0 or more")
-    if pool.scheme == "pplns":
-        fade = np.exp(-CONTROL_STEP_S / (pool.window_h * SECONDS_PER_HOUR))
-        earned_coins = np.asarray(signal.lfilter([1.0 - fade], [1.0, -fade], earned_coins))
-    every = max(1, round(pool.payout_interval_h * SECONDS_PER_HOUR / CONTROL_STEP_S))
-    sent, balance = np.zeros(len(earned_coins)), 0.0
-    for first in range(0, len(earned_coins) - every + 1, every):
-        balance += float(earned_coins[first : first + every].sum())
-        if balance >= pool.payout_threshold_coins:
-            sent[first + every - 1], balance = balance, 0.0
-    return sent

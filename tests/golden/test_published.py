@@ -1,12 +1,11 @@
 """Numbers that others have published, with their origin."""
 
 import numpy as np
-import pandas as pd
 import psychrolib
 import pytest
 
 from hashgym.sim.cooling.psychrometrics import humidity_after_pct, pressure_pa, relative_humidity_pct, wet_bulb_temp_c
-from hashgym.sim.market.coins import hashprice_usd_per_ph_day, retarget, subsidy_btc, subsidy_btc_at
+from hashgym.sim.market.coins import COINS, hashprice_usd_per_ph_day, retarget
 
 
 @pytest.mark.parametrize("altitude_m", [0.0, 900.0, 2000.0])
@@ -32,19 +31,20 @@ def test_saturated_air_has_full_humidity() -> None:
     assert relative_humidity_pct(np.array([15.0]), np.array([15.0]))[0] == pytest.approx(100.0)
 
 
-@pytest.mark.parametrize(("height", "reward"), [(0, 50.0), (209_999, 50.0), (210_000, 25.0), (840_000, 3.125)])
-def test_subsidy_by_height(height: int, reward: float) -> None:
-    assert subsidy_btc(height) == reward
-
-
-def test_subsidy_by_date_halves_in_april_2024() -> None:
-    times = pd.to_datetime(["2020-05-12", "2024-04-19", "2024-04-21"]).to_numpy()
-    assert subsidy_btc_at(times).tolist() == [6.25, 6.25, 3.125]
-
-
-def test_negative_height_is_refused() -> None:
-    with pytest.raises(ValueError, match="height is -1"):
-        subsidy_btc(-1)
+@pytest.mark.parametrize(
+    ("last_before", "first_after", "subsidy"),
+    [
+        ("2012-11-28T15:24:37", "2012-11-28T15:24:38", 25.0),
+        ("2016-07-09T16:46:12", "2016-07-09T16:46:13", 12.5),
+        ("2020-05-11T19:23:42", "2020-05-11T19:23:43", 6.25),
+        ("2024-04-20T00:09:26", "2024-04-20T00:09:27", 3.125),
+    ],
+)
+def test_subsidy_halves_at_blocks_210000_420000_630000_and_840000(
+    last_before: str, first_after: str, subsidy: float
+) -> None:
+    times = np.array([last_before, first_after], "datetime64[s]")
+    assert COINS["btc"].subsidy_at(times).tolist() == [2.0 * subsidy, subsidy]
 
 
 def test_hashprice_of_the_end_of_2023() -> None:

@@ -15,7 +15,6 @@ from hashgym.sim.market.pools import (
     expected_usd_per_ph_day,
     luck,
     paid_frac,
-    payouts,
     realised_usd_per_ph_day,
     usual_market,
 )
@@ -106,16 +105,6 @@ def test_merged_coins_add_up(history: History) -> None:
         parts[0] + parts[1], rel=1e-3
     )  # the spacing of the lead coin's blocks stands for both
     assert usual_market("scrypt").coins == ("ltc+doge",)
-
-
-def test_cash_comes_when_the_balance_passes_the_threshold() -> None:
-    earned = np.full(3 * 288, 1e-5)
-    pool = Pool(payout_interval_h=24.0, payout_threshold_coins=0.004)
-    paid = payouts(earned, pool)
-    # A day earns 0.00288: the first day's balance is too small, the second's is paid, the third's waits.
-    assert paid.sum() == pytest.approx(2 * 288 * 1e-5)
-    assert np.flatnonzero(paid).tolist() == [2 * 288 - 1]
-    assert paid.sum() <= earned.sum()
 
 
 @pytest.mark.parametrize(
