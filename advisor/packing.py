@@ -11,10 +11,10 @@ import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from ..agents.graph import ActionDecoding, graph_of, to_onnx
+from ..envs import ENV_IDS
 from ..envs.batch import tables
 from ..envs.batch.config import EnvConfig, UserCost
 from ..envs.batch.core import Batch
-from ..envs.scenario.scenario import Scenario
 from ..sim.foundation.constants import CONTROL_STEP_S, SECONDS_PER_HOUR
 from ..sim.foundation.errors import BadInputError, BundleError
 from ..sim.foundation.files import whole_folder
@@ -27,6 +27,9 @@ from .manifest import SCHEMA_VERSION
 MAX_RISE_PU: Final = 0.1
 """Largest rise of a hashing machine's power set-point that the advisor executes in a step, of rated power: half of what
 counts as a `power_ramp`. Source: the published action limit of 0.1 per five minutes for hashrate changes."""
+
+EXPORTED_TASK: Final = "hashrate"
+"""The task whose policies a bundle can hold: the advisor executes frequency set-points and nothing else."""
 
 PARITY_OBSERVATIONS: Final = 10_000
 PARITY_TOLERANCE: Final = 1e-5
@@ -48,6 +51,15 @@ class Origin:
     """Further files of the bundle, such as a forecaster."""
 
 
+def require_exportable(task: str) -> None:
+    """Refuse a policy of a task that a bundle cannot hold; raises BadInputError that names it."""
+    if task != EXPORTED_TASK:
+        raise BadInputError(
+            f"the policy was trained on task {task!r} ({ENV_IDS.get(task, 'unknown')}), which cannot be exported; a bundle holds "
+            f"policies of task {EXPORTED_TASK!r} ({ENV_IDS[EXPORTED_TASK]}), as `hashgym train env=hashrate` makes them"
+        )
+
+
 def pack(folder: Path, model: BaseAlgorithm, config: EnvConfig, origin: Origin, seed: int) -> Bundle:
     """Write the bundle of a trained policy and return it as a reader finds it.
 
@@ -62,6 +74,7 @@ def pack(folder: Path, model: BaseAlgorithm, config: EnvConfig, origin: Origin, 
         BadInputError: The policy cannot be exported, or the folder holds something else.
         BundleError: Graph and network differ.
     """
+    require_exportable(config.task)
     batch = Batch(replace(config, split="train"))
     onnx = to_onnx(graph_of(model, action_decoding(batch)), len(batch.table))
     low, high = trained_range(model, config)
@@ -180,12 +193,12 @@ def _manifest(
         "name": origin.name,
         "model_sha256": hashlib.sha256(onnx).hexdigest(),
         "env": {
-            "id": "hashgym/HashrateTuning-v0", "action": config.action, "forecast": config.forecast,
+            "id": ENV_IDS[config.task], "action": config.action, "forecast": config.forecast,
             "step_s": CONTROL_STEP_S, "episode_steps": batch.episode_steps,
         },
         "observations": observations,
         "actions": [_action(batch, z) for z in range(batch.n_zones)],
-        "envelope": _envelope(config, scenario),
+        "envelope": _envelope(batch),
         "scenario": origin.scenario,
         "site": scenario.name,
         "config_hash": scenario.config_hash,
@@ -213,12 +226,12 @@ def _action(batch: Batch, z: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _envelope(config: EnvConfig, scenario: Scenario) -> dict[str, Any]:
-    cap_w = scenario.site.site_cap_w
+def _envelope(batch: Batch) -> dict[str, Any]:
+    cap_w = batch.site.site_cap_w
     costs: list[tuple[tables.Cost | UserCost, float | None]] = [
-        (cost, config.thresholds.get(cost.name, cost.threshold)) for cost in tables.COSTS
+        (cost, batch.thresholds[cost.name]) for cost in tables.COSTS
     ]
-    costs += [(cost, None) for cost in config.costs]
+    costs += [(cost, None) for cost in batch.config.costs]
     return {
         "max_rise_pu_per_step": MAX_RISE_PU,
         "min_sleep_s": tables.MIN_SLEEP_S,
@@ -227,7 +240,7 @@ def _envelope(config: EnvConfig, scenario: Scenario) -> dict[str, Any]:
             cost.name: {"threshold": threshold, "limit": cost.limit, "unit": cost.unit, "meaning": cost.meaning}
             for cost, threshold in costs
         },
-        "trip_temp_c": [zone.firmware.trip_temp_c for zone in scenario.site.zones],
+        "trip_temp_c": [zone.firmware.trip_temp_c for zone in batch.site.zones],
     }
 
 

@@ -16,9 +16,10 @@ import pandas as pd
 from hashgym.advisor import telemetry
 from hashgym.advisor.advise import Advisor, moment
 from hashgym.advisor.bundle import Bundle
+from hashgym.advisor.packing import require_exportable
 from hashgym.advisor.records import AdviceReport
 from hashgym.advisor.wording import as_text
-from hashgym.envs.batch import acting, tables
+from hashgym.envs.batch import acting
 from hashgym.envs.batch.config import EnvConfig
 from hashgym.envs.batch.core import Batch
 from hashgym.envs.scenario import scenario as scenarios
@@ -47,6 +48,7 @@ def _demo(config: dict[str, Any], run_dir: Path) -> None:
     began, out = time.perf_counter(), Path(config["out"])
     if config["resume"] is not None:
         raise BadInputError("the demo starts anew each time; resume a run with `hashgym train resume=…`")
+    require_exportable(config["env"].get("task", "hashrate"))
     scenario = scenarios.from_mapping(config["scenario"], config["history"])
     for left in ("report.html", "summary.json", "advice.json"):
         (out / left).unlink(missing_ok=True)
@@ -113,12 +115,11 @@ class _Watch:
         self.energy_kwh.append(flows["energy_kwh"].copy())
 
 
-def _week(options: EnvConfig, watched: dict[str, _Watch], name: str) -> tuple[pd.DataFrame, int]:
+def _week(probe: Batch, watched: dict[str, _Watch], name: str) -> tuple[pd.DataFrame, int]:
     """Return the held-out episode in which the policy gains most over always-on, step by step, and its number."""
     gain = np.sum(watched[name].profit_usd, axis=0) - np.sum(watched["always_on"].profit_usd, axis=0)
     episode = int(np.argmax(gain))
-    probe = Batch(options)
-    start = int(paired.episode_starts(options, probe)[episode])
+    start = int(paired.episode_starts(probe.config, probe)[episode])
     steps = slice(start, start + probe.episode_steps)
     history = probe.scenario.history
     times = (history.start + STEP * start) + STEP * np.arange(probe.episode_steps)
@@ -150,7 +151,9 @@ def _report(
     name, scenario = result.policy.name, options.scenario
     if not isinstance(scenario, scenarios.Scenario):
         raise TypeError("the demo builds its scenario before the report")
-    week, episode = _week(options, watched, name)
+    probe = Batch(options)
+    limit_c = probe.thresholds["chip_over_temp"]
+    week, episode = _week(probe, watched, name)
     gain = summary["policies"][name]["gain_over_best_rule_pct"]
     first, last = scenario.splits["test"]
     lead = (
@@ -179,14 +182,14 @@ def _report(
         (
             "A week of decisions",
             report.figure_block(
-                lambda: report.draw_week(week),
+                lambda: report.draw_week(week, limit_c),
                 f"Held-out episode {episode + 1}, the one in which {name} gains most over always-on. Local time.",
             ),
         ),
         (
             "Chip temperatures",
             report.figure_block(
-                lambda: report.draw_temperatures(hot, tables.COSTS[0].threshold),
+                lambda: report.draw_temperatures(hot, limit_c),
                 "The firmware's fans hold the hottest chip at their target; hotter steps are those in which they could not.",
             ),
         ),

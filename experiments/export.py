@@ -11,7 +11,7 @@ import pandas as pd
 
 from hashgym.advisor.bundle import FORECAST, SUMS, Bundle
 from hashgym.advisor.outlook import published_series
-from hashgym.advisor.packing import Origin, pack
+from hashgym.advisor.packing import Origin, pack, require_exportable
 from hashgym.envs.scenario.scenario import Scenario
 from hashgym.evaluation import paired
 from hashgym.experiments import hydra_main, settings, tracking, training
@@ -41,6 +41,7 @@ def _export(config: dict[str, Any], _: Path) -> None:
     out = Path(config["out"] or run_dir / "bundle")
     fit_config(config["forecast"])
     trained = settings.read_config(run_dir)
+    require_exportable(trained["env"].get("task", "hashrate"))
     require_free(out, SUMS)
     require_writable(out.with_name(f".{out.name}.new"))
     policy = training.load_policy(run_dir, trained)

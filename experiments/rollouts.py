@@ -3,6 +3,7 @@
 import argparse
 import importlib
 import os
+import re
 import sys
 import warnings
 from dataclasses import replace
@@ -13,9 +14,9 @@ import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 
-import hashgym.envs  # noqa: F401
 from hashgym.agents import policies
 from hashgym.agents.rules import PARAMETER_FREE, Hysteresis
+from hashgym.envs import ENV_IDS
 from hashgym.envs.batch import tables
 from hashgym.envs.batch.config import EnvConfig
 from hashgym.envs.batch.core import Batch
@@ -26,8 +27,6 @@ from hashgym.sim.foundation.errors import BadInputError
 
 ROLLOUT_ROLE: Final = 3
 """Role of the environments in SeedSequence([run seed, role]), after training, tuning and evaluation."""
-
-ENV_ID: Final = "hashgym/HashrateTuning-v0"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,7 +44,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--episodes", type=int, default=32, help="episodes (default: 32)")
     parser.add_argument("--steps", type=int, help="steps of an episode (default: the scenario's)")
     parser.add_argument("--seed", type=int, default=0, help="seed (default: 0)")
-    parser.add_argument("--dataset", default="hashgym/hashrate-tuning/rollouts-v0", help="Minari's name of the dataset")
+    parser.add_argument(
+        "--dataset", help="Minari's name of the dataset (default: hashgym/TASK/rollouts-v0, TASK as hashrate-tuning)"
+    )
     parser.add_argument("--out", type=Path, required=True, help="folder of Minari datasets")
 
 
@@ -72,8 +73,6 @@ def _policy(name: str, config: EnvConfig, seed: int) -> tuple[EnvConfig, policie
     if (Path(name) / "config.json").is_file():
         trained = settings.read_config(Path(name))
         own = settings.env_config(trained, config.split)
-        if own.task != "hashrate":
-            raise BadInputError(f"{name} was trained on task {own.task!r}; rollouts are of {ENV_ID}")
         played = replace(
             own, scenario=config.scenario, history=config.history, episode_steps=config.episode_steps, reward="profit"
         )
@@ -127,6 +126,12 @@ def play(policy: policies.Policy, config: EnvConfig, n_episodes: int, seed: int)
     return [{name: values[:, i] for name, values in whole.items()} for i in range(n_episodes)]
 
 
+def default_name(task: str) -> str:
+    """Return the name of a dataset of a task's environment, as hashgym/hashrate-tuning/rollouts-v0."""
+    words = re.findall("[A-Z][a-z]+", ENV_IDS[task])
+    return f"hashgym/{'-'.join(words).lower()}/rollouts-v0"
+
+
 def write(episodes: list[Episode], config: EnvConfig, options: argparse.Namespace, name: str) -> Any:
     """Write episodes as a Minari dataset that knows its environment; raises BadInputError if the library is not installed."""
     try:
@@ -134,16 +139,15 @@ def write(episodes: list[Episode], config: EnvConfig, options: argparse.Namespac
         buffer_of = importlib.import_module("minari.data_collector").EpisodeBuffer
     except ImportError:
         raise BadInputError("the library minari is not installed; run `pip install hashgym[offline]`") from None
+    dataset = options.dataset or default_name(config.task)
     options.out.mkdir(parents=True, exist_ok=True)
     os.environ["MINARI_DATASETS_PATH"] = str(options.out)
     env = gym.make(
-        ENV_ID, scenario=config.world.name, history=options.history, split=config.split, action=config.action,
-        forecast=config.forecast, episode_steps=config.episode_steps, stack=config.stack,
+        ENV_IDS[config.task], scenario=config.world.name, history=options.history, split=config.split, action=config.action,
+        forecast=config.forecast, episode_steps=config.episode_steps, stack=config.stack, coin_choice=config.coin_choice,
     )  # fmt: skip
-    if options.dataset in minari.list_local_datasets():
-        raise BadInputError(
-            f"{options.out} has a dataset {options.dataset!r}; name another, or delete it by `minari delete`"
-        )
+    if dataset in minari.list_local_datasets():
+        raise BadInputError(f"{options.out} has a dataset {dataset!r}; name another, or delete it by `minari delete`")
     buffers = []
     for number, entry in enumerate(episodes):
         n = len(entry["rewards"])
@@ -157,11 +161,11 @@ def write(episodes: list[Episode], config: EnvConfig, options: argparse.Namespac
     world = config.world
     description = (
         f"{name} on {world.name} ({world.config_hash}), {world.history.kind} history {world.history.hash}, split {config.split}; "
-        f"infos.costs in the order {', '.join(tables.COST_NAMES)}"
+        f"infos.costs in the order {', '.join([*tables.COST_NAMES, *(cost.name for cost in config.costs)])}"
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of authors and links, which the user's dataset may do without
         return minari.create_dataset_from_buffers(
-            options.dataset, buffers, env=env, eval_env=env, algorithm_name=name, description=description,
+            dataset, buffers, env=env, eval_env=env, algorithm_name=name, description=description,
             requirements=["hashgym"],
         )  # fmt: skip

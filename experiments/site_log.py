@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from hashgym.envs.batch import tables
 from hashgym.envs.batch.config import EnvConfig
 from hashgym.envs.batch.core import Batch
 from hashgym.sim.contract.channels import ENERGY_PRICE, REALISED_HASHPRICE
@@ -102,7 +101,7 @@ def _episode(batch: Batch, rows: pd.DataFrame, steps: npt.NDArray[np.int64]) -> 
     site, zones = batch.state.site[0], batch.state.zone[0]
     ladders = SiteLadders.of(batch.site)
     n_zones, values = batch.n_zones, batch.exogenous.values[0]
-    limit_c = tables.COSTS[0].threshold
+    limit_c = batch.thresholds["chip_over_temp"]
     table = {name: rows[name].unstack("zone").loc[steps].to_numpy(np.float64) for name in _NUMBERS}
     status = rows["status"].map(STATUS).unstack("zone").loc[steps].to_numpy(np.float64)
     since_s = np.zeros(n_zones)

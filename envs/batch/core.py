@@ -128,7 +128,7 @@ class Batch:
             raise BadInputError(
                 f"split {config.split!r} of {self.scenario.name!r} is shorter than {steps} steps and two days"
             )
-        thresholds = {cost.name: config.cost_thresholds.get(cost.name, cost.threshold) for cost in tables.COSTS}
+        thresholds = self.thresholds
         usual = {"noise": (1.0, 1.0)}
         drawn = {name: config.randomize.get(name, usual.get(name, (0.0, 0.0))) for name in RANDOMIZED}
         values = {
@@ -202,6 +202,11 @@ class Batch:
     def observation_space(self) -> Any:
         """Return the space of one observation."""
         return spaces.Box(self.low, self.high, dtype=np.float32)
+
+    @property
+    def thresholds(self) -> dict[str, float]:
+        """The threshold of every cost of the table as options and scenario settle it."""
+        return {cost.name: self.config.cost_thresholds.get(cost.name, cost.threshold) for cost in tables.COSTS}
 
     def action_space(self) -> Any:
         """Return the space of one action."""

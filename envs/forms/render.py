@@ -12,7 +12,6 @@ from ...sim.contract.channels import ENERGY_PRICE
 from ...sim.foundation.errors import BadInputError
 from ...sim.hardware.firmware import ASLEEP, HASHING, STARTING
 from ...sim.history.history import STEP
-from ..batch import tables
 from ..batch.rewards import STEP_H
 
 if TYPE_CHECKING:
@@ -72,7 +71,7 @@ class Canvas:
     def _new(self) -> Episode:
         batch = self.batch
         zones = tuple(f"{zone.n_units} {zone.machine.name}" for zone in batch.site.zones)
-        limit_c = batch.config.thresholds.get("chip_over_temp", tables.COSTS[0].threshold)
+        limit_c = batch.thresholds["chip_over_temp"]
         return Episode(
             f"{batch.scenario.name}, {batch.config.task}", zones, batch.cost_names, batch.full_power_w / 1000.0, limit_c
         )

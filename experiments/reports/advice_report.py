@@ -3,7 +3,6 @@
 import html
 
 import matplotlib.dates as mdates
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -88,7 +87,7 @@ def draw_futures(situation: Situation) -> Figure:
     first, last = step - STEPS_PER_DAY // 2, min(step + STEPS_PER_DAY, len(history.frame))
     times = _times(history.start, history.timezone, range(first, last))
     ahead = _times(history.start, history.timezone, range(step, step + situation.paths.n_steps))
-    figure = plt.figure(figsize=(9, 7.4))
+    figure = Figure(figsize=(9, 7.4))
     axes = pages.stacked(figure, [1.4, 1.0, 1.0])
     charts = (
         ("market_price_usd_per_mwh", "market price, USD/MWh", pages.ORANGE),
@@ -123,7 +122,7 @@ def _times(start: pd.Timestamp, timezone: str, steps: range) -> pd.DatetimeIndex
 
 def draw_gains(advice: tuple[Advice, ...], came_usd: dict[str, float]) -> Figure:
     """Draw how the paired gain of each piece of advice is spread over the paths."""
-    figure = plt.figure(figsize=(9, 2.6))
+    figure = Figure(figsize=(9, 2.6))
     axes = figure.subplots(1, len(advice), squeeze=False)[0]
     for axis, entry in zip(axes, advice, strict=True):
         profit = entry.effect["profit_usd"]

@@ -6,17 +6,10 @@ import io
 from collections.abc import Callable
 from typing import Any, Final
 
-import matplotlib as mpl
-
-mpl.use("Agg")
-
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-
-from hashgym.envs.batch import tables
 
 BLUE: Final = "#1f6feb"
 ORANGE: Final = "#d9822b"
@@ -36,10 +29,9 @@ code{background:#f6f8fa;padding:.1rem .3rem;border-radius:4px}
 
 
 def image(figure: Figure) -> str:
-    """Return a figure as an inline PNG image and close it."""
+    """Return a figure as an inline PNG image."""
     content = io.BytesIO()
     figure.savefig(content, format="png", dpi=130, bbox_inches="tight")
-    plt.close(figure)
     return f'<img alt="" src="data:image/png;base64,{base64.b64encode(content.getvalue()).decode()}">'
 
 
@@ -102,7 +94,7 @@ def draw_profit(summary: dict[str, Any]) -> Figure:
     entries.sort(key=lambda item: item[1]["mean"])
     if "bound" in summary:
         entries.append(("bound", summary["bound"]["net_profit_usd_per_day"]))
-    figure = plt.figure(figsize=(9, 0.45 * len(entries) + 1))
+    figure = Figure(figsize=(9, 0.45 * len(entries) + 1))
     axis = stacked(figure, [1.0])[0]
     for row, (name, value) in enumerate(entries):
         color = (
@@ -126,7 +118,7 @@ def draw_profit(summary: dict[str, Any]) -> Figure:
 
 def draw_learning(curve: list[dict[str, float]], rule_usd: float) -> Figure:
     """Draw the learning curve: profit while exploring the training months, and on the validation months beside the rule."""
-    figure = plt.figure(figsize=(9, 4.6))
+    figure = Figure(figsize=(9, 4.6))
     exploring, checked = stacked(figure, [1.0, 1.0])
     explored = [row for row in curve if "train/profit_usd_per_day" in row]
     steps = [row["step"] / 1e6 for row in explored]
@@ -163,14 +155,15 @@ def _legend(axis: Axes) -> None:
     )
 
 
-def draw_week(week: pd.DataFrame) -> Figure:
+def draw_week(week: pd.DataFrame, limit_c: float) -> Figure:
     """Draw a week of decisions: price against break-even, power, hottest chip, profit so far.
 
     Args:
         week: Indexed by local time; energy_price_usd_per_mwh, break_even_usd_per_mwh, power_kw, max_chip_temp_c,
             outdoor_temp_c, profit_usd, always_on_usd.
+        limit_c: Threshold of the chip temperature in this environment. [°C]
     """
-    figure = plt.figure(figsize=(9, 8.2))
+    figure = Figure(figsize=(9, 8.2))
     price, power, heat, money = stacked(figure, [1.3, 1.0, 1.0, 1.0])
     times = week.index
     price.step(times, week["energy_price_usd_per_mwh"], where="post", color=ORANGE, lw=1.1, label="price paid")
@@ -192,7 +185,7 @@ def draw_week(week: pd.DataFrame) -> Figure:
     power.set_ylim(0.0)
     heat.plot(times, week["max_chip_temp_c"], color=RED, lw=1.1, label="hottest chip")
     heat.plot(times, week["outdoor_temp_c"], color=GREY, lw=1.1, label="outdoor")
-    heat.axhline(tables.COSTS[0].threshold, color=RED, ls=":", lw=1.0)
+    heat.axhline(limit_c, color=RED, ls=":", lw=1.0)
     heat.set_ylabel("°C")
     _legend(heat)
     money.plot(times, week["profit_usd"].cumsum(), color=BLUE, lw=1.6, label="policy")
@@ -206,7 +199,7 @@ def draw_week(week: pd.DataFrame) -> Figure:
 
 def draw_temperatures(by_policy: dict[str, np.ndarray], limit_c: float) -> Figure:
     """Draw how the hottest chip is spread over the held-out months, by policy."""
-    figure = plt.figure(figsize=(9, 3.4))
+    figure = Figure(figsize=(9, 3.4))
     axis = stacked(figure, [1.0])[0]
     colors = [BLUE, ORANGE, GREEN, GREY]
     edges = np.arange(20.0, 92.0, 0.5)

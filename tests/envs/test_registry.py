@@ -130,8 +130,9 @@ def test_a_saved_state_goes_on_as_if_nothing_had_been(case: tuple[str, dict[str,
     saved = env.unwrapped.save()  # type: ignore[attr-defined]
     expected = [env.step(action)[:2] for action in actions[15:]]
     other = make((case[0], short(case, 60)))
+    other.reset(seed=9)
+    other.step(actions[-1])
     other.unwrapped.restore(saved)  # type: ignore[attr-defined]
-    other.unwrapped.reset  # noqa: B018
     for action, (obs, reward) in zip(actions[15:], expected, strict=True):
         again = other.unwrapped.step(action)
         assert np.array_equal(again[0], obs)

@@ -74,6 +74,36 @@ def test_a_dataset_loads_and_an_offline_learner_learns_from_it(
     assert os.environ["MINARI_DATASETS_PATH"] == str(datasets)
 
 
+@pytest.mark.slow
+def test_rollouts_of_another_tasks_policy_come_from_its_own_environment(
+    datasets: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(datasets)
+    short = ["agent=sac", "agent.total_steps=64", "agent.n_envs=16", "agent.learning_starts=32", "agent.batch_size=16"]
+    quick = ["tracking=none", "warm_start.teacher=null", "validations=0", "progress=false", "threads=1"]
+    world = ["scenario=georgia_room", "env=cooling", "env.episode_steps=48", "hydra.run.dir=run"]
+    assert main(["train", *short, *quick, *world]) == 0
+    played = [
+        "--policy",
+        "run",
+        "--scenario",
+        "georgia_room",
+        "--episodes",
+        "2",
+        "--steps",
+        "24",
+        "--out",
+        str(datasets),
+    ]
+    assert main(["data", "rollouts", *played]) == 0
+    dataset = minari.load_dataset("hashgym/cooling-control/rollouts-v0")
+    env = dataset.recover_environment()
+    assert env.spec.id == "hashgym/CoolingControl-v0"
+    for episode in dataset.iterate_episodes():
+        assert episode.observations.shape == (25, *env.observation_space.shape)
+        assert all(env.action_space.contains(action) for action in episode.actions)
+
+
 def logged(world: Scenario, n: int) -> tuple[pd.DataFrame, np.ndarray, list[np.ndarray]]:
     """Play some steps and write down what a site would log; returns the log, the actions and what was observed."""
     batch = Batch(EnvConfig(scenario=world, action="profile"), 1)
