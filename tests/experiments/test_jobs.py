@@ -17,9 +17,10 @@ from hashgym.agents import learners
 from hashgym.agents.learners import PpoConfig, SacConfig
 from hashgym.envs.batch import tables
 from hashgym.envs.batch.config import EnvConfig
+from hashgym.envs.batch.core import Batch
 from hashgym.envs.scenario.scenario import Scenario, from_mapping
 from hashgym.evaluation import paired
-from hashgym.experiments import bench, settings, training
+from hashgym.experiments import bench, settings, tracking, training
 from hashgym.experiments.cli import main
 from hashgym.experiments.reports.table import policy_table
 from hashgym.forecast.fitting import FitConfig
@@ -45,16 +46,49 @@ def composed(name: str, *overrides: str) -> dict[str, Any]:
 GROUPS = [f"{path.parent.name}={path.stem}" for path in sorted(CONF.glob("*/*.yaml"))]
 
 
+def named(override: str, group: str) -> str:
+    """Return the name that an override chooses in a group, "" where it is of another group."""
+    return override.removeprefix(f"{group}=") if override.startswith(f"{group}=") else ""
+
+
 @pytest.mark.parametrize("override", GROUPS)
-def test_every_yaml_composes_and_instantiates(override: str) -> None:
-    config = composed("demo", override)
+def test_every_yaml_composes_and_instantiates(override: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    # A task that chooses among coins needs a scenario with several markets.
+    world = ["scenario=scrypt_shed"] if override == "env=coin" else []
+    config = composed("demo", override, *world)
     assert FitConfig(**config["forecast"]).n_trees > 0
     assert isinstance(learners.from_mapping(config["agent"]), PpoConfig | SacConfig)
+    if kind := named(override, "tracking"):
+        tracker = tracking.open_tracker(config["tracking"], "t", {"seed": 1}, {}, None)
+        tracker.close("FINISHED")
+        assert (tracker.run_id is None) == (kind == "none")
     if override.endswith("_replay"):
         with pytest.raises(BadInputError, match="hashgym data import"):
             from_mapping(config["scenario"])
-    elif override.startswith("scenario"):
-        assert isinstance(from_mapping(config["scenario"]), Scenario)
+    elif override.partition("=")[0] in ("env", "reward", "scenario", "experiment"):
+        _plays(override, config)
+
+
+def _plays(override: str, config: dict[str, Any]) -> None:
+    """Build the environment of a configuration, step it, and hold what the override chose."""
+    options = settings.env_config(config, "train")
+    batch = Batch(options, 2)
+    batch.seed([1, 2])
+    batch.reset()
+    space = batch.action_space()
+    space.seed(0)
+    for _ in range(3):
+        batch.step(np.stack([space.sample(), space.sample()]))
+    assert batch.obs.shape == (2, len(batch.table))
+    assert np.isfinite(batch.reward).all()
+    assert options.task == (named(override, "env") or "hashrate").removesuffix("_stacked")
+    assert options.stack == (12 if override.endswith("stacked") else 1)
+    if reward := named(override, "reward"):
+        made = options.reward if isinstance(options.reward, str) else type(options.reward).__name__
+        assert made.replace("_", "").lower() == reward.replace("_", "")
+    if scenario := named(override, "scenario"):
+        assert batch.scenario.name == scenario
 
 
 @pytest.fixture(scope="module")
@@ -235,8 +269,6 @@ def test_interval_covers_and_is_paired() -> None:
 
 
 def test_episodes_fill_a_split_without_overlap(small: Scenario) -> None:
-    from hashgym.envs.batch.core import Batch
-
     config = EnvConfig(scenario=small, split="test")
     batch = Batch(config)
     starts = paired.episode_starts(config, batch)
