@@ -8,7 +8,7 @@ from ..sim.site.ladders import SiteLadders
 
 FloatArray = npt.NDArray[np.float64]
 
-_SAME_MHZ = 0.5
+_SAME_MHZ = 0.5  # chosen: as in telemetry.py
 
 
 def limit_rise(

@@ -13,7 +13,7 @@ from .whatif import Plan
 
 SCHEMA_VERSION: Final = 1
 INTERVAL: Final = 0.8
-"""Share of the paths that an effect's interval holds."""
+"""Share of the paths that an effect's interval holds. chosen: the outer quantiles of the forecast, 0.1 and 0.9."""
 
 FloatArray = npt.NDArray[np.float64]
 

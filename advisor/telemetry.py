@@ -19,19 +19,21 @@ from ..sim.site.params import SiteParams, ZoneParams
 from ..sim.telemetry.columns import COLUMNS, STATUS
 
 OVER_RATED: Final = 2.0
-"""Readings above this multiple of a machine's rated hashrate or power are wrong: no firmware profile reaches it."""
+"""Readings above this multiple of a machine's rated hashrate or power are wrong. chosen: no firmware profile
+reaches it."""
 
 SAME_MHZ: Final = 0.5
-"""A reported frequency is a profile's if it is as near as this. [MHz]"""
+"""A reported frequency is a profile's if it is as near as this. [MHz] chosen: profiles lie 22 MHz apart or more."""
 
 HALF: Final = 0.5
-"""A hashing machine below this share of its profile's hashrate, or off its power by more than it, has a fault."""
+"""A hashing machine below this share of its profile's hashrate, or off its power by more than it, has a fault. chosen:
+one lost board of three stays above it."""
 
 IDLE_PU: Final = 0.1
-"""A machine that draws more than this share of rated power neither sleeps nor is tripped: fans take 3 %."""
+"""A machine that draws more than this share of rated power neither sleeps nor is tripped. chosen: fans take 3 %."""
 
 FUTURE_TOLERANCE_S: Final = 60.0
-"""Clocks may differ by this much. [s]"""
+"""Clocks may differ by this much. [s] chosen: little beside a control step."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,11 @@ def _policy_kwargs(net_arch: tuple[int, ...], activation: str, table: Any) -> di
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PpoConfig:
-    """PPO (J. Schulman et al., Proximal Policy Optimization Algorithms, arXiv:1707.06347, 2017)."""
+    """PPO (J. Schulman et al., Proximal Policy Optimization Algorithms, arXiv:1707.06347, 2017).
+
+    Defaults: numbers of environments, steps, batches and epochs are chosen for throughput on two cores, gamma for returns over
+    hours (1 / (1 - 0.995) steps are 17 h); the rest has stable-baselines3 as its source.
+    """
 
     name: str = "ppo"
     total_steps: int = 3_000_000
@@ -77,7 +81,11 @@ class PpoConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SacConfig:
-    """SAC (T. Haarnoja et al., Soft Actor-Critic Algorithms and Applications, arXiv:1812.05905, 2018)."""
+    """SAC (T. Haarnoja et al., Soft Actor-Critic Algorithms and Applications, arXiv:1812.05905, 2018).
+
+    Defaults: environments, buffer, batch and steps are chosen for throughput on two cores; the rest has stable-baselines3 as its
+    source.
+    """
 
     name: str = "sac"
     total_steps: int = 200_000

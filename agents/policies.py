@@ -14,7 +14,7 @@ from .rules import PEAK_HOURS, Menu, Rule, RuleInputs, is_asleep
 
 Act = Callable[[Batch], npt.NDArray[Any]]
 
-_CLOCK_SLACK_H: Final = 1e-3  # float32 sine and cosine
+_CLOCK_SLACK_H: Final = 1e-3  # assumed: what float32 sine and cosine lose of an hour is less
 
 
 class Policy(Protocol):

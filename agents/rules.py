@@ -170,10 +170,11 @@ PARAMETER_FREE: tuple[type[Rule], ...] = (AlwaysOn, BestEfficiency, BreakEven, P
 
 OFF_RATIOS = (1.5, 2.0, 3.0, 4.5, 7.0, 10.0, 15.0, 22.0)
 ON_RATIOS = (0.5, 0.7, 0.9, 1.1, 1.4)
-"""First grid of the hysteresis thresholds; it grows until its best point is inside."""
+"""First grid of the hysteresis thresholds, chosen; it grows until its best point is inside."""
 
 _GROWTH = 1.5
 _MOST_ROUNDS = 6
+"""By what factor the grid grows at an edge, and how often at most: to eleven times its ends. chosen."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
-"""A certified upper bound on what any policy can earn with one zone, for a known path of prices and weather.
+"""An upper bound on what any policy can earn with one zone, for a known path of prices and weather.
 
-The proof is in docs/bound.md. In short: each step's profit is bounded from above for every state that firmware and
+The argument is in docs/bound.md, and which two of its numbers are estimated and not proven. In short: each step's profit is bounded from above for every state that firmware and
 physics can reach (hashrate without errors, energy at the coldest reachable chip with the slowest fans, no water), and an
 exact dynamic programme over off, booting and hashing puts the steps together.
 """
@@ -30,11 +30,12 @@ _GRID_MHZ: Final = 1.0
 _YOUNG_STEPS: Final = 3
 """Steps after a start in which the heatsinks may still be as cold as the supply air."""
 _TRANSIENT_FRAC: Final = 0.02
-"""What may be left of a cold start after _YOUNG_STEPS at the slowest fans; checked for each site."""
-_MOST_COOLING_K: Final = 20.0
-"""Most by which the mean chip of a sub-step in which machines hash lies below the chip at its start."""
-_TRIP_OVERSHOOT_K: Final = 10.0
-"""Most by which chips pass the trip temperature within a sub-step."""
+"""What may be left of a cold start after _YOUNG_STEPS at the slowest fans. chosen; each site is checked to keep to it."""
+MOST_COOLING_K: Final = 20.0
+"""Most by which the mean chip of a sub-step in which machines hash lies below the chip at its start. assumed, not proven: random play in weather
+that moves by a kelvin a step reaches 6 K, in weather that leaps by up to 80 K at once 22 K."""
+TRIP_OVERSHOOT_K: Final = 10.0
+"""Most by which the mean chip passes the trip temperature within a sub-step. assumed, not proven: random play stays 17 K below it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,7 @@ class _Extremes:
             ]
         )
         leak = m.leak_w_per_v2 * rail**2
-        hottest = np.exp(m.leak_per_k * (firmware.trip_temp_c + _TRIP_OVERSHOOT_K - m.leak_ref_temp_c))
+        hottest = np.exp(m.leak_per_k * (firmware.trip_temp_c + TRIP_OVERSHOOT_K - m.leak_ref_temp_c))
         # Largest second derivative of board power in frequency, V linear: a (4 V k + 2 f k²) + 2 λ k² e^β(T - T_ref).
         slope = m.slope_v_per_mhz
         curvature = m.a_w_per_mhz_v2 * (4.0 * rail[-1] * slope + 2.0 * freq[-1] * slope**2)
@@ -118,7 +119,7 @@ class _Extremes:
         return cls(
             freq_mhz=freq,
             switching_w=switching - curvature * _GRID_MHZ**2 / 8.0,
-            leak_at_ref_w=leak * (1.0 - 0.5 * (m.leak_per_k * _MOST_COOLING_K) ** 2),
+            leak_at_ref_w=leak * (1.0 - 0.5 * (m.leak_per_k * MOST_COOLING_K) ** 2),
             side_low_w=m.control_w + fans_low_w + supply_low_w + site.misc_w_per_unit,
             off_low_w=min(firmware.sleep_w, boot_low_w) + site.misc_w_per_unit,
             boot_low_w=boot_low_w + site.misc_w_per_unit,
@@ -140,7 +141,7 @@ def why_not(site: SiteParams) -> str | None:
     return None
 
 
-def certify(site: SiteParams, exogenous: Exogenous, steps: range, series: int = 0) -> Bound:
+def upper_bound(site: SiteParams, exogenous: Exogenous, steps: range, series: int = 0) -> Bound:
     """Compute the bound of every step of a part of a series; episodes lie inside it.
 
     Args:
@@ -154,7 +155,7 @@ def certify(site: SiteParams, exogenous: Exogenous, steps: range, series: int = 
     """
     reason = why_not(site)
     if reason is not None:
-        raise ValueError(f"the bound is certified for {reason}")
+        raise ValueError(f"the bound is for {reason}")
     zone, extremes = site.zones[0], _Extremes.of(site)
     m, firmware = zone.machine, zone.firmware
     values = exogenous.values[series, steps.start : steps.stop]

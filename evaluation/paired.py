@@ -16,12 +16,13 @@ from ..envs.batch.core import Batch
 from ..envs.batch.seeding import draw_seeds
 from ..sim.contract.channels import BEGINS_MONTH
 from ..sim.series.exogenous import STEPS_PER_DAY, WARM_UP_STEPS
-from .bound import certify, why_not
+from .bound import upper_bound, why_not
 
 FloatArray = npt.NDArray[np.float64]
 
 BOOTSTRAP_SAMPLES: Final = 10_000
 CONFIDENCE: Final = 0.95
+"""Of the intervals of all summaries. chosen: the usual ones; the error of the ends by resampling is a hundredth of the width."""
 
 TUNING_ROLE: Final = 1
 EVALUATION_ROLE: Final = 2
@@ -144,11 +145,11 @@ def yardsticks(config: EnvConfig, tuning: Tuning) -> list[Policy]:
 
 
 def bound_trace(config: EnvConfig) -> FloatArray:
-    """Return the certified bound on each episode's profit, (n_episodes,). [USD]"""
+    """Return the upper bound on each episode's profit, (n_episodes,). [USD]"""
     probe = Batch(judged(config))
     starts = episode_starts(config, probe)
     first = int(starts[0])
-    bound = certify(probe.site, probe.exogenous, range(first, int(starts[-1]) + probe.episode_steps))
+    bound = upper_bound(probe.site, probe.exogenous, range(first, int(starts[-1]) + probe.episode_steps))
     return np.array([bound.episode_usd(int(start) - first, probe.episode_steps) for start in starts])
 
 

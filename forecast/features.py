@@ -16,7 +16,7 @@ WARM_UP_H: Final = 168
 """Hours of history that the longest window needs."""
 
 PRICE_SCALE_USD_PER_MWH: Final = 30.0
-"""Price at which the inverse hyperbolic sine turns from linear to logarithmic: about the median of ERCOT's prices."""
+"""Price at which the inverse hyperbolic sine turns from linear to logarithmic. chosen: about the median of ERCOT's prices."""
 
 
 @dataclass(frozen=True, slots=True)

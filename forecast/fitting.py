@@ -14,12 +14,15 @@ from .series import FloatArray, IntArray, PublishedSeries
 from .targets import DAY_AHEAD_FEATURES, TARGETS, Target, actual, base, miss_now
 
 MIN_SCALE: Final = 1e-6
-"""Least scale of an hour, so that a series that never moves does not divide by 0."""
+"""Least scale of an hour, so that a series that never moves does not divide by 0. chosen: any small number does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FitConfig:
-    """How trees are grown and on which origins."""
+    """How trees are grown and on which origins.
+
+    Defaults: chosen on the training months (docs/forecast.md), shallow and slow.
+    """
 
     n_trees: int = 400
     learning_rate: float = 0.03

@@ -50,7 +50,7 @@ class Service:
     time_unit: str | None = None
     time_format: str | None = None
     missing: float | None = None
-    requests_per_minute: float = 30.0
+    requests_per_minute: float = 30.0  # chosen: modest; a service's file says what it allows
     key: str | None = None
     header: str | None = None
     query: str | None = None

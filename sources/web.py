@@ -22,8 +22,10 @@ log = logging.getLogger(__name__)
 ATTEMPTS: Final = 5
 FIRST_WAIT_S: Final = 1.0
 LONGEST_WAIT_S: Final = 60.0
+"""Waits between attempts, which double from the first to the longest. [s] chosen."""
 CONNECT_S: Final = 10.0
 READ_S: Final = 30.0
+"""Longest times to a connection and between two parts of an answer. [s] chosen."""
 WHOLE_S: Final = 120.0
 """Longest time that a document may take, however slowly it drips. [s] chosen."""
 MOST_BYTES: Final = 64 * 1024 * 1024
@@ -50,7 +52,7 @@ class Web:
     per_minute: requests a minute at most. sleep and clock can be replaced in tests.
     """
 
-    per_minute: float = 60.0
+    per_minute: float = 60.0  # chosen: one a second
     attempts: int = ATTEMPTS
     whole_s: float = WHOLE_S
     sleep: Callable[[float], None] = time.sleep

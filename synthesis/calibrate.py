@@ -23,7 +23,7 @@ LEAST_DAYS: Final = 90
 """Shortest history that a region is fitted to: a season's worth. chosen."""
 
 VOL_TAUS_H: Final = (3.0, 30.0, 1500.0)
-"""Correlation times among which the variance of log-volatility is shared. [h]"""
+"""Correlation times among which the variance of log-volatility is shared. [h] chosen: of hours, days and months."""
 
 STUDENT_NU: Final = 8.0
 """Degrees of freedom of an hour's innovation. chosen: with volatility parts and jumps it gives the kurtosis of hourly returns."""

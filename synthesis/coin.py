@@ -23,7 +23,7 @@ FloatArray = npt.NDArray[np.float64]
 STEPS_PER_HOUR: Final = int(SECONDS_PER_HOUR / CONTROL_STEP_S)
 STEPS_PER_DAY: Final = 24 * STEPS_PER_HOUR
 
-HOURS_PER_YEAR: Final = 8766.0
+HOURS_PER_YEAR: Final = 8766.0  # by definition, of 365.25 days
 
 SPACING_S: Final = COINS["btc"].spacing_s
 

@@ -13,17 +13,18 @@ from .scores import KNOTS, PROBABILITIES, ScoreModel
 FloatArray = npt.NDArray[np.float64]
 
 TAUS_H: Final = (0.5, 2.0, 8.0, 24.0, 72.0, 240.0)
-"""Correlation times among which a fit shares the variance. [h]"""
+"""Correlation times among which a fit shares the variance. [h] chosen: about a factor of three apart, from an interval to ten days."""
 
-_MONTH_H: Final = 730.5
+_MONTH_H: Final = 730.5  # by definition, a twelfth of a year of 365.25 days
 _FULL_MONTH_H: Final = 0.9 * 28.0 * 24.0
 """Least hours of a month from which its level is known. chosen."""
 _LEAST_MONTHS: Final = 24
 """Months from which the level can be told from the season."""
 _LEVEL_TAUS_H: Final = (240.0, 360.0, 540.0, 800.0, 1200.0, 1800.0, 2700.0, 4000.0)
-"""Correlation times among which a fit chooses that of the slow level. [h]"""
+"""Correlation times among which a fit chooses that of the slow level. [h] chosen: half as long again each, from ten days to half a year."""
 
 _LAGS_H: Final = (0.25, 0.5, 1.0, 2.0, 3.0, 6.0, 12.0, 18.0, 24.0, 48.0, 96.0, 168.0)
+"""Lags at which the autocorrelation is fitted. [h] chosen: from a quarter of an hour to a week."""
 _QUANTILE_STRIDE: Final = 5
 """Every fifth time is looked at for quantiles: all hours and weekdays are among them."""
 

@@ -1,4 +1,4 @@
-"""Compiled dynamic programmes over one zone: the certified bound and plans with foresight."""
+"""Compiled dynamic programmes over one zone: the upper bound and plans with foresight."""
 
 import numpy as np
 

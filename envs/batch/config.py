@@ -21,6 +21,7 @@ TASKS: Final = {"hashrate": "discrete", "cooling": "box", "operation": "box", "c
 """Environments over a site, each with its usual form of action."""
 
 _WIDEST: Final = {"power_dev": (-0.3, 0.3), "hashrate_dev": (-0.3, 0.3), "sink_dev": (-0.5, 0.3), "noise": (0.0, 10.0)}
+"""Widest ranges of RANDOMIZED. chosen: beyond them a machine is broken, not another one of its model; random play holds every bound within."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,14 +29,17 @@ STEP_H: Final = CONTROL_STEP_S / SECONDS_PER_HOUR
 
 @dataclass(frozen=True, slots=True)
 class ProfitEfficiencyStability:
-    """A weighted sum of profit, hashes a joule and steadiness of power, each of the order of 1."""
+    """A weighted sum of profit, hashes a joule and steadiness of power, each of the order of 1.
+
+    Defaults: source, the project's brief, reward weights 0.7, 0.2 and 0.1.
+    """
 
     profit: float = 0.7
     efficiency: float = 0.2
     stability: float = 0.1
 
     def __call__(self, batch: "Batch") -> FloatArray:
-        """Return the reward, (n_envs,). Weights: the project's brief."""
+        """Return the reward, (n_envs,)."""
         best_th_per_kwh = float(batch.menus["best_ths_per_w"].max()) * JOULES_PER_KWH
         per_kwh = batch.flow("hash_th") / np.maximum(batch.flow("energy_kwh"), 1e-9)
         change = np.abs(batch.flow("energy_kwh") - batch.last_energy_kwh) / (batch.full_power_w / 1000.0 * STEP_H)
@@ -49,6 +52,7 @@ class CoolingEnergy:
     """Less energy of the plant and the machines' fans, and less water: dollars at a price of energy that is given, not the market's."""
 
     usd_per_mwh: float = 50.0
+    """chosen: the order of a site's price of energy, so that energy and water weigh about as they cost."""
 
     def __call__(self, batch: "Batch") -> FloatArray:
         """Return the reward, (n_envs,)."""
@@ -61,6 +65,7 @@ class CarbonAdjusted:
     """Profit less a price on the grid's direct emissions, which the bill need not know."""
 
     usd_per_t: float = 100.0
+    """chosen: the order of what an emission allowance of the EU cost in 2022-2024."""
 
     def __call__(self, batch: "Batch") -> FloatArray:
         """Return the reward, (n_envs,)."""
@@ -76,6 +81,7 @@ class Cvar:
     """
 
     alpha: float = 0.1
+    """Share of steps in the tail. chosen: a tenth, so that a tail holds enough steps to learn from."""
     var_usd: float = 0.0
     """ζ, profit of a step below which the tail lies. [USD]"""
 

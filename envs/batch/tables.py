@@ -71,7 +71,8 @@ SITE_CHANNELS: Final = (
     Observed("weekday_sin", "1", -1.0, 1.0, "calendar", "sine of the local hour of week"),
     Observed("weekday_cos", "1", -1.0, 1.0, "calendar", "cosine of the local hour of week"),
 )
-"""Observations that are known channels of the exogenous world, in its order."""
+"""Observations that are known channels of the exogenous world, in its order. Ranges are chosen, wider than the histories at hand hold; what
+lies beyond is clipped."""
 
 FORECAST_OBSERVATIONS: Final = tuple(
     Observed(name, "USD/MWh", -1000.0, 10000.0, "forecast", "mean price forecast for a span ahead", "asinh", 30.0)
@@ -86,7 +87,7 @@ CONTRACT_OBSERVATIONS: Final = {
     "call_now": Observed("call_now", "1", 0.0, 1.0, "market", "1 in a curtailment call"),
     "call_soon": Observed("call_soon", "1", 0.0, 1.0, "market", "1 in a call and from its announcement on"),
 }  # fmt: skip
-"""Observations that a contract adds, known channels as well."""
+"""Observations that a contract adds, known channels as well. Ranges are chosen as above."""
 
 DEMAND_OBSERVATIONS: Final = (
     Observed(
@@ -94,7 +95,7 @@ DEMAND_OBSERVATIONS: Final = (
     ),
     Observed("month_peak_pu", "rated power", 0.0, 3.0, "market", "highest interval mean of the month that has a price"),
 )
-"""Observations that a demand charge adds, from the state of the meter."""
+"""Observations that a demand charge adds, from the state of the meter. Ranges are chosen: a meter may read above the machines' rating."""
 
 OFFER_OBSERVATIONS: Final = (
     Observed(
@@ -113,7 +114,7 @@ COOLING_OBSERVATIONS: Final = (
     Observed("exhaust_temp_c", "°C", -40.0, 120.0, "zone", "air that leaves the zone"),
     Observed("pad_on", "1", 0.0, 1.0, "zone", "1 with wet pads"),
 )
-"""Observations of each zone that an environment with cooling adds."""
+"""Observations of each zone that an environment with cooling adds. Ranges are chosen beyond what a plant reaches."""
 
 DERIVED: Final = (
     Observed(
@@ -122,6 +123,7 @@ DERIVED: Final = (
     ),
     Observed("price_ratio", "1", -20.0, 200.0, "market", "known price over break-even price", "asinh", 0.5),
 )  # fmt: skip
+"""Observations that are computed from known channels. Ranges are chosen as above."""
 
 ZONE_OBSERVATIONS: Final = (
     Observed("asleep", "1", 0.0, 1.0, "zone", "1 while the machines sleep"),
@@ -141,6 +143,7 @@ ZONE_OBSERVATIONS: Final = (
     Observed("inlet_temp_c", "°C", -40.0, 80.0, "zone", "inlet air temperature"),
     Observed("fan_pu", "1", 0.0, 1.0, "zone", "speed of the machine fans"),
 )
+"""Observations of each zone. Ranges are chosen, wider than the catalogue's machines and firmware reach; what lies beyond is clipped."""
 
 
 class ZoneColumns(NamedTuple):
@@ -275,7 +278,8 @@ DISCRETE_OFFSETS: Final = (-2, -1, 0, 1, 2)
 
 BOX_SLEEP_BELOW: Final = -0.8
 BOX_WAKE_ABOVE: Final = -0.4
-"""Sleep band of the Box action: below the first a zone sleeps, above the second it wakes, in between it stays."""
+"""Sleep band of the Box action: below the first a zone sleeps, above the second it wakes, in between it stays. chosen: a tenth of the range
+for sleep, and a band of twice that against flicker."""
 
 MIN_SLEEP_S: Final = 3600.0
 """Shortest sleep under the discrete and the Box action. [s] A learner that tries sleep for one step pays for a start and
@@ -309,13 +313,18 @@ COSTS: Final = (
     ),
     Cost("load_missed", "plan", 0.0, 0.0, "share of the plan's power that the zones' profiles do not add up to"),
 )
-"""Named costs in the order of every cost array. `info["cost"]` is their sum."""
+"""Named costs in the order of every cost array. `info["cost"]` is their sum.
+
+Source of the thresholds of chip_over_temp, power_ramp and temp_gradient: the project's brief, safety limits (80 °C in training, ramp
+0.2, gradient 5). The limits, means per step, are chosen: nothing is allowed but a start in a hundred steps of a zone, about three a day.
+"""
 
 ADJUSTABLE: Final = ("chip_over_temp", "power_ramp", "temp_gradient")
 """Costs whose threshold an environment option may replace."""
 
 LOOSEST: Final = {"chip_over_temp": 85.0, "power_ramp": 1.0, "temp_gradient": 20.0}
-"""Loosest thresholds. Source: 85 °C is the hard limit of the project's brief and the least step-down limit of the catalogue's firmware."""
+"""Loosest thresholds. Source: 85 °C is the hard limit of the project's brief and the least step-down limit of the catalogue's firmware; the
+others are chosen: a ramp of all rated power never counts, and 20 K are four times the usual threshold."""
 
 INLET_C: Final = (5.0, 45.0)
 """Inlet air. [°C] Source: nominal range of Bitmain air chassis."""

@@ -35,6 +35,7 @@ COSTS: Final = (
     tables.Cost("hashrate_low", "rated", 0.8, 0.0, "how far the hashrate lies below the threshold [of rated]"),
     tables.Cost("errors", "1", 0.02, 0.0, "share of failed work above the threshold"),
 )
+"""Source of the thresholds: the project's brief, limits of its search over settings (T ≤ 75 °C, hashrate ≥ 0.8, errors ≤ 0.02)."""
 
 OBSERVATIONS: Final = (
     tables.Observed("frequency", "rated", 0.0, 1.2, "setting", "frequency that ran, over that of the stock point"),
@@ -51,6 +52,7 @@ OBSERVATIONS: Final = (
     tables.Observed("hashprice_pu", "1", 0.0, 10.0, "world", "hashprice over the usual one"),
     tables.Observed("time_left", "1", 0.0, 1.0, "world", "share of the episode that is left"),
 )
+"""Ranges are chosen, wider than what settings and draws reach; what lies beyond is clipped."""
 
 _STREAMS: Final = tuple(np.uint64(32 + k) for k in range(8))
 _RANGES: Final = np.array([[10.0, 38.0], [20.0, 90.0], [0.7, 1.6]])

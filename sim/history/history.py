@@ -54,7 +54,8 @@ COLUMNS: Final[dict[str, Column]] = {
         )
     },
 }
-"""Columns that the simulator knows. Others may stand beside them as declared channels: `History.channels`."""
+"""Columns that the simulator knows, with the values that they may take. Bounds are chosen: beyond them a value is an error of units or of
+reading. Others may stand beside them as declared channels: `History.channels`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -35,7 +35,7 @@ COLUMNS: Final[dict[str, Reported]] = {
     "inlet_temp_c": Reported(unit="°C", meaning="inlet air", low=-40.0, high=80.0),
     "fan_pu": Reported(unit="1", meaning="fan speed over the highest", low=0.0, high=1.0),
 }
-"""Columns of a telemetry table, one row a machine and reading."""
+"""Columns of a telemetry table, one row a machine and reading. Bounds are chosen: what lies beyond is an error of units or of a sensor."""
 
 STATUS: Final = {"asleep": ASLEEP, "starting": STARTING, "hashing": HASHING, "tripped": TRIPPED}
 """Status by its name in telemetry."""

@@ -14,8 +14,14 @@ from hashgym.envs.batch.core import Batch
 from hashgym.envs.scenario import scenario as scenarios
 from hashgym.envs.scenario.scenario import Scenario
 from hashgym.evaluation import paired
-from hashgym.evaluation.bound import certify
-from tests.conftest import SMALL
+from hashgym.evaluation.bound import MOST_COOLING_K, TRIP_OVERSHOOT_K, upper_bound
+from hashgym.sim.foundation.constants import N_SUB_STEPS
+from hashgym.sim.hardware import catalogue
+from hashgym.sim.hardware.firmware import HASHING, STARTING
+from hashgym.sim.site import zone
+from hashgym.sim.site.params import SiteParams, ZoneParams
+from hashgym.sim.site.step import Site
+from tests.conftest import SMALL, weather
 
 ARRAYS = ("mature", "young", "leave", "boot", "off")
 
@@ -44,7 +50,7 @@ def test_random_play_never_beats_the_bound(world: Scenario, stickiness: float) -
     starts = rng.integers(low, high + 1, n_envs)
     batch.seed(np.arange(n_envs))
     batch.reset(starts=starts)
-    bound = certify(batch.site, batch.exogenous, range(low, high + 96))
+    bound = upper_bound(batch.site, batch.exogenous, range(low, high + 96))
     most = np.array([bound.episode_usd(int(start) - low, 96) for start in starts])
     total = np.zeros(n_envs)
     n_choices = int(batch.menus["n_profiles"][0]) + 1
@@ -56,6 +62,30 @@ def test_random_play_never_beats_the_bound(world: Scenario, stickiness: float) -
         batch.step(action)
         total += batch.flow("profit_usd")
     assert np.all(total <= most)
+
+
+@pytest.mark.parametrize("machine", ["s19j_pro", "s21", "t21", "s9", "s21_xp"])
+def test_the_two_numbers_that_are_estimated_hold_in_sub_steps_of_random_play(machine: str) -> None:
+    part = ZoneParams(machine=catalogue.machine(machine), firmware=catalogue.firmware("slow_tuner"), n_units=100)
+    run = Site(SiteParams(zones=(part,)), weather(2, 20.0))
+    state, params, flow = run.state.zone[0, 0], run.params.zone_record[0], run.zone_flow[0, 0]
+    rng, choices = np.random.default_rng(1), [*part.machine.profiles_mhz, 0.0]
+    outdoor_c, setpoint_mhz, cooling_k, above_trip_k = 20.0, choices[-2], [], []
+    for _ in range(3000):
+        outdoor_c = float(np.clip(outdoor_c + rng.normal(0.0, 1.0), -30.0, 50.0))
+        if rng.random() < 0.3:
+            setpoint_mhz = float(rng.choice(choices))
+        zone.begin_step(state, params, setpoint_mhz, outdoor_c, 1.0, 1.0, 0.0, flow)
+        for _ in range(N_SUB_STEPS):
+            first_c, sum_c, mode = float(state["chip_temp_c"]), float(flow["chip_temp_sum_c"]), float(state["mode"])
+            zone.sub_step(state, params, outdoor_c, outdoor_c - 5.0, flow)
+            if mode in (HASHING, STARTING):
+                mean_c = float(flow["chip_temp_sum_c"]) - sum_c
+                cooling_k.append(first_c - mean_c)
+                above_trip_k.append(mean_c - part.firmware.trip_temp_c)
+        zone.end_step(state, params, flow)
+    assert 1.0 < max(cooling_k) < 0.5 * MOST_COOLING_K
+    assert -40.0 < max(above_trip_k) < 0.0 < TRIP_OVERSHOOT_K
 
 
 def test_foresight_and_rules_stay_below_the_bound_and_foresight_comes_near(small: Scenario) -> None:
@@ -147,6 +177,6 @@ def test_plan_finds_the_best_of_all_choices_on_small_cases() -> None:
 def test_more_than_one_zone_is_refused(two_zones: Scenario) -> None:
     batch = Batch(EnvConfig(scenario=two_zones))
     with pytest.raises(ValueError, match="one zone"):
-        certify(batch.site, batch.exogenous, range(100, 200))
+        upper_bound(batch.site, batch.exogenous, range(100, 200))
     with pytest.raises(ValueError, match="one zone"):
         Foresight(batch.site, batch.profiles[0], batch.exogenous, 6.0)

@@ -25,7 +25,7 @@ from hashgym.agents.rules import AlwaysOn, BestEfficiency, BreakEven, Hysteresis
 from hashgym.envs.batch.config import EnvConfig, UserCost
 from hashgym.envs.scenario import scenario as scenarios
 from hashgym.evaluation import paired
-from hashgym.evaluation.bound import certify
+from hashgym.evaluation.bound import upper_bound
 from hashgym.experiments import bench_envs, bench_zones
 from hashgym.sim.cooling.plants import ContainerParams
 from hashgym.sim.hardware import catalogue
@@ -160,7 +160,7 @@ def judged() -> Hashes:
         trace = paired.run(policy, config, 3)
         recorder.add(f"{policy.name}.profit_usd", trace.profit_usd)
         recorder.add(f"{policy.name}.costs", trace.costs)
-    bound = certify(batch.site, batch.exogenous, range(2000, 4000))
+    bound = upper_bound(batch.site, batch.exogenous, range(2000, 4000))
     recorder.add("bound", np.array([bound.episode_usd(start, 288) for start in (0, 500, 1500)]))
     return recorder.hashes()
 
