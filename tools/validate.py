@@ -1,9 +1,11 @@
 """Write docs/validation.md and docs/validation.json: the simulator against every measurement at hand.
 
 `python -m tools.validate DATA`: published points ship with the catalogue; DATA is a folder with the
-measurements that do not (see measurements.py).
+measurements that do not (see measurements.py). Without DATA nothing is compared: the page is written anew
+from the rows that validation.json and maintenance.json hold.
 """
 
+import json
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -24,13 +26,13 @@ Row = dict[str, Any]
 
 
 def row(
-    model: str, quantity: str, measured: float, modelled: float, *, contradictory: bool = False, **more: Any
+    model: str, quantity: str, measured: float, modelled: float, *, contradictory: bool = False, fitted: bool = False
 ) -> Row:
-    """Return a row of validation.json with its error in percent."""
+    """Return a row of validation.json with its error in percent; fitted: the model was set by this measurement."""
     error = 100.0 * (modelled / measured - 1.0)
     return {
         "model": model, "quantity": quantity, "measured": measured, "modelled": round(modelled, 3),
-        "error_pct": round(error, 2), "contradictory": contradictory, **more,
+        "error_pct": round(error, 2), "contradictory": contradictory, "fitted": fitted,
     }  # fmt: skip
 
 
@@ -153,9 +155,18 @@ def failure_rows(study: dict[str, Any]) -> list[Row]:
 
 def main() -> None:
     """Compare, and write the page, its plots and the rows."""
-    if len(sys.argv) != 2:
-        sys.exit(f"usage: python -m tools.validate DATA\n\n{__doc__}")
-    data = Path(sys.argv[1])
+    if len(sys.argv) > 2:
+        sys.exit(f"usage: python -m tools.validate [DATA]\n\n{__doc__}")
+    if len(sys.argv) == 2:
+        compare(Path(sys.argv[1]))
+    rows, study = (
+        json.loads((DOCS / f"{name}.json").read_text(encoding="utf-8")) for name in ("validation", "maintenance")
+    )
+    write_text(DOCS / "validation.md", validation_plots.page(rows, study))
+
+
+def compare(data: Path) -> None:
+    """Write the rows, the study and the plots."""
     study = maintenance_study.run()
     sections = {
         "power": power_rows(),
@@ -167,9 +178,8 @@ def main() -> None:
     }
     for name, picture in validation_plots.draw_all(data).items():
         write_bytes(DOCS / "validation" / f"{name}.png", picture)
-    write_json(DOCS / "validation.json", [r for rows in sections.values() for r in rows])
+    write_json(DOCS / "validation.json", [{"section": name, **r} for name, rows in sections.items() for r in rows])
     write_json(DOCS / "maintenance.json", study)
-    write_text(DOCS / "validation.md", validation_plots.page(sections, study))
 
 
 if __name__ == "__main__":

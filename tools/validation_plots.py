@@ -11,12 +11,25 @@ from hashgym.sim.hardware import catalogue
 from tools import measurements, steady_points
 from tools.maintenance_study import LIFE, WORK
 
+SECTIONS: Final = {
+    "power": "power of machines at published points", "heat": "temperatures of machines", "temperature": "power over a hot day",
+    "chip": "single chips", "plant": "chillers, towers and an immersion container", "failures": "failures",
+}  # fmt: skip
+"""Sections of the page, and what the table of errors calls them."""
+
 INTRO: Final = """# Validation: the simulator against measurements
 
-Written by `python -m tools.validate DATA`; do not edit. What is measured against what is in
+Written by `python -m tools.validate`; do not edit. What is measured against what is in
 [validation.json](validation.json), the comparison of maintenance rules in [maintenance.json](maintenance.json).
-*Fitted* marks what a parameter was set by; the rest was predicted. Points were sorted into fitted, judged and
-contradictory before any fit (rules in `sim/catalogue/machines.yaml`, roles in `sim/catalogue/steady.yaml`).
+What the model predicted and what it was *set by* stand in tables of their own, and errors are counted over predictions alone.
+Points were sorted into fitted, judged and contradictory before any fit (rules in `sim/hardware/machines.yaml`, roles in
+`sim/hardware/steady.yaml`).
+
+## How far predictions lie off
+
+Rows that a parameter was set by are left out, and so are contradictory ones: published figures that others contradict, or that the chips cannot do.
+
+{errors}
 """
 
 POWER: Final = """## Power of machines
@@ -104,7 +117,7 @@ def table(rows: list[dict[str, Any]]) -> list[str]:
             error = f"median {r['error_pct']} %, 90 % within {r['error_p90_pct']} %"
         if "error_worst_pct" in r:
             error = f"median {r['error_pct']} %, worst {r['error_worst_pct']} %"
-        note = "contradictory" if r["contradictory"] else "fitted" if r.get("fitted") else ""
+        note = "contradictory" if r["contradictory"] else ""
         lines.append(
             f"| {r['model']} | {r['quantity']} | {_number(r['measured'])} | {_number(r['modelled'])} | {error} | {note} |"
         )
@@ -115,20 +128,42 @@ def _number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000.0 else f"{value:.4g}"
 
 
-def page(sections: dict[str, list[dict[str, Any]]], study: dict[str, Any]) -> str:
-    """Return docs/validation.md."""
+def tables(rows: list[dict[str, Any]]) -> list[str]:
+    """Return what was predicted as a table and, below it, what the model was set by."""
+    predicted, fitted = ([r for r in rows if r["fitted"] is is_fitted] for is_fitted in (False, True))
+    lines = ["Predicted:", "", *table(predicted)] if predicted else []
+    return lines + (["Set by these measurements, and not counted above:", "", *table(fitted)] if fitted else [])
+
+
+def errors(rows: list[dict[str, Any]]) -> str:
+    """Return the errors of what was predicted by section, as a Markdown table."""
+    lines = ["| predictions | rows | median error | worst |", "|---|---|---|---|"]
+    for section, title in SECTIONS.items():
+        for key, unit in (("error_pct", "%"), ("error_k", "K")):
+            kept = [
+                r for r in rows if r["section"] == section and key in r and not r["fitted"] and not r["contradictory"]
+            ]
+            if kept:
+                values = np.abs([r[key] for r in kept])
+                lines.append(f"| {title} | {len(kept)} | {np.median(values):.1f} {unit} | {values.max():.1f} {unit} |")
+    return "\n".join(lines)
+
+
+def page(rows: list[dict[str, Any]], study: dict[str, Any]) -> str:
+    """Return docs/validation.md of the rows of validation.json and the study of maintenance.json."""
+    sections = {name: [r for r in rows if r["section"] == name] for name in SECTIONS}
     results = [r for curves in catalogue.read("fitted.yaml").values() for r in curves.values() if "n_points" in r]
     median = np.median([r["left_out_median_error_pct"] for r in results])
     worst = max(r["left_out_worst_error_pct"] for r in results)
     sweep_worst = max(r["error_worst_pct"] for r in sections["chip"] if "error_worst_pct" in r)
-    lines = [INTRO, POWER.format(median=f"{median:.1f}", worst=f"{worst:.1f}")]
-    lines += ["Worst point of each list:", "", *table(_worst_of_each(sections["power"]))]
-    lines += [HEAT, *table(sections["heat"]), HOT_DAY, *table(sections["temperature"])]
-    lines += [CHIP.format(worst=f"{sweep_worst:.1f}"), *table(sections["chip"]), PLANT, *table(sections["plant"])]
+    lines = [INTRO.format(errors=errors(rows)), POWER.format(median=f"{median:.1f}", worst=f"{worst:.1f}")]
+    lines += ["The worst point of each list.", "", *tables(_worst_of_each(sections["power"]))]
+    lines += [HEAT, *tables(sections["heat"]), HOT_DAY, *tables(sections["temperature"])]
+    lines += [CHIP.format(worst=f"{sweep_worst:.1f}"), *tables(sections["chip"]), PLANT, *tables(sections["plant"])]
     lines += [FAILURES.format(ages=_ages(study), years=study["years"], n_seeds=study["n_seeds"]), *_study(study)]
     often = study["cleaned often"]
     lines += [
-        *table(sections["failures"]),
+        *tables(sections["failures"]),
         LEFT.format(
             often_life=f"{often[LIFE]['change_pct']:+.0f} %",
             often_work=f"{often[WORK]['change_pct']:+.0f} %",
@@ -148,7 +183,10 @@ def _worst_of_each(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _ages(study: dict[str, Any]) -> str:
     ages = study["failed_pct"]
-    lines = ["| years of service | " + " | ".join(f"{age:g}" for age in ages) + " |", "|---" * (len(ages) + 1) + "|"]
+    lines = [
+        "| years of service | " + " | ".join(f"{float(age):g}" for age in ages) + " |",
+        "|---" * (len(ages) + 1) + "|",
+    ]
     for text, key in (("normal, fail in the year", "failed_pct"), ("bad batch", "bad_failed_pct")):
         lines.append(f"| {text} | " + " | ".join(f"{value:.1f} %" for value in study[key].values()) + " |")
     return "\n".join(lines)

@@ -11,7 +11,7 @@ from hashgym.experiments import bench_zones
 from hashgym.sim.cooling import chiller
 from hashgym.sim.foundation.errors import BadInputError
 from hashgym.sim.hardware import catalogue
-from tools import machine_pages, maintenance_study, measurements, steady_points, validate
+from tools import machine_pages, maintenance_study, measurements, steady_points, validate, validation_plots
 
 
 @pytest.mark.parametrize("point", steady_points.points(), ids=lambda point: f"{point['machine']}-{point['power_w']}")
@@ -93,13 +93,41 @@ def test_the_page_is_made_whole(data: Path, tmp_path: Path, monkeypatch: pytest.
     rows = json.loads((tmp_path / "validation.json").read_text(encoding="utf-8"))
     assert len(rows) > 100
     for entry in rows:
-        assert {"model", "quantity", "measured", "modelled", "contradictory"} <= set(entry)
+        assert {"section", "model", "quantity", "measured", "modelled", "contradictory", "fitted"} <= set(entry)
         assert ("error_pct" in entry) != ("error_k" in entry)
     text = (tmp_path / "validation.md").read_text(encoding="utf-8")
     assert "What could not be validated" in text
     for name in ("heat", "chip", "chiller"):
         assert f"validation/{name}.png" in text
         assert (tmp_path / "validation" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_page_is_the_one_that_its_rows_make() -> None:
+    docs = Path(__file__).resolve().parents[2] / "docs"
+    rows, study = (
+        json.loads((docs / f"{name}.json").read_text(encoding="utf-8")) for name in ("validation", "maintenance")
+    )
+    assert (docs / "validation.md").read_text(encoding="utf-8") == validation_plots.page(rows, study)
+    assert {entry["section"] for entry in rows} == set(validation_plots.SECTIONS)
+    set_by = {entry["quantity"] for entry in rows if entry["fitted"]}
+    assert any(quantity.startswith("swing of wall power") for quantity in set_by)
+    assert all(entry["fitted"] for entry in rows if entry["section"] == "failures")
+
+
+def test_what_the_model_was_set_by_is_told_apart_and_counts_as_no_error() -> None:
+    def entry(error_pct: float, **more: bool) -> dict[str, object]:
+        flags = {"contradictory": False, "fitted": False, **more}
+        numbers = {"measured": 1.0, "modelled": 1.0, "error_pct": error_pct}
+        return {"section": "power", "model": f"m{error_pct:g}", "quantity": "q", **numbers, **flags}
+
+    rows = [entry(-1.0), entry(2.0), entry(6.0), entry(40.0, fitted=True), entry(50.0, contradictory=True)]
+    assert validation_plots.errors(rows).splitlines()[2:] == [
+        "| power of machines at published points | 3 | 2.0 % | 6.0 % |"
+    ]
+    predicted, _, fitted = "\n".join(validation_plots.tables(rows)).partition("Set by these measurements")
+    assert "m40" in fitted
+    assert "m40" not in predicted
+    assert all(name in predicted and name not in fitted for name in ("m-1", "m2", "m6", "m50"))
 
 
 def test_the_pages_of_the_catalogue_are_up_to_date() -> None:
