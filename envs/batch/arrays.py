@@ -11,11 +11,12 @@ DISCRETE: Final = 0.0
 BOX: Final = 1.0
 PROFILE_INDEX: Final = 2.0
 PLAN: Final = 3.0
-"""Forms of the action on power: offsets from the myopic profile, a power target, a profile's number, none (the plan stands)."""
+"""Forms of the action on power: offsets from the myopic profile, a power target, a profile's number, none (the plan stands).
+Numbers by definition."""
 
 MARKET_NUMBER: Final = 1.0
 MARKET_BIN: Final = 2.0
-"""Forms of the action on the market: its number, or a bin of [-1, 1]."""
+"""Forms of the action on the market: its number, or a bin of [-1, 1]. Numbers by definition."""
 
 PROFILE: Final = float_record("freq_mhz", "meter_w", "paid_ths")
 """A profile of a zone at steady state: frequency, power of the zone at the meter, hashrate that the pool pays."""

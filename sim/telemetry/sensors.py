@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from ..cooling.air import supply_temp_c
-from ..cooling.plants import ContainerParams, LoopParams, RoomParams
+from ..cooling.plants import ContainerParams, LoopParams
 from ..cooling.psychrometrics import humidity_after_pct, humidity_of_wet_bulb
 from ..foundation.constants import CONTROL_STEP_S, SECONDS_PER_HOUR
 from ..foundation.errors import BadInputError
@@ -102,23 +102,17 @@ class SiteReporter:
     def set_points(self) -> dict[str, float]:
         """Return the set-points that are commanded, exactly as controllers report them.
 
-        Of each zone z in air: z_chip_target_c (hottest chip that the machines' fans hold), and z_pads_target_c of a container
-        (outdoor temperature at which its pads go on) or z_supply_target_c of a room; of one on a loop: z_coolant_target_c and
-        z_pump_target_pu (speed of the pump).
+        They are what a plant can be told (`commands`): of each zone z in air z_chip_target_c (hottest chip that the machines'
+        fans hold), and z_pads_target_c of a container (outdoor temperature at which its pads go on) or z_supply_target_c of a
+        room; of one on a loop z_pump_target_pu (speed of the pump) and z_coolant_target_c.
         """
         result: dict[str, float] = {}
         for z, zone in enumerate(self.run.params.zones):
-            commands, plant = self.run.state.zone[self.env, z], zone.plant
-            fan_k, plant_k = float(commands["fan_shift_k"]), float(commands["plant_shift_k"])
-            if isinstance(plant, LoopParams):
-                result[f"zone{z}_coolant_target_c"] = plant.coolant_target_c + plant_k
-                result[f"zone{z}_pump_target_pu"] = 1.0 + float(commands["pump_shift_pu"])
-                continue
-            result[f"zone{z}_chip_target_c"] = zone.firmware.fan_target_temp_c + fan_k
-            if isinstance(plant, RoomParams):
-                result[f"zone{z}_supply_target_c"] = plant.supply_target_c + plant_k
-            else:
-                result[f"zone{z}_pads_target_c"] = plant.pad_on_temp_c + plant_k
+            state = self.run.state.zone[self.env, z]
+            for command, temp_shift in zip(zone.plant.commands(zone), ("fan_shift_k", "plant_shift_k"), strict=True):
+                is_speed = command.unit == "rated speed"
+                shift = float(state["pump_shift_pu" if is_speed else temp_shift])
+                result[f"zone{z}_{command.name}_target_{'pu' if is_speed else 'c'}"] = command.neutral + shift
         return result
 
     def _sense(self, rng: np.random.Generator, name: str, value: float, since: int) -> float:

@@ -15,6 +15,7 @@ from hashgym.envs.scenario import scenario as scenarios
 from hashgym.envs.scenario.scenario import Scenario
 from hashgym.evaluation import paired
 from hashgym.evaluation.bound import MOST_COOLING_K, TRIP_OVERSHOOT_K, upper_bound
+from hashgym.sim.cooling.plant import Weather
 from hashgym.sim.foundation.constants import N_SUB_STEPS
 from hashgym.sim.hardware import catalogue
 from hashgym.sim.hardware.firmware import HASHING, STARTING
@@ -68,22 +69,22 @@ def test_random_play_never_beats_the_bound(world: Scenario, stickiness: float) -
 def test_the_two_numbers_that_are_estimated_hold_in_sub_steps_of_random_play(machine: str) -> None:
     part = ZoneParams(machine=catalogue.machine(machine), firmware=catalogue.firmware("slow_tuner"), n_units=100)
     run = Site(SiteParams(zones=(part,)), weather(2, 20.0))
-    state, params, flow = run.state.zone[0, 0], run.params.zone_record[0], run.zone_flow[0, 0]
+    state, params, sums = run.state.zone[0, 0], run.params.zone_record[0], run.arrays.sums[0, 0]
     rng, choices = np.random.default_rng(1), [*part.machine.profiles_mhz, 0.0]
     outdoor_c, setpoint_mhz, cooling_k, above_trip_k = 20.0, choices[-2], [], []
     for _ in range(3000):
         outdoor_c = float(np.clip(outdoor_c + rng.normal(0.0, 1.0), -30.0, 50.0))
         if rng.random() < 0.3:
             setpoint_mhz = float(rng.choice(choices))
-        zone.begin_step(state, params, setpoint_mhz, outdoor_c, 1.0, 1.0, 0.0, flow)
+        zone.begin_step(state, params, setpoint_mhz, outdoor_c, 1.0, sums)
         for _ in range(N_SUB_STEPS):
-            first_c, sum_c, mode = float(state["chip_temp_c"]), float(flow["chip_temp_sum_c"]), float(state["mode"])
-            zone.sub_step(state, params, outdoor_c, outdoor_c - 5.0, flow)
+            first_c, sum_c, mode = float(state["chip_temp_c"]), float(sums["chip_temp_sum_c"]), float(state["mode"])
+            zone.sub_step(state, params, Weather(outdoor_c, outdoor_c - 5.0), sums)
             if mode in (HASHING, STARTING):
-                mean_c = float(flow["chip_temp_sum_c"]) - sum_c
+                mean_c = float(sums["chip_temp_sum_c"]) - sum_c
                 cooling_k.append(first_c - mean_c)
                 above_trip_k.append(mean_c - part.firmware.trip_temp_c)
-        zone.end_step(state, params, flow)
+        zone.end_step(state, params, sums, run.zone_flow[0, 0])
     assert 1.0 < max(cooling_k) < 0.5 * MOST_COOLING_K
     assert -40.0 < max(above_trip_k) < 0.0 < TRIP_OVERSHOOT_K
 
