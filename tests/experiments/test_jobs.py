@@ -60,7 +60,9 @@ def test_every_yaml_composes_and_instantiates(override: str, tmp_path: Path, mon
     assert FitConfig(**config["forecast"]).n_trees > 0
     assert isinstance(learners.from_mapping(config["agent"]), PpoConfig | SacConfig)
     if kind := named(override, "tracking"):
-        tracker = tracking.open_tracker(config["tracking"], "t", {"seed": 1}, {}, None)
+        # A store of its own: MLflow keeps one open by its URI, and the usual one is relative to the folder.
+        store = {**config["tracking"], "uri": f"sqlite:///{tmp_path / 'mlflow.db'}"}
+        tracker = tracking.open_tracker(store, "t", {"seed": 1}, {}, None)
         tracker.close("FINISHED")
         assert (tracker.run_id is None) == (kind == "none")
     if override.endswith("_replay"):
