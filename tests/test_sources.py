@@ -96,7 +96,7 @@ def test_a_number_without_an_origin_is_found(code: str, is_told: bool, tmp_path:
 
 
 def quantities(node: Any, at: str) -> list[tuple[str, Any]]:
-    """Return every leaf of a catalogue with its place."""
+    """Return every leaf of a catalogue with its path."""
     if isinstance(node, dict):
         return [pair for key, value in node.items() for pair in quantities(value, f"{at}.{key}")]
     return [(at, node)]
