@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ..contract.contract import Contract
 from ..contract.channels import coincident_steps
+from ..contract.contract import Contract
 from ..cooling.psychrometrics import wet_bulb_temp_c
 from ..foundation.constants import CONTROL_STEP_S
 from ..history.history import STEP, History, price_ahead
