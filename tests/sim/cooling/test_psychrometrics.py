@@ -8,10 +8,13 @@ from hypothesis import strategies as st
 
 from hashgym.sim.cooling import psychrometrics as moist
 
-psychrolib.SetUnitSystem(psychrolib.SI)
-
 ALTITUDES_M = (-100.0, 0.0, 900.0, 2000.0, 4500.0)
 DRY_C = (-40.0, -15.0, -0.5, 0.0, 0.005, 5.0, 20.0, 35.0, 50.0)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def si_units() -> None:
+    psychrolib.SetUnitSystem(psychrolib.SI)
 
 
 @pytest.mark.parametrize("altitude_m", ALTITUDES_M)
