@@ -31,8 +31,8 @@ def test_help_is_everywhere(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_unknown_command_lists_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["trian"]) == 2
-    assert "no command 'trian'; there are train" in capsys.readouterr().err
+    assert main(["dance"]) == 2
+    assert "no command 'dance'; there are train" in capsys.readouterr().err
 
 
 def test_synthesize_and_show_describe_the_history(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
