@@ -12,6 +12,7 @@ import pytest
 from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
+from benchmarks import history
 from hashgym.advisor.bundle import Bundle
 from hashgym.agents import learners
 from hashgym.agents.learners import PpoConfig, SacConfig
@@ -222,6 +223,10 @@ def test_bench_writes_the_names_that_scripts_rely_on(tmp_path: Path, monkeypatch
         assert content["by_env"][bench.ENV_ID].get(key, content[key]) == content[key]
     assert "envpool_pendulum_steps_per_s" in content
     assert content["machine"]["cores"] >= 1
+    speeds = tmp_path / "history.jsonl"
+    assert history.main(["--from", str(tmp_path / "b.json"), "--file", str(speeds)]) == 0
+    (entry,) = history.read(speeds)
+    assert entry["ratios"] == content["ratios"]
 
 
 def test_interval_covers_and_is_paired() -> None:
