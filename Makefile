@@ -10,7 +10,7 @@ TORCH_CPU_INDEX := https://download.pytorch.org/whl/cpu
 PYTEST := $(BIN)/python -m pytest
 SHARED := -n 2 --dist worksteal
 
-.PHONY: demo test check types docs bench lock test-lowest audit clean
+.PHONY: demo test check lint quick types docs bench lock test-lowest audit clean
 
 demo: $(READY)
 	$(BIN)/hashgym demo
@@ -19,10 +19,16 @@ test: $(READY)
 	$(PYTEST) $(SHARED) --cov --cov-report=
 	NUMBA_DISABLE_JIT=1 $(PYTEST) $(SHARED) -m interpreted --cov --cov-append --cov-report=term --cov-fail-under=85
 
-check: $(READY) types
+# Linter, types and tests at once, since each alone leaves a core idle.
+check: $(READY)
+	$(MAKE) --jobs=3 --output-sync=target --no-print-directory lint types quick
+
+lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/codespell
+
+quick: $(READY)
 	$(PYTEST) -q $(SHARED) -m "not slow" --maxfail=1
 
 types: $(READY)
@@ -30,7 +36,8 @@ types: $(READY)
 	$(BIN)/mypy
 
 docs: $(READY)
-	$(BIN)/mkdocs build --strict
+	mkdir -p .pkg && ln -sfn .. .pkg/hashgym
+	$(BIN)/mkdocs build --strict --quiet
 
 bench: $(READY)
 	$(BIN)/hashgym bench

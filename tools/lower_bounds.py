@@ -4,7 +4,7 @@
     python -m tools.lower_bounds torch    # the version alone
 
 Each `name>=version` of the dependencies and of the extras that users install becomes `name==version`. What those need in
-turn is left to pip, and so are the tools of the extra `dev`, which no user installs.
+turn is left to pip, and so are the tools of the extras `dev` and `docs`, which no user installs.
 """
 
 import re
@@ -14,6 +14,9 @@ from pathlib import Path
 from typing import Any
 
 PYPROJECT = Path(__file__).resolve().parent.parent / "pyproject.toml"
+
+TOOLS = ("dev", "docs")
+"""Extras that nothing of ours needs when it runs."""
 
 REQUIREMENT = re.compile(r"(?P<name>[\w.-]+)(?:\[[\w,.-]*\])?\s*>=\s*(?P<version>[\w.]+)(?:,.*)?")
 
@@ -28,7 +31,9 @@ def lower_bounds(project: dict[str, Any]) -> dict[str, str]:
         ValueError: A requirement has no lower bound.
     """
     needed = list(project["dependencies"])
-    needed += [line for extra, lines in project["optional-dependencies"].items() if extra != "dev" for line in lines]
+    needed += [
+        line for extra, lines in project["optional-dependencies"].items() if extra not in TOOLS for line in lines
+    ]
     versions = {}
     for line in needed:
         match = REQUIREMENT.fullmatch(line)
