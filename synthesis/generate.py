@@ -124,8 +124,8 @@ def synthesize(
     return History(
         frame=frame,
         kind="synthetic",
-        publication=power.publication,
-        price_interval_s=power.interval_s,  # type: ignore[arg-type]
+        publication=power.publication,  # type: ignore[arg-type]
+        price_interval_s=power.interval_s,
         timezone=content["timezone"],
         provenance=[
             {
