@@ -185,7 +185,8 @@ def test_demo_leaves_a_summary_and_a_self_contained_report(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert main(["demo", "experiment=smoke", *SHORT, "warm_start.steps=32", "validations=2"]) == 0
+    forest = ("forecast.n_vintages=1", "forecast.n_trees=10")
+    assert main(["demo", "experiment=smoke", *SHORT, *forest, "warm_start.steps=32", "validations=2"]) == 0
     out = tmp_path / "outputs" / "demo"
     summary = json.loads((out / "summary.json").read_text())
     assert {"policies", "history", "seconds", "bound"} <= set(summary)
