@@ -131,7 +131,7 @@ def test_more_flow_never_means_a_hotter_chip(
     def after(flow_pu: float) -> float:
         sink = 117.0 * flow_pu**thermal.CONVECTION_EXPONENT
         return float(
-            thermal.advance(
+            thermal.two_lumps(
                 air_c + above_k, air_c + 0.8 * above_k, heat_w, 0.0, air_c, 660.0, sink, 600.0, 6000.0, 60.0
             )[0]
         )

@@ -11,8 +11,6 @@ from hashgym.sim.site.step import Site
 from hashgym.sim.site.world import Events
 from tests.conftest import weather
 
-__all__ = ["PLANTS", "TOP", "ContainerParams", "LoopParams", "RoomParams", "events", "flow", "steady", "zone"]
-
 TOP = 1e6
 """A set-point above every ladder. [MHz]"""
 

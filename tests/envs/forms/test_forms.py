@@ -223,7 +223,10 @@ def test_easier_histories_swing_less_drawn_ones_as_well(small: Scenario) -> None
     world = scenarios.from_mapping({**SMALL, "difficulty": 0.1}).exogenous("none", 2)
     usual = small.exogenous("none")
     for series in range(2):
-        assert world.in_force("energy_price_usd_per_mwh")[series].std() < 0.2 * usual.in_force("energy_price_usd_per_mwh")[0].std()
+        assert (
+            world.in_force("energy_price_usd_per_mwh")[series].std()
+            < 0.2 * usual.in_force("energy_price_usd_per_mwh")[0].std()
+        )
 
 
 def test_a_state_of_another_world_is_refused(small: Scenario, two_zones: Scenario) -> None:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hashgym.sim.cooling import chiller
-from tests.sim.one_zone import RoomParams
+from hashgym.sim.cooling.plants import RoomParams
 
 pytestmark = pytest.mark.interpreted
 

@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 
+from hashgym.sim.cooling.plants import ContainerParams
 from hashgym.sim.foundation.errors import BadInputError
 from hashgym.sim.site.params import SiteParams
 from hashgym.sim.site.step import Site
 from tests.conftest import weather
-from tests.sim.one_zone import TOP, ContainerParams, events, flow, steady, zone
+from tests.sim.one_zone import TOP, events, flow, steady, zone
 
 pytestmark = pytest.mark.interpreted
 

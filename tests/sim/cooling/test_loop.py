@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 
+from hashgym.sim.cooling.plants import LoopParams
 from hashgym.sim.foundation.errors import BadInputError
 from hashgym.sim.hardware.firmware import HASHING
 from hashgym.sim.site.params import SiteParams
 from hashgym.sim.site.step import Site
 from tests.conftest import weather
-from tests.sim.one_zone import TOP, LoopParams, events, flow, steady, zone
+from tests.sim.one_zone import TOP, events, flow, steady, zone
 
 pytestmark = pytest.mark.interpreted
 

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
+from hashgym.sim.cooling.plants import RoomParams
 from hashgym.sim.foundation.errors import BadInputError
 from hashgym.sim.site.params import SiteParams
-from tests.sim.one_zone import RoomParams, flow, steady, zone
+from tests.sim.one_zone import flow, steady, zone
 
 pytestmark = pytest.mark.interpreted
 

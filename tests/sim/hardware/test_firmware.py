@@ -8,13 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hashgym.sim.cooling.plants import ContainerParams
 from hashgym.sim.hardware import catalogue, firmware
 from hashgym.sim.hardware.firmware import ASLEEP, HASHING, STARTING, TRIPPED
 from hashgym.sim.hardware.params import FirmwareParams
 from hashgym.sim.site.params import SiteParams
 from hashgym.sim.site.step import Site
 from tests.conftest import weather
-from tests.sim.one_zone import TOP, ContainerParams, flow, zone
+from tests.sim.one_zone import TOP, flow, zone
 
 pytestmark = pytest.mark.interpreted
 
