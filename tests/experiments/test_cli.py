@@ -110,9 +110,17 @@ def test_wrong_overrides_end_in_one_message(
 
 @pytest.mark.slow
 def test_a_run_killed_in_the_middle_ends_with_the_weights_of_an_unbroken_one(tmp_path: Path) -> None:
-    args = ("train", "experiment=smoke", "progress=false", "warm_start.steps=32", "agent.total_steps=40960", "scenario.history.end='2024-03-01'",
-            "scenario.splits.train=['2023-07-03','2024-01-01']", "scenario.splits.validation=['2024-01-01','2024-02-01']",
-            "scenario.splits.test=['2024-02-01','2024-03-01']")  # fmt: skip
+    args = (
+        "train",
+        "experiment=smoke",
+        "progress=false",
+        "warm_start.steps=32",
+        "agent.total_steps=40960",
+        "scenario.history.end='2024-03-01'",
+        "scenario.splits.train=['2023-07-03','2024-01-01']",
+        "scenario.splits.validation=['2024-01-01','2024-02-01']",
+        "scenario.splits.test=['2024-02-01','2024-03-01']",
+    )
     whole = run(*args, "hydra.run.dir=whole", cwd=tmp_path)
     assert whole.returncode == 0, whole.stderr
 
@@ -146,9 +154,17 @@ def test_a_run_killed_in_the_middle_ends_with_the_weights_of_an_unbroken_one(tmp
 @pytest.mark.slow
 def test_a_sweep_over_processes_finishes_its_good_jobs_and_reports_the_bad_one(tmp_path: Path) -> None:
     done = run(
-        "train", "-m", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "agent.batch_size=1024,2048,1000",
-        "experiment=smoke", "progress=false", "warm_start.teacher=null", *SHORT, cwd=tmp_path,
-    )  # fmt: skip
+        "train",
+        "-m",
+        "hydra/launcher=joblib",
+        "hydra.launcher.n_jobs=2",
+        "agent.batch_size=1024,2048,1000",
+        "experiment=smoke",
+        "progress=false",
+        "warm_start.teacher=null",
+        *SHORT,
+        cwd=tmp_path,
+    )
     assert done.returncode != 0
     assert "agent.batch_size is 1000; it must divide" in done.stderr
     client = mlflow.MlflowClient(f"sqlite:///{tmp_path / 'outputs' / 'mlflow.db'}")
