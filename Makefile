@@ -50,13 +50,13 @@ lock:
 	.lock-venv/bin/pip freeze --exclude-editable --exclude hashgym | sed 's/+cpu$$//' > requirements.lock
 	rm -rf .lock-venv
 
-# The fast tests with the lowest versions that pyproject.toml allows; needs the network.
+# The fast tests with the lowest versions that pyproject.toml allows, which may warn of each other; needs the network.
 test-lowest:
 	rm -rf .lowest-venv && $(PYTHON) -m venv .lowest-venv
 	$(PYTHON) -m tools.lower_bounds > .lowest-venv/constraints.txt
 	$(call install_torch,.lowest-venv/bin,$(shell $(PYTHON) -m tools.lower_bounds torch))
 	.lowest-venv/bin/pip install -q -c .lowest-venv/constraints.txt -e '.[dev]'
-	.lowest-venv/bin/python -m pytest $(SHARED) -m "not slow"
+	.lowest-venv/bin/python -m pytest $(SHARED) -m "not slow" -W ignore::DeprecationWarning
 
 # Known vulnerabilities of the pinned versions; needs the network.
 audit:
