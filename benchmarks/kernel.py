@@ -8,8 +8,6 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-import numpy as np
-
 from hashgym.envs.batch.config import EnvConfig
 from hashgym.envs.batch.core import Batch
 from hashgym.envs.hashrate import HashrateTuningVectorEnv
