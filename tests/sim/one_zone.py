@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from hashgym.sim.cooling.plants import ContainerParams, LoopParams, RoomParams
+from hashgym.sim.cooling import plants
 from hashgym.sim.hardware import catalogue
 from hashgym.sim.site.params import SiteParams, ZoneParams
 from hashgym.sim.site.step import Site
@@ -14,7 +14,8 @@ from tests.conftest import weather
 TOP = 1e6
 """A set-point above every ladder. [MHz]"""
 
-PLANTS = {"container": ContainerParams(), "room": RoomParams(), "loop": LoopParams()}
+PLANTS = {name: kind() for name, kind in plants.PLANTS.items()}
+"""A plant of every kind."""
 
 
 def zone(machine: str = "s19j_pro", **options: Any) -> ZoneParams:

@@ -17,9 +17,9 @@ pytestmark = pytest.mark.interpreted
 @pytest.mark.parametrize("kind", PLANTS)
 @pytest.mark.parametrize("mode", [HASHING, TRIPPED])
 def test_without_grid_power_nothing_draws_and_the_machines_start_again(kind: str, mode: float) -> None:
-    machine = "s21_hyd" if kind == "loop" else "s19j_pro"
+    machine = "s21_hyd" if PLANTS[kind].cooling == "liquid" else "s19j_pro"
     site = SiteParams(zones=(zone(machine, plant=PLANTS[kind]),))
-    run = Site(site, weather(20, 40.0), events=events(20, grid_on=(slice(2, 4), 0.0)))
+    run = Site(site, weather(20, 30.0), events=events(20, grid_on=(slice(2, 4), 0.0)))
     flows = [run.step(np.array([[TOP]])).copy() for _ in range(2)]
     run.state.zone["mode"], run.state.zone["timer_s"] = mode, 600.0 if mode == TRIPPED else 0.0
     flows += [run.step(np.array([[TOP]])).copy() for _ in range(6)]
