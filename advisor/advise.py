@@ -106,8 +106,14 @@ class Advisor:
         return self._report(now, clock, advice, abstentions, rejected, situation.notes, situation, is_judged=True)
 
     def _look(
-        self, given: Telemetry, rows: pd.DataFrame, site: SiteParams, history: History, now: pd.Timestamp, published: PublishedSeries | None
-    ) -> Situation:  # fmt: skip
+        self,
+        given: Telemetry,
+        rows: pd.DataFrame,
+        site: SiteParams,
+        history: History,
+        now: pd.Timestamp,
+        published: PublishedSeries | None,
+    ) -> Situation:
         """Return the situation at a moment; raises _Silence if there is nothing that advice could stand on."""
         if given.frame.empty:
             raise _Silence("the telemetry holds no machine")
@@ -147,13 +153,21 @@ class Advisor:
             )
 
     def _report(
-        self, now: pd.Timestamp, clock: str, advice: list[Advice], abstentions: list[Abstention],
-        rejected: list[Rejected], notes: tuple[str, ...], situation: Situation | None, *, is_judged: bool,
-    ) -> AdviceReport:  # fmt: skip
+        self,
+        now: pd.Timestamp,
+        clock: str,
+        advice: list[Advice],
+        abstentions: list[Abstention],
+        rejected: list[Rejected],
+        notes: tuple[str, ...],
+        situation: Situation | None,
+        *,
+        is_judged: bool,
+    ) -> AdviceReport:
         site = str(self.bundle.manifest["site"])
         return AdviceReport(
             utc(now), clock, site, tuple(advice), tuple(abstentions), tuple(rejected), notes, is_judged, situation
-        )  # fmt: skip
+        )
 
     def _evidence(self, given: Telemetry, history: History, situation: Situation) -> dict[str, Any]:
         return {

@@ -33,9 +33,14 @@ def rates() -> dict[str, dict[str, float]]:
         ("hashgym/SiteOperation-v0", " nordic_hydro", {"scenario": "nordic_hydro"}),
         ("hashgym/CoinSwitching-v0", "", {}),
         ("hashgym/ChipTuning-v0", "", {}),
-    ]  # fmt: skip
-    return {name + title: {"single_env_steps_per_s": _single(name, options), "batched_env_steps_per_s": _batched(name, options)}
-            for name, title, options in cases}  # fmt: skip
+    ]
+    return {
+        name + title: {
+            "single_env_steps_per_s": _single(name, options),
+            "batched_env_steps_per_s": _batched(name, options),
+        }
+        for name, title, options in cases
+    }
 
 
 def _single(name: str, options: dict[str, Any]) -> float:

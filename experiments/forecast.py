@@ -108,10 +108,19 @@ def ablation(history: History, start: str, end: str, config: FitConfig | None = 
             for name, plain in errors["placebo"].items():
                 gains = gains_pct(plain, errors["channel"][name], origins, world.steps_per_hour)
                 for hours, (value, low, high) in gains.items():
-                    found.append({
-                        "target": name, "horizon_h": int(hours.split("-")[-1]), "hours": hours, "model": channel,
-                        "metric": "mae_gain_pct", "value": value, "lo": low, "hi": high, "history": history.hash,
-                    })  # fmt: skip
+                    found.append(
+                        {
+                            "target": name,
+                            "horizon_h": int(hours.split("-")[-1]),
+                            "hours": hours,
+                            "model": channel,
+                            "metric": "mae_gain_pct",
+                            "value": value,
+                            "lo": low,
+                            "hi": high,
+                            "history": history.hash,
+                        }
+                    )
     except ValueError as error:
         raise BadInputError(f"{start}…{end}: {error}") from error
     return found

@@ -83,12 +83,16 @@ def spread(market_price_usd_per_mwh: FloatArray) -> FloatArray:
 def _phases() -> list[Feature]:
     return [
         Feature(
-            f"{period}_{name}", "1", f"{name} of 2π · share of the {period}", "forecast hour, local time", (),
+            f"{period}_{name}",
+            "1",
+            f"{name} of 2π · share of the {period}",
+            "forecast hour, local time",
+            (),
             lambda view, period=period, wave=wave: wave(2.0 * np.pi * view.phase(period)),  # type: ignore[misc]
         )
         for period in ("day", "week", "year")
         for name, wave in (("sin", np.sin), ("cos", np.cos))
-    ]  # fmt: skip
+    ]
 
 
 def _price(name: str, formula: str, window: str, compute: Callable[[OriginView], FloatArray], *needs: str) -> Feature:
@@ -106,9 +110,13 @@ def _level(
 
 def _log_ratio(name: str, series: str, hours: int) -> Feature:
     return Feature(
-        name, "1", f"ln(latest / mean) of {series}", f"{hours} h", (series,),
+        name,
+        "1",
+        f"ln(latest / mean) of {series}",
+        f"{hours} h",
+        (series,),
         lambda view: np.log(view.latest(series) / view.mean_before(series, hours)),
-    )  # fmt: skip
+    )
 
 
 def _since_change_h(view: OriginView) -> FloatArray:

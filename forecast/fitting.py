@@ -17,6 +17,19 @@ MIN_SCALE: Final = 1e-6
 """Least scale of an hour, so that a series that never moves does not divide by 0. chosen: any small number does."""
 
 
+_COUNTS: Final = (
+    "n_trees",
+    "max_depth",
+    "early_stopping",
+    "n_vintages",
+    "vintage_days",
+    "stopping_days",
+    "origin_spacing_steps",
+    "n_threads",
+)
+"""Settings that are whole numbers above 0."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FitConfig:
     """How trees are grown and on which origins.
@@ -49,8 +62,7 @@ class FitConfig:
 
     def __post_init__(self) -> None:
         """Check the ranges; raises ValueError that names the setting."""
-        for name in ("n_trees", "max_depth", "early_stopping", "n_vintages", "vintage_days", "stopping_days",
-                     "origin_spacing_steps", "n_threads"):  # fmt: skip
+        for name in _COUNTS:
             value = getattr(self, name)
             if not isinstance(value, int) or value < 1:
                 raise ValueError(f"{name} is {value!r}; it must be a whole number above 0")
@@ -128,16 +140,29 @@ def _fit_one(
     train = xgboost.QuantileDMatrix(*parts[0], nthread=config.n_threads)
     stop = xgboost.QuantileDMatrix(*parts[1], ref=train, nthread=config.n_threads)
     settings = {
-        "objective": "reg:quantileerror", "quantile_alpha": np.array(QUANTILES), "tree_method": "hist",
-        "learning_rate": config.learning_rate, "max_depth": config.max_depth, "subsample": config.subsample,
-        "min_child_weight": config.min_child_weight, "colsample_bytree": config.colsample_bytree,
-        "gamma": config.gamma, "alpha": config.alpha, "lambda": config.reg_lambda, "seed": config.seed,
-        "nthread": config.n_threads, "verbosity": 1,
-    }  # fmt: skip
+        "objective": "reg:quantileerror",
+        "quantile_alpha": np.array(QUANTILES),
+        "tree_method": "hist",
+        "learning_rate": config.learning_rate,
+        "max_depth": config.max_depth,
+        "subsample": config.subsample,
+        "min_child_weight": config.min_child_weight,
+        "colsample_bytree": config.colsample_bytree,
+        "gamma": config.gamma,
+        "alpha": config.alpha,
+        "lambda": config.reg_lambda,
+        "seed": config.seed,
+        "nthread": config.n_threads,
+        "verbosity": 1,
+    }
     booster = xgboost.train(
-        settings, train, config.n_trees, evals=[(stop, "stop")], early_stopping_rounds=config.early_stopping,
+        settings,
+        train,
+        config.n_trees,
+        evals=[(stop, "stop")],
+        early_stopping_rounds=config.early_stopping,
         verbose_eval=False,
-    )  # fmt: skip
+    )
     return Vintage(until, booster[: booster.best_iteration + 1], carry, scale)
 
 

@@ -88,12 +88,19 @@ def rows(
 
 def _row(
     target: str, hours: str, model: str, metric: str, history: str, figures: tuple[float, float, float]
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     value, low, high = figures
     return {
-        "target": target, "horizon_h": int(hours.split("-")[-1]), "hours": hours, "model": model, "metric": metric,
-        "value": value, "lo": low, "hi": high, "history": history,
-    }  # fmt: skip
+        "target": target,
+        "horizon_h": int(hours.split("-")[-1]),
+        "hours": hours,
+        "model": model,
+        "metric": metric,
+        "value": value,
+        "lo": low,
+        "hi": high,
+        "history": history,
+    }
 
 
 def _covered_by_paths(

@@ -28,13 +28,18 @@ class Chunk:
         """Return what a query can be filled with."""
         last = self.end - pd.Timedelta(seconds=1)
         return {
-            "start_s": int(self.start.timestamp()), "end_s": int(last.timestamp()),
-            "start_ms": int(self.start.timestamp() * 1000), "end_ms": int(self.end.timestamp() * 1000) - 1,
-            "start_iso": self.start.strftime("%Y-%m-%dT%H:%M:%SZ"), "end_iso": last.strftime("%Y-%m-%dT%H:%M:%SZ"),
-            "start_day": self.start.strftime("%Y-%m-%d"), "end_day": last.strftime("%Y-%m-%d"),
-            "start_date": self.start.strftime("%Y%m%d"), "end_date": last.strftime("%Y%m%d"),
+            "start_s": int(self.start.timestamp()),
+            "end_s": int(last.timestamp()),
+            "start_ms": int(self.start.timestamp() * 1000),
+            "end_ms": int(self.end.timestamp() * 1000) - 1,
+            "start_iso": self.start.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "end_iso": last.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "start_day": self.start.strftime("%Y-%m-%d"),
+            "end_day": last.strftime("%Y-%m-%d"),
+            "start_date": self.start.strftime("%Y%m%d"),
+            "end_date": last.strftime("%Y%m%d"),
             "days": max(1, round((self.end - self.start) / pd.Timedelta(days=1))),
-        }  # fmt: skip
+        }
 
 
 LATEST: Final = pd.Timedelta(days=30)

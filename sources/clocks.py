@@ -159,9 +159,16 @@ def spread_over(values: pd.Series, first: pd.Timestamp, last: pd.Timestamp) -> p
     parts = []
     for year in range(first.year - 1, last.year + 2):
         moved = pd.to_datetime(
-            {"year": np.full(len(stamps), year), "month": stamps.month, "day": stamps.day, "hour": stamps.hour, "minute": stamps.minute},
-            utc=True, errors="coerce",
-        )  # fmt: skip
+            {
+                "year": np.full(len(stamps), year),
+                "month": stamps.month,
+                "day": stamps.day,
+                "hour": stamps.hour,
+                "minute": stamps.minute,
+            },
+            utc=True,
+            errors="coerce",
+        )
         part = pd.Series(values.to_numpy(), index=pd.DatetimeIndex(moved))
         part = part[part.index.notna()]
         leap = pd.Timestamp(year, 2, 28, tz="UTC") + pd.Timedelta(days=1)

@@ -107,9 +107,14 @@ def _content(name: str, text: str) -> dict[str, Any]:
 
 
 def fetch(
-    name: str, start: str, end: str, folder: Path, settings: Sequence[str] = (), web: Web | None = None,
+    name: str,
+    start: str,
+    end: str,
+    folder: Path,
+    settings: Sequence[str] = (),
+    web: Web | None = None,
     now: pd.Timestamp | None = None,
-) -> str:  # fmt: skip
+) -> str:
     """Fetch a span of a service into a cache; returns what was done, in words.
 
     Args:
@@ -239,9 +244,12 @@ def _from(service: Service, chunk: Chunk, clients: dict[str, Web]) -> tuple[pd.D
     content, body = client.document(address, params, headers, secrets)
     frame = _table(service, content)
     origin = {
-        "service": service.name, "url": address, "params": shown,
-        "sha256": hashlib.sha256(body).hexdigest(), "bytes": len(body),
-    }  # fmt: skip
+        "service": service.name,
+        "url": address,
+        "params": shown,
+        "sha256": hashlib.sha256(body).hexdigest(),
+        "bytes": len(body),
+    }
     return _checked(service, frame, chunk), origin
 
 

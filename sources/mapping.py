@@ -140,10 +140,15 @@ def read_mappings(paths: Sequence[Path], start: str | None, end: str | None, roo
     _check_keys(paths[0], "price.", price, {"publication", "interval_s", "published_h"}, {"publication", "interval_s"})
     _number(paths[0], "price.", price, "published_h")
     return Mapping(
-        start=str(found["start"]), end=str(found["end"]), timezone=found["timezone"], publication=price["publication"],
-        interval_s=price["interval_s"], published_h=float(price.get("published_h", PUBLISHED_H)),
-        series=tuple(series.values()), sources=tuple(sources),
-    )  # fmt: skip
+        start=str(found["start"]),
+        end=str(found["end"]),
+        timezone=found["timezone"],
+        publication=price["publication"],
+        interval_s=price["interval_s"],
+        published_h=float(price.get("published_h", PUBLISHED_H)),
+        series=tuple(series.values()),
+        sources=tuple(sources),
+    )
 
 
 def span_of(mapping: Mapping, step: pd.Timedelta) -> pd.DatetimeIndex:
@@ -218,9 +223,14 @@ def _series(entry: Any, path: Path, root: Path) -> Series:
         key: value for key, value in entry.items() if key not in ("files", "unit", "column", "channel", "usd_per_unit")
     }
     return Series(
-        column=column, files=files, unit=unit, channel=channel, where=path.name,
-        usd_per_unit=_rate(entry, unit, path, prefix, root), **rest,
-    )  # fmt: skip
+        column=column,
+        files=files,
+        unit=unit,
+        channel=channel,
+        where=path.name,
+        usd_per_unit=_rate(entry, unit, path, prefix, root),
+        **rest,
+    )
 
 
 def _check_values(path: Path, prefix: str, entry: dict[str, Any]) -> None:

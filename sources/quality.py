@@ -42,9 +42,7 @@ class Quality:
     stale_days: tuple[str, ...]
 
 
-def assess(
-    column: str, values: pd.Series, index: pd.DatetimeIndex, age_ns: np.ndarray, timezone: str
-) -> Quality:  # fmt: skip
+def assess(column: str, values: pd.Series, index: pd.DatetimeIndex, age_ns: np.ndarray, timezone: str) -> Quality:
     """Judge a series.
 
     Args:
@@ -61,11 +59,19 @@ def assess(
     stale = age_ns >= 1.5 * usual_ns
     numbers = inside.to_numpy(np.float64)
     return Quality(
-        column, len(inside), usual_ns / 3.6e12, float(1.0 - stale.mean()), float((age_ns.max() + STEP.value) / 3.6e12),
-        int(np.sum(np.diff(stale.astype(int), prepend=0) == 1)), float(numbers.min()), float(np.median(numbers)),
-        float(numbers.max()), _outliers(numbers), tuple(_warnings(column, inside, timezone)),
-        tuple(f"{day:%Y-%m-%d}" for day in index[stale].normalize().unique()),
-    )  # fmt: skip
+        column=column,
+        rows=len(inside),
+        usual_step_h=usual_ns / 3.6e12,
+        fresh_share=float(1.0 - stale.mean()),
+        longest_hold_h=float((age_ns.max() + STEP.value) / 3.6e12),
+        n_gaps=int(np.sum(np.diff(stale.astype(int), prepend=0) == 1)),
+        low=float(numbers.min()),
+        median=float(np.median(numbers)),
+        high=float(numbers.max()),
+        n_outliers=_outliers(numbers),
+        warnings=tuple(_warnings(column, inside, timezone)),
+        stale_days=tuple(f"{day:%Y-%m-%d}" for day in index[stale].normalize().unique()),
+    )
 
 
 def _outliers(numbers: np.ndarray) -> int:

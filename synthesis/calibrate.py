@@ -98,9 +98,14 @@ def fit_region(history: History) -> tuple[WeatherModel, PowerModel]:
     if "curtailment_call" in frame:
         calls = float(frame["curtailment_call"].mean() * 8766.0)
     return weather, PowerModel(
-        day_ahead=day_ahead, settlement=settlement, interval_s=history.price_interval_s, usd_per_unit=1.0, carbon=carbon,
-        load=load, calls_h_per_year=calls,
-    )  # fmt: skip
+        day_ahead=day_ahead,
+        settlement=settlement,
+        interval_s=history.price_interval_s,
+        usd_per_unit=1.0,
+        carbon=carbon,
+        load=load,
+        calls_h_per_year=calls,
+    )
 
 
 def fit_coin(history: History, coin: dict[str, Any]) -> dict[str, Any]:
@@ -164,13 +169,15 @@ def fit_returns(log_return: FloatArray, stamps: pd.DatetimeIndex) -> dict[str, A
         basis = np.exp(-lags[:, None] / np.array(VOL_TAUS_H)[None, :])
         variances = 0.5 * variances + 0.5 * np.clip(optimize.nnls(basis, covariance)[0], 0.0, 0.6)
     return {
-        "hourly_vol": round(float(log_return.std()), 6), "student_nu": nu,
+        "hourly_vol": round(float(log_return.std()), 6),
+        "student_nu": nu,
         "vol_parts": [[round(float(v), 4), tau] for v, tau in zip(variances, VOL_TAUS_H, strict=True)],
-        "vol_by_hour_utc": np.round(by_hour, 3).tolist(), "vol_by_weekday": np.round(by_day, 3).tolist(),
+        "vol_by_hour_utc": np.round(by_hour, 3).tolist(),
+        "vol_by_weekday": np.round(by_day, 3).tolist(),
         "jumps_per_day": round(24.0 * float(is_jump.mean()), 4),
         "jump_mean": round(float(jumps.mean()), 5) if len(jumps) else 0.0,
         "jump_std": round(float(jumps.std()), 5) if len(jumps) > 1 else 0.0,
-    }  # fmt: skip
+    }
 
 
 def _fit_network(log_difficulty: FloatArray, at: npt.NDArray[np.int64], log_price: FloatArray) -> dict[str, Any]:

@@ -63,10 +63,13 @@ def fit_load(load_mw: FloatArray, local: pd.DatetimeIndex, temp_c: FloatArray, s
     beta = np.linalg.lstsq(whole, load_mw, rcond=None)[0]
     base = float(beta[:24].mean())
     return LoadModel(
-        base_mw=base, hour_pu=tuple(np.round(beta[:24] / base, 4).tolist()), weekend_pu=float(beta[24] / base),
-        heat_pu_per_k=float(beta[25] / base), cold_pu_per_k=float(beta[26] / base),
+        base_mw=base,
+        hour_pu=tuple(np.round(beta[:24] / base, 4).tolist()),
+        weekend_pu=float(beta[24] / base),
+        heat_pu_per_k=float(beta[25] / base),
+        cold_pu_per_k=float(beta[26] / base),
         noise_pu=float(np.std(load_mw - whole @ beta) / base),
-    )  # fmt: skip
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -44,11 +44,16 @@ def from_figures(figures: dict[str, Any], slopes: dict[str, float], driver: Scor
         level_std = 0.0
     rest = np.sqrt(np.maximum(spread**2 - known_var, _LEAST_PART))
     return ScoreModel(
-        score=score, value=value, season=season,
+        score=score,
+        value=value,
+        season=season,
         weekend=float(latent(np.median(value) * figures["weekend_ratio"]) - latent(np.median(value))),
-        slopes=slopes, spread_month=np.ones(12), spread_hour=rest,
-        parts=_parts_from(figures["ac"], hour, float(np.mean(rest**2)), driver), level_std=level_std,
-    )  # fmt: skip
+        slopes=slopes,
+        spread_month=np.ones(12),
+        spread_hour=rest,
+        parts=_parts_from(figures["ac"], hour, float(np.mean(rest**2)), driver),
+        level_std=level_std,
+    )
 
 
 def _parts_from(

@@ -122,10 +122,23 @@ def synthesize(
                 _DIGITS.get(name.removeprefix("bch_").removeprefix("ltc_").removeprefix("doge_"), 3)
             )
     return History(
-        frame=frame, kind="synthetic", publication=power.publication, price_interval_s=power.interval_s,  # type: ignore[arg-type]
+        frame=frame,
+        kind="synthetic",
+        publication=power.publication,  # type: ignore[arg-type]
+        price_interval_s=power.interval_s,
         timezone=content["timezone"],
-        provenance=[{"generator": GENERATOR, "region": region, "start": start, "end": end, "seed": seed, "kind": kind, "coins": list(coins)}],
-    )  # fmt: skip
+        provenance=[
+            {
+                "generator": GENERATOR,
+                "region": region,
+                "start": start,
+                "end": end,
+                "seed": seed,
+                "kind": kind,
+                "coins": list(coins),
+            }
+        ],
+    )
 
 
 def _index(start: str, end: str) -> pd.DatetimeIndex:

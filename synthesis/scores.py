@@ -70,9 +70,14 @@ class ScoreModel:
         return {**arrays, **rest, "parts": parts, **level, "anchors": {k: round(v, 3) for k, v in self.anchors.items()}}
 
     def scores(
-        self, local: pd.DatetimeIndex, step_h: float, drivers: dict[str, FloatArray], rng: np.random.Generator,
-        *, is_anchored: bool,
-    ) -> FloatArray:  # fmt: skip
+        self,
+        local: pd.DatetimeIndex,
+        step_h: float,
+        drivers: dict[str, FloatArray],
+        rng: np.random.Generator,
+        *,
+        is_anchored: bool,
+    ) -> FloatArray:
         """Draw the score on a local clock, (n,).
 
         Args:

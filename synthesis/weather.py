@@ -75,9 +75,7 @@ def fit_weather(
 def moisture_drivers(dry_score: FloatArray, local: pd.DatetimeIndex) -> dict[str, FloatArray]:
     """Return the dry bulb's score, and the same by season: warm air is moist in winter and dry in summer, (n,) each."""
     year = 2.0 * np.pi * (local.dayofyear.to_numpy() - 1) / 365.25
-    return {
-        "dry_bulb": dry_score, "dry_bulb_cos": dry_score * np.cos(year), "dry_bulb_sin": dry_score * np.sin(year)
-    }  # fmt: skip
+    return {"dry_bulb": dry_score, "dry_bulb_cos": dry_score * np.cos(year), "dry_bulb_sin": dry_score * np.sin(year)}
 
 
 def normal(values: FloatArray) -> FloatArray:

@@ -1,6 +1,15 @@
 """Fixtures: a small scenario whose history takes milliseconds to make."""
 
+import os
+from pathlib import Path
 from typing import Any
+
+# Before anything of ours is imported: tests run side by side, each process with one thread for linear algebra and a
+# cache of compiled kernels of its own, since numba's mixes up kernels that two processes add at once.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+if worker := os.environ.get("PYTEST_XDIST_WORKER"):
+    home = os.environ.get("HASHGYM_CACHE_DIR", "~/.cache/hashgym")
+    os.environ["HASHGYM_CACHE_DIR"] = str(Path(home).expanduser() / worker)
 
 import numpy as np
 import pytest

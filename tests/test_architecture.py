@@ -97,3 +97,10 @@ def test_package_list_is_what_lies_on_the_disk() -> None:
     }
     assert packages == on_disk == with_modules
     assert not (ROOT / "__init__.py").exists()
+
+
+def test_every_room_of_the_wheel_says_that_it_is_typed() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert "py.typed" in project["tool"]["setuptools"]["package-data"]["*"]
+    for room in set(MAY_IMPORT) - {"tools"}:
+        assert (ROOT / room / "py.typed").exists(), room

@@ -53,9 +53,14 @@ SOUTHERN: Final = ("sydney",)
 """Places whose seasons are half a year apart from those of the place that stands for them."""
 
 ZONES: Final = {
-    "dallas": "America/Chicago", "philadelphia": "America/New_York", "toronto": "America/Toronto", "frankfurt": "Europe/Berlin",
-    "atlanta": "America/New_York", "stockholm": "Europe/Stockholm", "aurora": "America/Denver",
-}  # fmt: skip
+    "dallas": "America/Chicago",
+    "philadelphia": "America/New_York",
+    "toronto": "America/Toronto",
+    "frankfurt": "Europe/Berlin",
+    "atlanta": "America/New_York",
+    "stockholm": "Europe/Stockholm",
+    "aurora": "America/Denver",
+}
 
 FIGURES_OF_ERCOT: Final = ("2024-01-01", "2026-01-01")
 """Years that ERCOT's published quantiles are of: runs of these years have them, with the years' own levels."""
@@ -77,17 +82,24 @@ def weather(name: str, data: Path) -> WeatherModel:
     frame = _imported([mapping], start, end, data, ZONES[name]).frame.iloc[::12]
     local = pd.DatetimeIndex(frame.index).tz_convert(ZONES[name])
     return fit_weather(
-        frame["outdoor_temp_c"].to_numpy(np.float64), frame["relative_humidity_pct"].to_numpy(np.float64), local, 1.0,
+        frame["outdoor_temp_c"].to_numpy(np.float64),
+        frame["relative_humidity_pct"].to_numpy(np.float64),
+        local,
+        1.0,
         has_level=not mapping.endswith("_typical"),
-    )  # fmt: skip
+    )
 
 
 def _imported(names: list[str], start: str, end: str, data: Path, zone: str) -> History:
     """Import sources; what they lack of a history stands at constants, which no fit reads."""
     filler: dict[str, Any] = {
-        "market_price_usd_per_mwh": 30.0, "outdoor_temp_c": 15.0, "relative_humidity_pct": 50.0, "coin_price_usd": 30e3,
-        "difficulty": 5e13, "fee_share": 0.02,
-    }  # fmt: skip
+        "market_price_usd_per_mwh": 30.0,
+        "outdoor_temp_c": 15.0,
+        "relative_humidity_pct": 50.0,
+        "coin_price_usd": 30e3,
+        "difficulty": 5e13,
+        "fee_share": 0.02,
+    }
     texts = [yaml.safe_load((SOURCES / f"{name}.yaml").read_text(encoding="utf-8")) for name in names]
     mapped = {entry["column"] for text in texts for entry in text["series"]}
     rest = [{"column": k, "constant": v} for k, v in filler.items() if k not in mapped]
@@ -217,9 +229,14 @@ def main() -> int:
         is_ahead = publication == "day_ahead"
         carbon = _ontario_carbon(data) if name == "ontario" else None
         power = PowerModel(
-            day_ahead=price if is_ahead else None, settlement=None if is_ahead else price, interval_s=3600,
-            usd_per_unit=unit, load=load, carbon=carbon, calls_h_per_year=0.0,
-        )  # fmt: skip
+            day_ahead=price if is_ahead else None,
+            settlement=None if is_ahead else price,
+            interval_s=3600,
+            usd_per_unit=unit,
+            load=load,
+            carbon=carbon,
+            calls_h_per_year=0.0,
+        )
         _write(name, zone, site, models[base], shift_c, power, "file" if made is not None else "published figures")
     return 0
 

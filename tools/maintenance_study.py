@@ -80,6 +80,9 @@ def compare(base: list[MaintenanceReport], ours: list[MaintenanceReport], measur
     low, high = np.percentile(100.0 * (draws[:, 1] / draws[:, 0] - 1.0), (2.5, 97.5))
     before, after = pairs.mean(axis=0)
     return {
-        "run_to_failure": float(before), "predictive": float(after), "change_pct": float(100.0 * (after / before - 1.0)),
-        "lo": float(low), "hi": float(high),
-    }  # fmt: skip
+        "run_to_failure": float(before),
+        "predictive": float(after),
+        "change_pct": float(100.0 * (after / before - 1.0)),
+        "lo": float(low),
+        "hi": float(high),
+    }

@@ -45,9 +45,10 @@ def page(name: str) -> str:
     lines += [f"| `{c.name}` | {c.unit} | {c.threshold:g} | {c.limit:g} | {c.meaning} |" for c in costs]
     lines += ["", "## Info", ""]
     lines.append(
-        "`info` holds on every step, the last one included: " + ", ".join(f"`{key}`" for key in keys)
+        "`info` holds on every step, the last one included: "
+        + ", ".join(f"`{key}`" for key in keys)
         + ", `cost` (sum of the costs) and `costs` (by name)."
-    )  # fmt: skip
+    )
     return "\n".join(lines) + "\n"
 
 

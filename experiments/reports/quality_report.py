@@ -55,12 +55,20 @@ def _table(quality: tuple[Quality, ...]) -> str:
     )
     rows = [
         (
-            entry.column, f"{entry.rows}", f"{entry.usual_step_h:.2f}", f"{100 * entry.fresh_share:.2f} %", f"{entry.n_gaps}",
-            f"{entry.longest_hold_h:.1f}", f"{entry.n_outliers}", f"{entry.low:.5g}", f"{entry.median:.5g}", f"{entry.high:.5g}",
+            entry.column,
+            f"{entry.rows}",
+            f"{entry.usual_step_h:.2f}",
+            f"{100 * entry.fresh_share:.2f} %",
+            f"{entry.n_gaps}",
+            f"{entry.longest_hold_h:.1f}",
+            f"{entry.n_outliers}",
+            f"{entry.low:.5g}",
+            f"{entry.median:.5g}",
+            f"{entry.high:.5g}",
             "; ".join(entry.warnings) or "none",
         )
         for entry in quality
-    ]  # fmt: skip
+    ]
     cells = ["<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows]
     return "<table><tr>" + "".join(f"<th>{head}</th>" for head in heads) + "</tr>" + "".join(cells) + "</table>"
 

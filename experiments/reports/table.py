@@ -50,6 +50,10 @@ def _row(name: str, entry: dict[str, Any]) -> tuple[str, ...]:
     if "costs" in entry:
         rest = (f"{entry['starts_per_week']:.2f}", f"{entry['costs']['chip_over_temp']:.4f}", f"{entry['trips']:.0f}")
     return (
-        name, f"{profit['mean']:.1f}", f"{profit['lo']:.1f} … {profit['hi']:.1f}", f"{gain['mean']:.1f}",
-        f"{gain['lo']:.1f} … {gain['hi']:.1f}", *rest,
-    )  # fmt: skip
+        name,
+        f"{profit['mean']:.1f}",
+        f"{profit['lo']:.1f} … {profit['hi']:.1f}",
+        f"{gain['mean']:.1f}",
+        f"{gain['lo']:.1f} … {gain['hi']:.1f}",
+        *rest,
+    )

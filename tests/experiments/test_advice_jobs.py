@@ -40,8 +40,13 @@ def test_a_run_is_exported_and_served_from_the_registry(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    short = ("scenario.history.start=2024-11-01", "scenario.history.end=2025-09-01", "scenario.splits.train=['2024-11-03','2025-06-01']",
-             "scenario.splits.validation=['2025-06-01','2025-07-01']", "scenario.splits.test=['2025-07-01','2025-08-30']")  # fmt: skip
+    short = (
+        "scenario.history.start=2024-11-01",
+        "scenario.history.end=2025-09-01",
+        "scenario.splits.train=['2024-11-03','2025-06-01']",
+        "scenario.splits.validation=['2025-06-01','2025-07-01']",
+        "scenario.splits.test=['2025-07-01','2025-08-30']",
+    )
     smoke = ("experiment=smoke", "progress=false", "warm_start.teacher=null", "threads=1", "validations=0")
     assert main(["train", *smoke, *short, "hydra.run.dir=run"]) == 0
     forest = ("forecast.n_vintages=1", "forecast.n_trees=5")
@@ -148,19 +153,25 @@ def test_a_back_test_compares_what_was_said_with_what_came(files: dict[str, str]
     assert dynamic["advised"] > 0
     assert dynamic["when_advised"]["paid"]["mean"] > 0.5
     assert "abstained" in capsys.readouterr().out
-    for start, end, message in (("2024-06-20", "2024-06-21", "is too short; give 2 days"), ("foo", "2024-06-21", "'foo' is not a day"),
-                                ("2024-05-01", "2024-05-05", "lies in the months that the bundle was trained on")):  # fmt: skip
+    for start, end, message in (
+        ("2024-06-20", "2024-06-21", "is too short; give 2 days"),
+        ("foo", "2024-06-21", "'foo' is not a day"),
+        ("2024-05-01", "2024-05-05", "lies in the months that the bundle was trained on"),
+    ):
         assert main(["backtest", *arguments(files, "bundle", "history"), "--start", start, "--end", end]) == 2
         assert message in capsys.readouterr().err
-    assert main(["backtest", *arguments(files, "bundle", "history"), "--start", "2024-06-20", "--end", "2024-06-23", "--every-h", "0.01"]) == 2  # fmt: skip
+    days = ["--start", "2024-06-20", "--end", "2024-06-23"]
+    assert main(["backtest", *arguments(files, "bundle", "history"), *days, "--every-h", "0.01"]) == 2
 
 
 def test_a_forecast_is_judged(files: dict[str, str], tmp_path: Path, capsys: Any) -> None:
     span = ["--start", "2024-06-25", "--end", "2024-07-10", "--json", str(tmp_path / "f.json")]
     assert main(["forecast", *arguments(files, "bundle", "history"), *span]) == 0
     assert {row["target"] for row in json.loads((tmp_path / "f.json").read_text())} == {
-        "market_price_usd_per_mwh", "expected_hashprice_usd_per_ph_day", "outdoor_temp_c",
-    }  # fmt: skip
+        "market_price_usd_per_mwh",
+        "expected_hashprice_usd_per_ph_day",
+        "outdoor_temp_c",
+    }
     assert (
         main(["forecast", *arguments(files, "bundle", "history"), "--start", "2024-05-21", "--end", "2024-06-10"]) == 2
     )

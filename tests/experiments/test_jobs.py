@@ -12,6 +12,7 @@ import pytest
 from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
+from benchmarks import history
 from hashgym.advisor.bundle import Bundle
 from hashgym.agents import learners
 from hashgym.agents.learners import PpoConfig, SacConfig
@@ -220,7 +221,8 @@ def test_demo_leaves_a_summary_and_a_self_contained_report(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert main(["demo", "experiment=smoke", *SHORT, "warm_start.steps=32", "validations=2"]) == 0
+    forest = ("forecast.n_vintages=1", "forecast.n_trees=10")
+    assert main(["demo", "experiment=smoke", *SHORT, *forest, "warm_start.steps=32", "validations=2"]) == 0
     out = tmp_path / "outputs" / "demo"
     summary = json.loads((out / "summary.json").read_text())
     assert {"policies", "history", "seconds", "bound"} <= set(summary)
@@ -258,6 +260,10 @@ def test_bench_writes_the_names_that_scripts_rely_on(tmp_path: Path, monkeypatch
         assert content["by_env"][bench.ENV_ID].get(key, content[key]) == content[key]
     assert "envpool_pendulum_steps_per_s" in content
     assert content["machine"]["cores"] >= 1
+    speeds = tmp_path / "history.jsonl"
+    assert history.main(["--from", str(tmp_path / "b.json"), "--file", str(speeds)]) == 0
+    (entry,) = history.read(speeds)
+    assert entry["ratios"] == content["ratios"]
 
 
 def test_interval_covers_and_is_paired() -> None:

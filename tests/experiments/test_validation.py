@@ -84,9 +84,11 @@ def test_a_sweeps_law_is_found_again_and_missing_files_are_named(data: Path, tmp
         measurements.bitaxe(tmp_path)
 
 
+@pytest.mark.slow
 def test_the_page_is_made_whole(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(maintenance_study, "SEEDS", range(2))
     monkeypatch.setattr(maintenance_study, "YEARS", ("2024-01-01", "2024-10-01"))
+    monkeypatch.setattr(maintenance_study, "N_ZONES", 2)
     monkeypatch.setattr(validate, "DOCS", tmp_path)
     monkeypatch.setattr("sys.argv", ["validate", str(data)])
     validate.main()

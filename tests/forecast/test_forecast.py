@@ -22,7 +22,15 @@ from hashgym.sim.history.history import STEP, History
 from hashgym.sim.market.pools import Market
 from hashgym.synthesis.generate import synthesize
 
-CONFIG = FitConfig(n_trees=30, learning_rate=0.15, min_child_weight=20, n_vintages=2, vintage_days=10, stopping_days=6, early_stopping=5)  # fmt: skip
+CONFIG = FitConfig(
+    n_trees=30,
+    learning_rate=0.15,
+    min_child_weight=20,
+    n_vintages=2,
+    vintage_days=10,
+    stopping_days=6,
+    early_stopping=5,
+)
 UNTIL = pd.Timestamp("2024-04-20", tz="UTC")
 
 
@@ -61,7 +69,9 @@ def disturbed(history: History, origin: int) -> History:
 
 
 @pytest.mark.parametrize("stamp", ["2024-06-10T12:05", "2024-06-10T18:25", "2024-06-10T18:30", "2024-06-11T00:00"])
-def test_no_feature_and_no_forecast_sees_what_is_not_published(history: History, world: PublishedSeries, forecaster: Forecaster, stamp: str) -> None:  # fmt: skip
+def test_no_feature_and_no_forecast_sees_what_is_not_published(
+    history: History, world: PublishedSeries, forecaster: Forecaster, stamp: str
+) -> None:
     origin = step(history, stamp)
     other = published_series(disturbed(history, origin), Market())
     origins = np.array([origin])

@@ -1,34 +1,9 @@
 """Numbers that others have published, with their origin."""
 
 import numpy as np
-import psychrolib
 import pytest
 
-from hashgym.sim.cooling.psychrometrics import humidity_after_pct, pressure_pa, relative_humidity_pct, wet_bulb_temp_c
 from hashgym.sim.market.coins import COINS, hashprice_usd_per_ph_day, retarget
-
-
-@pytest.mark.parametrize("altitude_m", [0.0, 900.0, 2000.0])
-def test_wet_bulb_and_pressure_are_those_of_psychrolib(altitude_m: float) -> None:
-    psychrolib.SetUnitSystem(psychrolib.SI)
-    pressure = psychrolib.GetStandardAtmPressure(altitude_m)
-    assert pressure_pa(altitude_m) == pytest.approx(pressure, rel=1e-6)
-    for dry in (-40.0, -15.0, -0.5, 5.0, 20.0, 35.0, 50.0):
-        for share in (0.05, 0.3, 0.7, 1.0):
-            theirs = psychrolib.GetTWetBulbFromRelHum(dry, share, pressure)
-            ours = wet_bulb_temp_c(np.array([dry]), np.array([100.0 * share]), altitude_m)[0]
-            assert ours == pytest.approx(theirs, abs=0.01)
-            ratio = np.array([psychrolib.GetHumRatioFromRelHum(dry, share, pressure)])
-            assert humidity_after_pct(np.array([dry]), ratio, altitude_m)[0] == pytest.approx(100.0 * share, rel=1e-3)
-
-
-def test_wet_bulb_is_never_above_dry_bulb() -> None:
-    dry, rh = np.meshgrid(np.linspace(-20.0, 50.0, 71), np.linspace(0.0, 100.0, 51))
-    assert np.all(wet_bulb_temp_c(dry, rh) <= dry)
-
-
-def test_saturated_air_has_full_humidity() -> None:
-    assert relative_humidity_pct(np.array([15.0]), np.array([15.0]))[0] == pytest.approx(100.0)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Laws that hold for every plant, machine, mixing of air and event, whatever the actions and the weather."""
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,6 @@ from hypothesis import strategies as st
 from hashgym.sim.cooling.plants import ContainerParams, LoopParams, RoomParams
 from hashgym.sim.foundation import jit
 from hashgym.sim.hardware import catalogue, fans, thermal
-from hashgym.sim.site import step, zone
 from hashgym.sim.site.params import Link, SiteParams, ZoneParams
 from hashgym.sim.site.step import Site
 from hashgym.sim.site.world import Events, Exogenous
@@ -131,7 +131,7 @@ def test_more_flow_never_means_a_hotter_chip(
     def after(flow_pu: float) -> float:
         sink = 117.0 * flow_pu**thermal.CONVECTION_EXPONENT
         return float(
-            thermal.advance(
+            thermal.two_lumps(
                 air_c + above_k, air_c + 0.8 * above_k, heat_w, 0.0, air_c, 660.0, sink, 600.0, 6000.0, 60.0
             )[0]
         )
@@ -146,9 +146,11 @@ def test_fan_power_goes_with_the_cube_of_speed(speed: float, factor: float) -> N
 
 def final_temps(n_sub: int, monkeypatch: pytest.MonkeyPatch) -> np.ndarray:
     """Run half an hour of a site with sub-steps of 300 s / n_sub, interpreted, and return its temperatures."""
-    for module in (zone, step):
-        monkeypatch.setattr(module, "N_SUB_STEPS", n_sub)
-        monkeypatch.setattr(module, "SUB_STEP_S", 300.0 / n_sub)
+    for name, module in list(sys.modules.items()):
+        if name.startswith("hashgym.sim."):
+            for constant, value in (("N_SUB_STEPS", n_sub), ("SUB_STEP_S", 300.0 / n_sub)):
+                if hasattr(module, constant):
+                    monkeypatch.setattr(module, constant, value)
     zones = (
         ZoneParams(machine=catalogue.machine("s19j_pro"), firmware=catalogue.firmware("fast_curtail"), n_units=10),
         ZoneParams(

@@ -117,9 +117,14 @@ def test_daily_fees_become_a_share_of_the_reward(write: Write) -> None:
         {"day": ["2023-12-30", "2023-12-31", "2024-01-01", "2024-01-02"], "usd": [5e6, 6e6, 7e6, 8e6]}
     )
     content["series"][-1] = {
-        "column": "fees_usd_per_day", "files": ["fees.csv"], "time": "day", "value": "usd", "unit": "usd",
-        "timezone": "UTC", "delay_s": 86400,
-    }  # fmt: skip
+        "column": "fees_usd_per_day",
+        "files": ["fees.csv"],
+        "time": "day",
+        "value": "usd",
+        "unit": "usd",
+        "timezone": "UTC",
+        "delay_s": 86400,
+    }
     share = import_history(write(frames, content)).history.frame["fee_share"]
     assert share.iloc[0] == pytest.approx(6e6 / (6e6 + 144 * 6.25 * 42_000.0), rel=0.01)
 

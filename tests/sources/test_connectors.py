@@ -78,10 +78,16 @@ def service(server: Server, tmp_path: Path) -> str:
 
 def written(path: Path, url: str, **more: object) -> str:
     content = {
-        "title": "test prices", "url": url, "params": {"startTime": "{start_ms}", "endTime": "{end_ms}"}, "time": 0,
-        "time_unit": "ms", "values": {"coin_price_usd": 4}, "requests_per_minute": 100000,
-        "series": [{"column": "coin_price_usd", "unit": "usd", "delay_s": 3600}], **more,
-    }  # fmt: skip
+        "title": "test prices",
+        "url": url,
+        "params": {"startTime": "{start_ms}", "endTime": "{end_ms}"},
+        "time": 0,
+        "time_unit": "ms",
+        "values": {"coin_price_usd": 4},
+        "requests_per_minute": 100000,
+        "series": [{"column": "coin_price_usd", "unit": "usd", "delay_s": 3600}],
+        **more,
+    }
     path.write_text(yaml.safe_dump(content))
     return str(path)
 

@@ -95,8 +95,9 @@ def load(root: Path, make: Make) -> History:
 
 
 @pytest.mark.parametrize(
-    ("make", "zone", "usd"), [(ercot, "America/Chicago", 1.0), (alberta, "America/Edmonton", 0.741), (sweden, "Europe/Stockholm", 1.08)]
-)  # fmt: skip
+    ("make", "zone", "usd"),
+    [(ercot, "America/Chicago", 1.0), (alberta, "America/Edmonton", 0.741), (sweden, "Europe/Stockholm", 1.08)],
+)
 def test_a_source_reads_as_it_is(make: Make, zone: str, usd: float, tmp_path: Path) -> None:
     history = load(tmp_path, make)
     assert history.timezone == zone

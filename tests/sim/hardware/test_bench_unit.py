@@ -40,8 +40,12 @@ def test_chips_fail_as_their_needs_are_spread() -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(
-    st.floats(0.6, 1.1), st.floats(0.9, 1.04), st.floats(-10.0, 45.0), st.floats(-0.03, 0.03), st.floats(-0.4, 0.4),
-)  # fmt: skip
+    st.floats(0.6, 1.1),
+    st.floats(0.9, 1.04),
+    st.floats(-10.0, 45.0),
+    st.floats(-0.03, 0.03),
+    st.floats(-0.4, 0.4),
+)
 def test_laws_hold_everywhere(freq_pu: float, volt_pu: float, inlet_c: float, silicon: float, leak: float) -> None:
     freq = freq_pu * ZONE.max_mhz
     rail = volt_pu * stock_v(freq)

@@ -11,6 +11,7 @@ import pytest
 from hashgym.sim.foundation import jit, noise
 
 ROOT = Path(jit.__file__).resolve().parents[2]
+FOLDERS = ("sim", "envs", "agents", "evaluation")
 
 PROBE = """
 import sys
@@ -28,7 +29,7 @@ print(board_heat(zone[0], p[0], 100.0, 1.0)[0])
 @pytest.mark.slow
 def test_an_edited_physics_function_is_not_run_from_the_cache(tmp_path: Path) -> None:
     package = tmp_path / "hashgym"
-    for folder in ("sim", "envs", "agents", "evaluation"):
+    for folder in FOLDERS:
         shutil.copytree(ROOT / folder, package / folder, ignore=shutil.ignore_patterns("__pycache__"))
     environment = {**os.environ, "HASHGYM_CACHE_DIR": str(tmp_path / "cache"), "PYTHONDONTWRITEBYTECODE": "1"}
 
@@ -55,7 +56,7 @@ def test_an_edited_physics_function_is_not_run_from_the_cache(tmp_path: Path) ->
 
 
 def test_hash_depends_on_every_source(tmp_path: Path) -> None:
-    for folder in ("sim", "envs", "agents", "evaluation"):
+    for folder in FOLDERS:
         (tmp_path / folder).mkdir()
     (tmp_path / "sim" / "a.py").write_text("x = 1")
     first = jit.source_hash(tmp_path)

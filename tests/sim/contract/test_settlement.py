@@ -65,7 +65,12 @@ def test_flat_energy_and_fixed_charge() -> None:
 
 def test_the_fixed_charge_of_a_month_with_a_change_of_clocks() -> None:
     world = history("2023-11-01T05:00", 30)
-    world = replace(world, frame=pd.concat([world.frame, world.frame.iloc[-12:].set_axis(pd.date_range(world.end, periods=12, freq="5min"))]))  # fmt: skip
+    world = replace(
+        world,
+        frame=pd.concat(
+            [world.frame, world.frame.iloc[-12:].set_axis(pd.date_range(world.end, periods=12, freq="5min"))]
+        ),
+    )
     contract = Contract(energy=FlatTariff(energy_price_usd_per_mwh=0.0), fixed_usd_per_month=1000.0)
     assert bill(contract, world, energy(world, 0.0))["fixed_usd"] == pytest.approx(1000.0)
 

@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 
-from hashgym.sim.cooling import air
 from hashgym.sim.foundation.errors import BadInputError
 from hashgym.sim.hardware import catalogue, fans, machine, wear
 from hashgym.sim.hardware.fitting import fit
@@ -99,13 +98,6 @@ def test_hot_chips_leak_more_and_err_more() -> None:
 
 def test_fan_power_is_cubic_in_speed() -> None:
     assert fans.fan_power_w(0.5, 80.0) == 10.0
-
-
-def test_pad_cools_towards_the_wet_bulb_and_takes_water() -> None:
-    supply_c = air.supply_temp_c(38.0, 22.0, 0.8)
-    assert 22.0 < supply_c < 38.0
-    assert air.pad_water_kg_per_s(200.0, 38.0, supply_c, 0.25) == pytest.approx(200.0 * 12.8 / 2.43e6 * 1.25)
-    assert air.pad_water_kg_per_s(200.0, 38.0, 38.0, 0.25) == 0.0
 
 
 def test_no_flow_holds_a_target_below_the_air() -> None:

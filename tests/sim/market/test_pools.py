@@ -44,8 +44,10 @@ def test_a_series_of_the_history_replaces_the_constant(history: History) -> None
     column = "pool_mine_fee_frac"
     fee = np.where(np.arange(len(history.frame)) < 1000, 0.01, 0.04)
     given = replace(
-        history, frame=history.frame.assign(**{column: fee}), channels={column: Channel(unit="1", low=0.0, high=1.0)}
-    )  # fmt: skip
+        history,
+        frame=history.frame.assign(**{column: fee}),
+        channels={column: Channel(unit="1", low=0.0, high=1.0)},
+    )
     pool = Pool(name="mine", stale_frac=0.0)
     paid = paid_frac(pool, given, SPACING_S)
     assert paid[[0, 999, 1000]] == pytest.approx([0.99, 0.99, 0.96])

@@ -72,7 +72,10 @@ def test_futures_do_not_read_the_history_beyond_their_origin(history: History) -
     assert np.array_equal(one.values, other.values)
     assert np.array_equal(one.known, other.known)
     ended = replace(history, frame=history.frame.iloc[: origin + 1])
-    assert np.array_equal(futures.build(ended, origin, under(TARIFFS[0]), "none", paths).known, futures.build(history, origin, under(TARIFFS[0]), "none", paths).known)  # fmt: skip
+    assert np.array_equal(
+        futures.build(ended, origin, under(TARIFFS[0]), "none", paths).known,
+        futures.build(history, origin, under(TARIFFS[0]), "none", paths).known,
+    )
 
 
 def test_paths_differ_where_they_differ(history: History) -> None:

@@ -119,7 +119,7 @@ def _in_child(connection: Any, world: Scenario) -> None:
     connection.close()
 
 
-@pytest.mark.parametrize("method", ["fork", "spawn"])
+@pytest.mark.parametrize("method", ["fork", pytest.param("spawn", marks=pytest.mark.slow)])
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_forked_and_spawned_processes_get_the_same_bits(small: Scenario, method: str) -> None:
     context = multiprocessing.get_context(method)

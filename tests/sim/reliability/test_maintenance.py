@@ -229,9 +229,20 @@ def test_a_weibull_life_is_the_one_that_its_hazard_gives() -> None:
     hazard = shape / scale_h * (ages / scale_h) ** (shape - 1.0)
     failed = 1.0 - np.exp(-np.trapezoid(hazard, ages))
     part = lives.Part(
-        name="x", per_machine=1, shape=shape, scale_h=scale_h, ages_like_fan=0, warning_h=0.0, warned_frac=0.0,
-        swap_h=0.0, bench_h=0.0, mend_usd=0.0, spare_usd=0.0, lead_days=0.0, electronics=0,
-    )  # fmt: skip
+        name="x",
+        per_machine=1,
+        shape=shape,
+        scale_h=scale_h,
+        ages_like_fan=0,
+        warning_h=0.0,
+        warned_frac=0.0,
+        swap_h=0.0,
+        bench_h=0.0,
+        mend_usd=0.0,
+        spare_usd=0.0,
+        lead_days=0.0,
+        electronics=0,
+    )
     assert lives.lives_h(part, np.array([failed]))[0] == pytest.approx(900.0, rel=1e-3)
     # Of those that live at 500 hours, the share that fails by 900 has the rest of its life in 400 hours.
     alive = np.exp(-((500.0 / scale_h) ** shape)), np.exp(-((900.0 / scale_h) ** shape))

@@ -137,7 +137,7 @@ def test_a_scenario_that_ships_is_frozen(name: str) -> None:
 
 
 def test_the_page_of_the_scenarios_is_up_to_date() -> None:
-    text = (Path(__file__).parents[2] / "docs" / "scenarios.md").read_text(encoding="utf-8")
+    text = (Path(__file__).parents[3] / "docs" / "scenarios.md").read_text(encoding="utf-8")
     for name in scenarios.names():
         content = scenarios.read(name)
         assert content["about"] in text, name

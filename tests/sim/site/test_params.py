@@ -2,10 +2,9 @@ from dataclasses import replace
 
 import pytest
 
-from hashgym.sim.contract.contract import RealTimeTariff, TimeOfUseTariff
 from hashgym.sim.foundation.errors import BadInputError
 from hashgym.sim.hardware import catalogue
-from hashgym.sim.site.params import ContainerParams, SiteParams, ZoneParams
+from hashgym.sim.site.params import SiteParams, ZoneParams
 from tests.conftest import site
 
 pytestmark = pytest.mark.interpreted
@@ -28,9 +27,7 @@ def test_firmware_out_of_range_is_named(name: str, value: float) -> None:
         replace(catalogue.firmware("slow_tuner"), **{name: value})
 
 
-def test_container_zone_and_site_out_of_range_are_named() -> None:
-    with pytest.raises(BadInputError, match="pad_off_temp_c"):
-        ContainerParams(pad_off_temp_c=40.0)
+def test_zone_and_site_out_of_range_are_named() -> None:
     with pytest.raises(BadInputError, match="n_units"):
         ZoneParams(machine=catalogue.machine("s21"), firmware=catalogue.firmware("slow_tuner"), n_units=0)
     with pytest.raises(BadInputError, match="zones"):
@@ -43,12 +40,3 @@ def test_thin_air_carries_less_heat() -> None:
     high, low = site(altitude_m=2000.0).zone_record[0], site(altitude_m=0.0).zone_record[0]
     assert high["full_air_w_per_k"] < low["full_air_w_per_k"]
     assert high["sink_full_w_per_k"] < low["sink_full_w_per_k"]
-
-
-def test_tariffs_out_of_range_are_named() -> None:
-    with pytest.raises(BadInputError, match="24 prices"):
-        TimeOfUseTariff(weekday_usd_per_mwh=(1.0,), weekend_usd_per_mwh=(1.0,) * 24)
-    with pytest.raises(BadInputError, match="summer_months"):
-        TimeOfUseTariff(weekday_usd_per_mwh=(1.0,) * 24, weekend_usd_per_mwh=(1.0,) * 24, summer_months=(13,))
-    with pytest.raises(BadInputError, match="adder"):
-        RealTimeTariff(adder_usd_per_mwh=float("nan"))

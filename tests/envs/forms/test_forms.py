@@ -16,6 +16,7 @@ from hashgym.envs.forms.safe import CostBesideReward
 from hashgym.envs.scenario import scenario as scenarios
 from hashgym.envs.scenario.scenario import Scenario
 from hashgym.sim.foundation.errors import BadInputError
+from tests.conftest import SMALL
 
 
 def stepped(config: EnvConfig, n: int = 4, steps: int = 5, seed: int = 3) -> Batch:
@@ -218,12 +219,14 @@ def test_forms_that_have_not_begun_say_so(small: Scenario) -> None:
             gym.make("hashgym/ChipTuning-v0").reset(seed=0, options=options)
 
 
-def test_easier_histories_swing_less_drawn_ones_as_well() -> None:
-    content = {**scenarios.read("west_texas_air"), "difficulty": 0.1}
-    world = scenarios.from_mapping(content).exogenous("none", 2)
-    usual = scenarios.load("west_texas_air").exogenous("none")
+def test_easier_histories_swing_less_drawn_ones_as_well(small: Scenario) -> None:
+    world = scenarios.from_mapping({**SMALL, "difficulty": 0.1}).exogenous("none", 2)
+    usual = small.exogenous("none")
     for series in range(2):
-        assert world.in_force("energy_price_usd_per_mwh")[series].std() < 0.2 * usual.in_force("energy_price_usd_per_mwh")[0].std()
+        assert (
+            world.in_force("energy_price_usd_per_mwh")[series].std()
+            < 0.2 * usual.in_force("energy_price_usd_per_mwh")[0].std()
+        )
 
 
 def test_a_state_of_another_world_is_refused(small: Scenario, two_zones: Scenario) -> None:
