@@ -84,14 +84,14 @@ def pack(folder: Path, model: BaseAlgorithm, config: EnvConfig, origin: Origin, 
 def action_decoding(batch: Batch) -> ActionDecoding:
     """Return how the actions of an environment become set-points."""
     names = [entry.name for entry in batch.table]
-    if batch.config.action not in ("discrete", "profile", "box"):
-        raise BadInputError(f"action {batch.config.action!r} cannot be exported")
+    if batch.setup.action not in ("discrete", "profile", "box"):
+        raise BadInputError(f"action {batch.setup.action!r} cannot be exported")
     columns = {
         name: np.array([names.index(f"zone{z}_{name}") for z in range(batch.n_zones)])
         for name in ("asleep", "mode_h", "myopic_pu")
     }
     return ActionDecoding(
-        kind=batch.config.action,
+        kind=batch.setup.action,
         ladders=SiteLadders.of(batch.site),
         first_offset=tables.DISCRETE_OFFSETS[0],
         sleep_below=tables.BOX_SLEEP_BELOW,
@@ -180,7 +180,7 @@ def _manifest(
         "name": origin.name,
         "model_sha256": hashlib.sha256(onnx).hexdigest(),
         "env": {
-            "id": "hashgym/HashrateTuning-v0", "action": config.action, "forecast": config.forecast,
+            "id": "hashgym/HashrateTuning-v0", "action": batch.setup.action, "forecast": batch.setup.forecast,
             "step_s": CONTROL_STEP_S, "episode_steps": batch.episode_steps,
         },
         "observations": observations,

@@ -1,14 +1,15 @@
 """The batch behind ChipTuning: units with silicon of their own, measured with noise."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar, Final
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, Final, Self
 
 import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
 
 from ...sim.foundation import noise
+from ...sim.foundation.checks import require_known
 from ...sim.foundation.constants import usd_per_th
 from ...sim.foundation.errors import BadInputError
 from ...sim.foundation.jit import kernel
@@ -78,6 +79,12 @@ class ChipConfig:
     machine: str = "s19j_pro"
     firmware: str = "slow_tuner"
     episode_steps: int = 24
+
+    @classmethod
+    def of(cls, **options: Any) -> Self:
+        """Return options by name; raises BadInputError for a name that there is not."""
+        require_known("unknown option", options, (entry.name for entry in fields(cls)))
+        return cls(**options)
 
     def __post_init__(self) -> None:
         """Check the options; raises BadInputError."""

@@ -31,7 +31,7 @@ class SiteOperationParallelEnv(ParallelEnv):  # type: ignore[misc]
         if render_mode is not None:
             raise ValueError(f"render_mode is {render_mode!r}; render the single environment hashgym/SiteOperation-v0")
         self.render_mode = None
-        self.batch = Batch(EnvConfig(task="operation", **options))
+        self.batch = Batch(EnvConfig.of(**{"task": "operation", **options}))
         self._acts = _columns(self.batch.actions, self.batch.n_zones)
         self._sees = _seen(self.batch)
         self.possible_agents = list(self._acts)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from ..batch.core import Batch
 
 MODES: Final = ("human", "rgb_array", "ansi")
+Picture = npt.NDArray[np.uint8] | str
+"""Pixels (height, width, 3), or text."""
 
 _MODE_NAMES: Final = {ASLEEP: "asleep", STARTING: "starting", HASHING: "hashing"}
 _SHOWN_STEPS: Final = 288
@@ -97,7 +99,7 @@ class Canvas:
             )
         )  # fmt: skip
 
-    def render(self, mode: str) -> Any:
+    def render(self, mode: str) -> Picture | None:
         """Return a picture (rgb_array) or text (ansi), or show a window (human)."""
         if mode == "ansi":
             return as_text(self.episode)

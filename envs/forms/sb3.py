@@ -26,16 +26,29 @@ class SiteVecEnv(VecEnv):
     """
 
     def __init__(
-        self, num_envs: int, seeds: Sequence[int] | npt.NDArray[np.uint64], *, full_info: bool = False, **options: Any
+        self,
+        num_envs: int,
+        seeds: Sequence[int] | npt.NDArray[np.uint64],
+        config: EnvConfig | None = None,
+        *,
+        full_info: bool = False,
+        **options: object,
     ) -> None:
-        """Build the environments; `options` are those of `EnvConfig`.
+        """Build the environments.
+
+        Args:
+            num_envs: Number of environments.
+            seeds: One seed for each.
+            config: Options; None takes the defaults.
+            full_info: Whether `infos` hold every flow and cost of every step.
+            options: Single options by name, which replace those of `config`.
 
         Raises:
             ValueError: There is not one seed for each environment.
         """
         if len(seeds) != num_envs:
             raise ValueError(f"seeds has {len(seeds)} entries; it must have one for each of {num_envs} environments")
-        self.batch = Batch(EnvConfig(**options), num_envs)
+        self.batch = Batch(EnvConfig.of(config, **options), num_envs)
         self.batch.seed(seeds)
         self.cost_names = self.batch.cost_names
         self.full_info = full_info

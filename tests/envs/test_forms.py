@@ -103,7 +103,7 @@ def test_steadiness_looks_at_the_step_before_and_survives_a_restore(small: Scena
 )
 def test_options_that_cannot_be_are_named(options: dict[str, Any], message: str, small: Scenario) -> None:
     with pytest.raises(BadInputError, match=message):
-        EnvConfig(scenario=small, **options)
+        EnvConfig(scenario=small, **options).load()
 
 
 def test_a_stack_holds_the_past_and_the_newest_last(small: Scenario) -> None:
@@ -223,7 +223,10 @@ def test_easier_histories_swing_less_drawn_ones_as_well() -> None:
     world = scenarios.from_mapping(content).exogenous("none", 2)
     usual = scenarios.load("west_texas_air").exogenous("none")
     for series in range(2):
-        assert world.in_force("energy_price_usd_per_mwh")[series].std() < 0.2 * usual.in_force("energy_price_usd_per_mwh")[0].std()
+        assert (
+            world.in_force("energy_price_usd_per_mwh")[series].std()
+            < 0.2 * usual.in_force("energy_price_usd_per_mwh")[0].std()
+        )
 
 
 def test_a_state_of_another_world_is_refused(small: Scenario, two_zones: Scenario) -> None:
