@@ -15,7 +15,7 @@ from hashgym.envs.batch import rewards
 from hashgym.envs.batch.config import EnvConfig
 from hashgym.sim.foundation.checks import require_known
 from hashgym.sim.foundation.errors import BadInputError
-from hashgym.sim.foundation.renamed import renewed
+from hashgym.sim.foundation.renamed import new_target, renewed
 
 KEYS: Final = {
     "scenario", "env", "reward", "agent", "tracking", "seed", "history", "checkpoint_steps", "validations", "warm_start",
@@ -48,19 +48,19 @@ class TrainSettings:
     def of(cls, content: Mapping[str, Any]) -> "TrainSettings":
         """Read a composed configuration; raises BadInputError that names what is wrong. No history is loaded."""
         require_known("unknown key", content, KEYS)
-        warm_start = content["warm_start"]
+        warm_start = content.get("warm_start", {"teacher": None, "steps": 0})
         require_known("unknown key", warm_start, {"teacher", "steps"}, "warm_start.")
         if warm_start["teacher"] not in TEACHERS:
             raise BadInputError(f"warm_start.teacher is {warm_start['teacher']!r}; it must be hysteresis or null")
-        schedule = {entry.name: content[entry.name] for entry in fields(Schedule)}
+        schedule = {entry.name: content[entry.name] for entry in fields(Schedule) if entry.name in content}
         return cls(
             agent=learners.from_mapping(content["agent"]),
             env=env_config(content, "train"),
             schedule=Schedule(**schedule),
             teacher=warm_start["teacher"],
             clone_steps=warm_start["steps"],
-            threads=content["threads"],
-            tracking=content["tracking"],
+            threads=content.get("threads"),
+            tracking=content.get("tracking", {"kind": "none"}),
             content=content,
         )
 
@@ -114,7 +114,7 @@ def _reward(entry: Mapping[str, Any] | None) -> str | rewards.Reward:
 def _instance(where: str, entry: Mapping[str, Any]) -> Any:
     """Return what a `_target_` names; raises BadInputError that says which one could not be made."""
     try:
-        made = instantiate(entry)
+        made = instantiate({**entry, "_target_": new_target(str(entry.get("_target_")))})
     except Exception as error:  # Hydra wraps whatever the target raises
         raise BadInputError(f"{where}: {entry.get('_target_')!r} could not be made ({error})") from error
     return made

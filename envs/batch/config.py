@@ -67,7 +67,7 @@ class EnvConfig:
     randomize: Mapping[str, int | Sequence[float]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, base: Self | None = None, **options: object) -> Self:
+    def of(cls, base: Self | None = None, /, **options: object) -> Self:
         """Return options by name over those of `base` (default: the defaults); raises BadInputError for a name that there is not."""
         require_known("unknown option", options, (entry.name for entry in fields(cls)))
         return replace(cls() if base is None else base, **options)  # type: ignore[arg-type]

@@ -50,7 +50,7 @@ class BatchLike(Protocol):
     def cost_names(self) -> tuple[str, ...]:
         """Names of the costs."""
 
-    def observation_space(self) -> spaces.Space[npt.NDArray[np.float32]]:
+    def observation_space(self) -> spaces.Space[Any]:
         """Return the space of one observation."""
 
     def action_space(self) -> spaces.Space[Any]:

@@ -1,7 +1,5 @@
 """`hashgym/ChipTuning-v0`: frequency, voltage and power limit of one machine whose silicon nobody knows."""
 
-from typing import Any
-
 from ...sim.foundation.errors import BadInputError
 from ..forms.single import BatchEnv
 from ..forms.vector import BatchVectorEnv
@@ -40,7 +38,7 @@ class ChipTuningEnv(BatchEnv[ChipBatch]):
     * v0: first version
     """
 
-    def __init__(self, render_mode: str | None = None, **options: Any) -> None:
+    def __init__(self, render_mode: str | None = None, **options: object) -> None:
         """Build the environment; `options` are those of `ChipConfig`."""
         super().__init__(ChipBatch(ChipConfig.of(**options)), render_mode)
 
@@ -60,6 +58,6 @@ class ChipTuningEnv(BatchEnv[ChipBatch]):
 class ChipTuningVectorEnv(BatchVectorEnv[ChipBatch]):
     """Many `hashgym/ChipTuning-v0` in one call."""
 
-    def __init__(self, num_envs: int = 1, render_mode: str | None = None, **options: Any) -> None:
+    def __init__(self, num_envs: int = 1, render_mode: str | None = None, **options: object) -> None:
         """Build the environments; `options` are those of `ChipConfig`."""
         super().__init__(ChipBatch(ChipConfig.of(**options), num_envs), render_mode)

@@ -124,7 +124,7 @@ class SiteEnv(BatchEnv[Batch]):
 
     task: ClassVar[str]
 
-    def __init__(self, render_mode: str | None = None, **options: Any) -> None:
+    def __init__(self, render_mode: str | None = None, **options: object) -> None:
         """Build the environment; `options` are those of `EnvConfig`."""
         batch = Batch(EnvConfig.of(**{"task": self.task, **options}))
         self._batches = {batch.scenario.name: batch}
@@ -154,7 +154,7 @@ class SiteEnv(BatchEnv[Batch]):
         return f"{self.batch.scenario.config_hash}-{self.batch.scenario.history.hash}"
 
 
-def starts_of(batch: BatchLike, options: dict[str, Any] | None) -> npt.NDArray[np.int64] | None:
+def starts_of(batch: BatchLike, options: Mapping[str, object] | None) -> npt.NDArray[np.int64] | None:
     """Return the start steps that reset options ask for, or None for drawn ones."""
     if not options:
         return None

@@ -93,6 +93,6 @@ class SiteVectorEnv(BatchVectorEnv[Batch]):
 
     task: ClassVar[str]
 
-    def __init__(self, num_envs: int = 1, render_mode: str | None = None, **options: Any) -> None:
+    def __init__(self, num_envs: int = 1, render_mode: str | None = None, **options: object) -> None:
         """Build the environments; `options` are those of `EnvConfig`."""
         super().__init__(Batch(EnvConfig.of(**{"task": self.task, **options}), num_envs), render_mode)

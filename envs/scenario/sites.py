@@ -27,7 +27,7 @@ _PARTS: Final = {
 }  # fmt: skip
 
 
-def check_keys(prefix: str, mapping: Any, allowed: set[str]) -> None:
+def check_keys(prefix: str, mapping: object, allowed: set[str]) -> None:
     """Refuse what is no dictionary, and keys that nothing reads; raises BadInputError."""
     if not isinstance(mapping, Mapping):
         raise BadInputError(f"scenario.{prefix or 'yaml'} is {mapping!r}; it must be a dictionary")

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-from hashgym.evaluation.tuning import tune_hysteresis
+from hashgym.envs.batch.config import EnvConfig
+from hashgym.envs.scenario.scenario import Scenario
+from hashgym.evaluation.tuning import tune, tune_hysteresis
 
 
 def test_tuning_widens_the_grid_until_the_best_point_is_inside() -> None:
@@ -21,3 +23,12 @@ def test_tuning_widens_the_grid_until_the_best_point_is_inside() -> None:
 def test_tuning_without_an_inner_optimum_says_so() -> None:
     with pytest.raises(RuntimeError, match="still on the grid's edge"):
         tune_hysteresis(lambda points: np.array([off for off, _ in points]))
+
+
+def test_tuning_shows_a_bar_only_where_progress_is_on(small: Scenario, capsys: pytest.CaptureFixture[str]) -> None:
+    config = EnvConfig(scenario=small, task="operation", reward="cvar", episode_steps=24, split="test")
+    shown = tune(config, 0, progress=True)
+    assert "tuning hysteresis" in capsys.readouterr().err
+    assert tune(config, 0) == shown
+    assert capsys.readouterr().err == ""
+    assert shown.profit_usd == shown.grid[shown.off_ratio, shown.on_ratio] == max(shown.grid.values())
