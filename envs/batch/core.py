@@ -54,7 +54,9 @@ class Batch:
         self.site = self.scenario.site
         self.n_zones = len(self.site.zones)
         self.n_threads = threads.default_threads() if config.n_threads is None else config.n_threads
-        self.exogenous = self.scenario.exogenous(self.setup.forecast, config.n_histories) if exogenous is None else exogenous
+        self.exogenous = (
+            self.scenario.exogenous(self.setup.forecast, config.n_histories) if exogenous is None else exogenous
+        )
         form, channels = self.setup.form, self.scenario.history.channels
         self.form = tables.Form.of(
             self.site, channels, self.setup.forecast, has_offer=form.offer, has_cooling=form.cooling
@@ -110,7 +112,9 @@ class Batch:
     @cached_property
     def arrays(self) -> EnvBatch:
         """What kernels change, made anew for a copy of the batch."""
-        site = SiteBatch(self.state.zone, self.state.site, self.setpoint_mhz, self.zone_flow, self.site_flow, self._sums)
+        site = SiteBatch(
+            self.state.zone, self.state.site, self.setpoint_mhz, self.zone_flow, self.site_flow, self._sums
+        )
         return EnvBatch(site, self._action, self.myopic, self._now, self.reward, self._costs, self.truncated)
 
     def _check_known(self, now: tuple[tables.Observed, ...]) -> None:

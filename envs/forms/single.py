@@ -1,6 +1,7 @@
 """One environment over a batch of one: what `gym.make` returns."""
 
-from collections.abc import Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -19,7 +20,7 @@ ObsType = npt.NDArray[np.float32]
 B = TypeVar("B", bound=BatchLike)
 
 
-class BatchEnv(gym.Env[ObsType, ActionArray], Generic[B]):
+class BatchEnv(gym.Env[ObsType, ActionArray], ABC, Generic[B]):
     """A batch of one as an environment; `table` and `actions` name every entry of its vectors."""
 
     metadata = {"render_modes": list(MODES), "render_fps": 12}  # noqa: RUF012 (as Gymnasium has it)
@@ -40,13 +41,13 @@ class BatchEnv(gym.Env[ObsType, ActionArray], Generic[B]):
         self.table, self.actions = batch.table, batch.actions
         self._canvas: Canvas | None = self._draw_on(batch) if self.render_mode is not None else None
 
+    @abstractmethod
     def _draw_on(self, batch: B) -> Canvas:
         """Return what draws this kind of environment."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _batch_of(self, scenario: str | None) -> B:
         """Return the batch of another scenario, with this one's seed and count of episodes; None is the scenario of the moment."""
-        raise NotImplementedError
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -100,9 +101,9 @@ class BatchEnv(gym.Env[ObsType, ActionArray], Generic[B]):
         return {**self.batch.save(), "truncated": self.batch.truncated.copy(), "world": np.array(self._world)}
 
     @property
+    @abstractmethod
     def _world(self) -> str:
         """What names the world of the moment: a state of one is none of another."""
-        raise NotImplementedError
 
     def restore(self, saved: Saved) -> ObsType:
         """Go back to a saved state, of this or of another environment with the same options; returns its observation."""
@@ -159,8 +160,9 @@ def starts_of(batch: BatchLike, options: Mapping[str, object] | None) -> npt.NDA
     if not options:
         return None
     start = start_among(options)
-    is_several = isinstance(start, Sequence | np.ndarray) and not isinstance(start, str)
-    entries: list[object] = list(start) if is_several else [start] * batch.n_envs  # type: ignore[call-overload]
+    entries: Collection[object] = [start] * batch.n_envs
+    if isinstance(start, Collection) and not isinstance(start, str):
+        entries = start
     if len(entries) != batch.n_envs:
         raise ValueError(f"options['start'] has {len(entries)} entries; it must have one or {batch.n_envs}")
     return np.array([batch.start_step(entry) for entry in entries], dtype=np.int64)
