@@ -18,7 +18,6 @@ from hashgym.agents.rules import PARAMETER_FREE, Hysteresis, Menu
 from hashgym.agents.training import load_policy
 from hashgym.envs.batch import tables
 from hashgym.envs.batch.config import EnvConfig
-from hashgym.envs.batch.core import Batch
 from hashgym.evaluation import site_log
 from hashgym.evaluation.episodes import Episode, play
 from hashgym.evaluation.tuning import tune

@@ -74,18 +74,18 @@ def test_a_rule_is_cloned_as_far_as_the_action_reaches(
         for action in (0, 1, 5):
             env.step(np.full((env.num_envs, 1), action))
             taught.append(np.asarray(teacher()))
-            choice = Hysteresis(Menu.of(env.batch), 2.0, 0.9).act(env.batch)
+            choice = Hysteresis(Menu.of(env.batch.site), 2.0, 0.9).act(env.batch)
             offset = np.clip(choice - 1 - env.batch.myopic, -2, 2)
             assert np.array_equal(taught[-1], np.where(choice == 0, 0, offset + 3))
         return {"agreement": float(progress)}
 
     monkeypatch.setattr(cloning, "clone", watch)
     training = Training(AGENT, EnvConfig(scenario=small), Schedule(progress=True), tmp_path)
-    assert training.clone(Hysteresis(Menu.of(training.env.batch), 2.0, 0.9), 48) == {"agreement": 1.0}
+    assert training.clone(Hysteresis(Menu.of(training.env.batch.site), 2.0, 0.9), 48) == {"agreement": 1.0}
     assert len(np.unique(taught)) > 1
 
 
 def test_what_cannot_be_cloned_is_named(small: Scenario, tmp_path: Path) -> None:
     training = Training(AGENT, EnvConfig(scenario=small, action="box"), Schedule(), tmp_path)
     with pytest.raises(BadInputError, match="needs agent=ppo and env.action=discrete"):
-        training.clone(AlwaysOn(Menu.of(training.env.batch)), 8)
+        training.clone(AlwaysOn(Menu.of(training.env.batch.site)), 8)
