@@ -97,14 +97,14 @@ def pack(folder: Path, model: BaseAlgorithm, config: EnvConfig, origin: Origin, 
 def action_decoding(batch: Batch) -> ActionDecoding:
     """Return how the actions of an environment become set-points."""
     names = [entry.name for entry in batch.table]
-    if batch.config.action not in ("discrete", "profile", "box"):
-        raise BadInputError(f"action {batch.config.action!r} cannot be exported")
+    if batch.setup.action not in ("discrete", "profile", "box"):
+        raise BadInputError(f"action {batch.setup.action!r} cannot be exported")
     columns = {
         name: np.array([names.index(f"zone{z}_{name}") for z in range(batch.n_zones)])
         for name in ("asleep", "mode_h", "myopic_pu")
     }
     return ActionDecoding(
-        kind=batch.config.action,
+        kind=batch.setup.action,
         ladders=SiteLadders.of(batch.site),
         first_offset=tables.DISCRETE_OFFSETS[0],
         sleep_below=tables.BOX_SLEEP_BELOW,
@@ -193,7 +193,7 @@ def _manifest(
         "name": origin.name,
         "model_sha256": hashlib.sha256(onnx).hexdigest(),
         "env": {
-            "id": ENV_IDS[config.task], "action": config.action, "forecast": config.forecast,
+            "id": ENV_IDS[config.task], "action": batch.setup.action, "forecast": batch.setup.forecast,
             "step_s": CONTROL_STEP_S, "episode_steps": batch.episode_steps,
         },
         "observations": observations,
@@ -229,7 +229,7 @@ def _action(batch: Batch, z: int) -> dict[str, Any]:
 def _envelope(batch: Batch) -> dict[str, Any]:
     cap_w = batch.site.site_cap_w
     costs: list[tuple[tables.Cost | UserCost, float | None]] = [
-        (cost, batch.thresholds[cost.name]) for cost in tables.COSTS
+        (cost, batch.setup.thresholds[cost.name]) for cost in tables.COSTS
     ]
     costs += [(cost, None) for cost in batch.config.costs]
     return {

@@ -206,7 +206,7 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _listed(value: Any) -> Any:
+def _listed(value: object) -> object:
     return [_listed(entry) for entry in value] if isinstance(value, tuple) else value
 
 

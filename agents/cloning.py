@@ -1,17 +1,20 @@
 """Behaviour cloning: start a learner from what a teacher does, policy and value alike."""
 
+import math
 from collections.abc import Callable
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple, NoReturn
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import VecEnv
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs
+from tqdm import tqdm
 
+from ..envs.batch.like import ActionArray
 from ..sim.foundation.errors import BadInputError
 
-Teacher = Callable[[], npt.NDArray[Any]]
+Teacher = Callable[[], ActionArray]
 """Returns the teacher's actions for the environments' present state, (n_envs, n_actions)."""
 
 _ROUNDS: Final = 4
@@ -23,7 +26,7 @@ _LEARNING_RATE_END: Final = 1e-4
 its decisions after them (docs/results.md)."""
 
 
-def clone(model: PPO, env: VecEnv, teacher: Teacher, n_steps: int) -> dict[str, float]:
+def clone(model: PPO, env: VecEnv, teacher: Teacher, n_steps: int, *, progress: bool = False) -> dict[str, float]:
     """Fit the policy to a teacher's actions and the value to the discounted returns.
 
     In the first round the teacher acts, in the others the learner does and the teacher says what it would have done, so
@@ -36,6 +39,7 @@ def clone(model: PPO, env: VecEnv, teacher: Teacher, n_steps: int) -> dict[str, 
         env: Environments at any state; they are reset.
         teacher: Called before each step.
         n_steps: Steps of each round, long against 1 / (1 - γ).
+        progress: Whether a bar shows how far it is.
 
     Returns:
         Share of the teacher's actions that the cloned policy repeats where it goes itself, and the variance of returns
@@ -53,12 +57,14 @@ def clone(model: PPO, env: VecEnv, teacher: Teacher, n_steps: int) -> dict[str, 
     optimizer = torch.optim.Adam(model.policy.parameters(), lr=_LEARNING_RATE)
     rounds: list[_Round] = []
     scores: dict[str, float] = {}
-    for number in range(_ROUNDS):
-        rounds.append(_watch(model, env, teacher, n_steps, is_teacher_acting=number == 0))
-        scores = _scores(model, rounds[-1])
-        left = 1.0 - number / _ROUNDS
-        optimizer.param_groups[0]["lr"] = _LEARNING_RATE_END + (_LEARNING_RATE - _LEARNING_RATE_END) * left
-        _fit(model, optimizer, _Round(*(torch.cat(parts) for parts in zip(*rounds, strict=True))))
+    updates = [_EPOCHS * math.ceil(k * n_steps * env.num_envs / _BATCH) for k in range(1, _ROUNDS + 1)]
+    with tqdm(desc="cloning", total=_ROUNDS * n_steps + sum(updates), leave=False, disable=not progress) as bar:
+        for number in range(_ROUNDS):
+            rounds.append(_watch(model, env, teacher, n_steps, bar, is_teacher_acting=number == 0))
+            scores = _scores(model, rounds[-1])
+            left = 1.0 - number / _ROUNDS
+            optimizer.param_groups[0]["lr"] = _LEARNING_RATE_END + (_LEARNING_RATE - _LEARNING_RATE_END) * left
+            _fit(model, optimizer, _Round(*(torch.cat(parts) for parts in zip(*rounds, strict=True))), bar)
     return scores
 
 
@@ -68,9 +74,11 @@ class _Round(NamedTuple):
     returns: torch.Tensor  # (n,), NaN where too little follows
 
 
-def _watch(model: PPO, env: VecEnv, teacher: Teacher, n_steps: int, *, is_teacher_acting: bool) -> _Round:
+def _watch(
+    model: PPO, env: VecEnv, teacher: Teacher, n_steps: int, bar: "tqdm[NoReturn]", *, is_teacher_acting: bool
+) -> _Round:
     """Step the environments; returns what was seen, what the teacher would do and what came of it."""
-    obs: Any = env.reset()
+    obs = _array(env.reset())
     seen, did = np.empty((n_steps, *obs.shape), np.float32), []
     rewards, ends = np.empty((n_steps, env.num_envs)), np.empty((n_steps, env.num_envs), np.bool_)
     for step in range(n_steps):
@@ -78,7 +86,9 @@ def _watch(model: PPO, env: VecEnv, teacher: Teacher, n_steps: int, *, is_teache
         wanted = teacher()
         did.append(wanted.copy())
         action = wanted if is_teacher_acting else model.predict(obs, deterministic=True)[0]
-        obs, rewards[step], ends[step], _ = env.step(action)
+        seen_next, rewards[step], ends[step], _ = env.step(action)
+        obs = _array(seen_next)
+        bar.update()
     returns, running = np.empty_like(rewards), np.zeros(env.num_envs)
     following = np.zeros(env.num_envs, np.int64)
     enough = min(int(3.0 / (1.0 - model.gamma)), n_steps // 2)
@@ -91,7 +101,14 @@ def _watch(model: PPO, env: VecEnv, teacher: Teacher, n_steps: int, *, is_teache
     return _Round(flat, actions, torch.as_tensor(returns.reshape(-1), dtype=torch.float32))
 
 
-def _fit(model: PPO, optimizer: torch.optim.Optimizer, data: _Round) -> None:
+def _array(obs: VecEnvObs) -> np.ndarray:
+    """Return observations that are one array, as those of a site are."""
+    if not isinstance(obs, np.ndarray):
+        raise TypeError(f"observations are {type(obs).__name__}, not one array")
+    return obs
+
+
+def _fit(model: PPO, optimizer: torch.optim.Optimizer, data: _Round, bar: "tqdm[NoReturn]") -> None:
     weights, known = _balanced(data.actions), torch.isfinite(data.returns)
     scale = data.returns[known].var()
     model.policy.set_training_mode(True)
@@ -103,6 +120,7 @@ def _fit(model: PPO, optimizer: torch.optim.Optimizer, data: _Round) -> None:
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
+            bar.update()
 
 
 def _scores(model: PPO, data: _Round) -> dict[str, float]:

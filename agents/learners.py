@@ -7,9 +7,15 @@ from typing import Any, Final
 import torch
 from gymnasium import spaces
 from stable_baselines3 import PPO, SAC
+from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
+from ..envs.batch.core import Batch
+from ..envs.batch.like import ActionArray
+from ..envs.batch.tables import Observed
+from ..sim.foundation.checks import require_known
 from ..sim.foundation.errors import BadInputError
+from ..sim.foundation.renamed import new_target
 from .network import ACTIVATIONS, normalizer_kwargs
 
 DEVICE: Final = "cpu"
@@ -23,7 +29,7 @@ def _schedule(learning_rate: float, *, is_linear: bool) -> float | Callable[[flo
     return lambda remaining: learning_rate * remaining
 
 
-def _policy_kwargs(net_arch: tuple[int, ...], activation: str, table: Any) -> dict[str, Any]:
+def _policy_kwargs(net_arch: tuple[int, ...], activation: str, table: tuple[Observed, ...]) -> dict[str, Any]:
     if activation not in ACTIVATIONS:
         raise BadInputError(f"agent.activation is {activation!r}; it must be one of {', '.join(ACTIVATIONS)}")
     return {"net_arch": list(net_arch), "activation_fn": ACTIVATIONS[activation], **normalizer_kwargs(table)}
@@ -54,7 +60,7 @@ class PpoConfig:
     net_arch: tuple[int, ...] = (64, 64)
     activation: str = "tanh"
 
-    def build(self, env: VecEnv, table: Any, seed: int) -> PPO:
+    def build(self, env: VecEnv, table: tuple[Observed, ...], seed: int) -> PPO:
         """Return the untrained learner for an environment whose observations a table describes."""
         if self.n_steps * self.n_envs % self.batch_size:
             raise BadInputError(
@@ -101,7 +107,7 @@ class SacConfig:
     net_arch: tuple[int, ...] = (64, 64)
     activation: str = "relu"
 
-    def build(self, env: VecEnv, table: Any, seed: int) -> SAC:
+    def build(self, env: VecEnv, table: tuple[Observed, ...], seed: int) -> SAC:
         """Return the untrained learner for an environment with a Box action."""
         if not isinstance(env.action_space, spaces.Box):
             raise BadInputError("agent 'sac' needs a Box action; use env.action=box")
@@ -135,17 +141,28 @@ def from_mapping(mapping: Mapping[str, Any]) -> LearnerConfig:
     Raises:
         BadInputError: The target is none of them, or a key is unknown.
     """
-    target = mapping.get("_target_")
+    target = new_target(str(mapping.get("_target_")))
     if target not in _CLASSES:
         raise BadInputError(f"agent._target_ is {target!r}; it must be one of {', '.join(_CLASSES)}")
-    known = {entry.name for entry in fields(_CLASSES[target])}
-    values: dict[str, Any] = {key: value for key, value in mapping.items() if key != "_target_"}
-    for key in values:
-        if key not in known:
-            raise BadInputError(f"agent: unknown key {key!r}; there are {', '.join(sorted(known))}")
-    for key, value in values.items():
-        values[key] = tuple(value) if isinstance(value, list) else value
+    values: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in mapping.items() if key != "_target_"
+    }
+    require_known("agent: unknown key", values, (entry.name for entry in fields(_CLASSES[target])))
     return _CLASSES[target](**values)
+
+
+@dataclass(frozen=True, slots=True)
+class LearnedPolicy:
+    """A trained network as a policy: its most probable action."""
+
+    name: str
+    action: str
+    model: BaseAlgorithm
+
+    def act(self, batch: Batch) -> ActionArray:
+        """Return the actions, (n_envs, n_actions)."""
+        actions: ActionArray = self.model.predict(batch.obs, deterministic=True)[0]
+        return actions
 
 
 def set_threads(n_threads: int | None) -> None:

@@ -7,6 +7,8 @@ from gymnasium import spaces
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import nn
 
+from ..envs.batch.tables import Observed
+
 
 class TableNormalizer(BaseFeaturesExtractor):
     """Normalise physical observations by their table, as buffers of the network.
@@ -42,11 +44,11 @@ class TableNormalizer(BaseFeaturesExtractor):
         return torch.where(self.is_asinh, spread, linear)
 
 
-def normalizer_kwargs(table: Any) -> dict[str, Any]:
+def normalizer_kwargs(table: tuple[Observed, ...]) -> dict[str, Any]:
     """Return the policy arguments that give a stable-baselines3 policy the normalisation of an observation table.
 
     Args:
-        table: Entries with `scale` ("linear" or "asinh") and `unit_size`, one for each observation.
+        table: What each entry of an observation is.
     """
     return {
         "features_extractor_class": TableNormalizer,

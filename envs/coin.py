@@ -1,7 +1,5 @@
 """`hashgym/CoinSwitching-v0`: what a site mines and at which pool."""
 
-from typing import Any
-
 from .forms.single import SiteEnv
 from .forms.vector import SiteVectorEnv
 
@@ -38,7 +36,7 @@ class CoinSwitchingEnv(SiteEnv):
 
     task = "coin"
 
-    def __init__(self, render_mode: str | None = None, **options: Any) -> None:
+    def __init__(self, render_mode: str | None = None, **options: object) -> None:
         """Build the environment, by default on a scenario with several markets; `options` are those of `EnvConfig`."""
         super().__init__(render_mode, **{"scenario": "scrypt_shed", **options})
 
@@ -48,6 +46,6 @@ class CoinSwitchingVectorEnv(SiteVectorEnv):
 
     task = "coin"
 
-    def __init__(self, num_envs: int = 1, render_mode: str | None = None, **options: Any) -> None:
+    def __init__(self, num_envs: int = 1, render_mode: str | None = None, **options: object) -> None:
         """Build the environments, by default on a scenario with several markets; `options` are those of `EnvConfig`."""
         super().__init__(num_envs, render_mode, **{"scenario": "scrypt_shed", **options})

@@ -51,7 +51,9 @@ def world(params: SiteParams, seed: int = 0) -> tuple[Exogenous, Events]:
     zone_events = np.empty((1, _N_STEPS, len(params.zones), 2))
     zone_events[..., 0] = 1.0 - 0.05 * rng.random((1, _N_STEPS, len(params.zones)))
     zone_events[..., 1] = 0.2 * rng.random((1, 1, len(params.zones)))
-    return Exogenous.plain(outdoor_temp_c, outdoor_temp_c - 8.0, price_usd_per_mwh, 50.0), Events(site_events, zone_events)
+    return Exogenous.plain(outdoor_temp_c, outdoor_temp_c - 8.0, price_usd_per_mwh, 50.0), Events(
+        site_events, zone_events
+    )
 
 
 class Load:

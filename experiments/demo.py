@@ -15,21 +15,26 @@ import pandas as pd
 
 from hashgym.advisor import telemetry
 from hashgym.advisor.advise import Advisor, moment
+from hashgym.advisor.backtest import realised_usd, stock_states
 from hashgym.advisor.bundle import Bundle
 from hashgym.advisor.packing import require_exportable
 from hashgym.advisor.records import AdviceReport
 from hashgym.advisor.wording import as_text
+from hashgym.agents.training import tracked_run
 from hashgym.envs.batch import acting
 from hashgym.envs.batch.config import EnvConfig
 from hashgym.envs.batch.core import Batch
-from hashgym.envs.scenario import scenario as scenarios
-from hashgym.evaluation import paired
-from hashgym.experiments import hydra_main, settings, tracking, training
-from hashgym.experiments.backtest import realised_usd
+from hashgym.envs.scenario.scenario import Scenario
+from hashgym.evaluation.paired import episode_starts, run
+from hashgym.evaluation.summary import judge, yardsticks
+from hashgym.evaluation.tuning import tune
+from hashgym.experiments import hydra_main, tracking
 from hashgym.experiments.export import export
 from hashgym.experiments.reports import advice_report, report
 from hashgym.experiments.reports.table import policy_table
-from hashgym.experiments.sample import HOW, sample_step, stock_states, write_telemetry
+from hashgym.experiments.sample import HOW, sample_step, write_telemetry
+from hashgym.experiments.settings import KEYS, TrainSettings
+from hashgym.experiments.train import Result, train
 from hashgym.sim.foundation.constants import CONTROL_STEP_S, SECONDS_PER_HOUR, usd_per_th
 from hashgym.sim.foundation.errors import BadInputError
 from hashgym.sim.foundation.files import write_json, write_text
@@ -48,34 +53,34 @@ def _demo(config: dict[str, Any], run_dir: Path) -> None:
     began, out = time.perf_counter(), Path(config["out"])
     if config["resume"] is not None:
         raise BadInputError("the demo starts anew each time; resume a run with `hashgym train resume=…`")
-    require_exportable(config["env"].get("task", "hashrate"))
-    scenario = scenarios.from_mapping(config["scenario"], config["history"])
+    trained = TrainSettings.of({key: value for key, value in config.items() if key in KEYS})
+    require_exportable(trained.env.task)
+    scenario, seed = trained.env.load().scenario, trained.schedule.seed
     for left in ("report.html", "summary.json", "advice.json"):
         (out / left).unlink(missing_ok=True)
     if (run_dir / "config.json").exists():
         shutil.rmtree(run_dir)
     scenario.history.save(out / "history")
     log.info("history: %s, %s, hash %s", scenario.history.kind, scenario.name, scenario.history.hash)
-    trained = {key: value for key, value in config.items() if key in settings.CONFIG_KEYS}
-    result = training.train(trained, run_dir)
-    log.info("trained %d steps in %.0f s", config["agent"]["total_steps"], result.seconds)
+    result = train(trained, run_dir)
+    log.info("trained %d steps in %.0f s", trained.agent.total_steps, result.seconds)
 
-    options = replace(settings.env_config(config, "test"), reward="profit")
-    tuning = result.tuning or paired.tune(options, config["seed"])
-    names = [policy.name for policy in paired.yardsticks(options, tuning)] + [result.policy.name]
+    options, progress = replace(trained.env, split="test", reward="profit"), trained.schedule.progress
+    tuning = result.tuning or tune(options, seed, progress=progress)
+    names = [policy.name for policy in yardsticks(options, tuning)] + [result.policy.name]
     watched = {name: _Watch() for name in names}
-    summary = paired.judge(options, [result.policy], config["seed"], tuning, dict(watched))
+    summary = judge(options, [result.policy], seed, tuning, dict(watched), progress=progress)
     summary["weights_hash"] = result.weights_hash
 
     validation = replace(options, split="validation")
-    best_rule = next(p for p in paired.yardsticks(validation, tuning) if p.name == "hysteresis")
-    rule_usd = float(paired.run(best_rule, validation, config["seed"]).usd_per_day.mean())
+    best_rule = next(p for p in yardsticks(validation, tuning) if p.name == "hysteresis")
+    rule_usd = float(run(best_rule, validation, seed).usd_per_day.mean())
     bundle = export(result.policy, trained, summary, config["forecast"], out / "bundle")
     if config["tracking"]["kind"] != "none":
         name = f"hashgym-{scenario.name}"
-        tracking.register(config["tracking"], bundle, name, "candidate", training.tracked_run(run_dir))
-    advice, section = _advise(bundle, scenario, config["seed"], out)
-    text = _report(config, options, summary, watched, result, rule_usd, section)
+        tracking.register(config["tracking"], bundle, name, "candidate", tracked_run(run_dir))
+    advice, section = _advise(bundle, scenario, seed, out)
+    text = _report(trained, options, summary, watched, result, rule_usd, section)
     summary["seconds"] = time.perf_counter() - began
     write_json(out / "advice.json", advice.as_dict())
     write_text(out / "report.html", text)
@@ -86,7 +91,7 @@ def _demo(config: dict[str, Any], run_dir: Path) -> None:
     sys.stdout.write(f"{summary['seconds']:.0f} s\n")
 
 
-def _advise(bundle: Bundle, scenario: scenarios.Scenario, seed: int, out: Path) -> tuple[AdviceReport, str]:
+def _advise(bundle: Bundle, scenario: Scenario, seed: int, out: Path) -> tuple[AdviceReport, str]:
     """Advise on a sample moment from files, as `hashgym advise` does; returns the report and its section as HTML."""
     advisor = Advisor.of(bundle)
     truth = scenario.exogenous(bundle.manifest["env"]["forecast"])
@@ -115,11 +120,12 @@ class _Watch:
         self.energy_kwh.append(flows["energy_kwh"].copy())
 
 
-def _week(probe: Batch, watched: dict[str, _Watch], name: str) -> tuple[pd.DataFrame, int]:
+def _week(options: EnvConfig, watched: dict[str, _Watch], name: str) -> tuple[pd.DataFrame, int]:
     """Return the held-out episode in which the policy gains most over always-on, step by step, and its number."""
     gain = np.sum(watched[name].profit_usd, axis=0) - np.sum(watched["always_on"].profit_usd, axis=0)
     episode = int(np.argmax(gain))
-    start = int(paired.episode_starts(probe.config, probe)[episode])
+    probe = Batch(options)
+    start = int(episode_starts(options, probe)[episode])
     steps = slice(start, start + probe.episode_steps)
     history = probe.scenario.history
     times = (history.start + STEP * start) + STEP * np.arange(probe.episode_steps)
@@ -132,7 +138,8 @@ def _week(probe: Batch, watched: dict[str, _Watch], name: str) -> tuple[pd.DataF
     frame = pd.DataFrame(
         {
             "energy_price_usd_per_mwh": probe.exogenous.in_force("energy_price_usd_per_mwh")[0, steps],
-            "break_even_usd_per_mwh": usd_per_hashprice * probe.exogenous.in_force("realised_hashprice_usd_per_ph_day")[0, steps],
+            "break_even_usd_per_mwh": usd_per_hashprice
+            * probe.exogenous.in_force("realised_hashprice_usd_per_ph_day")[0, steps],
             "outdoor_temp_c": probe.exogenous.in_force("outdoor_temp_c")[0, steps],
             "power_kw": column(watched[name].energy_kwh) / hours_per_step,
             "max_chip_temp_c": column(watched[name].hot_c),
@@ -145,15 +152,12 @@ def _week(probe: Batch, watched: dict[str, _Watch], name: str) -> tuple[pd.DataF
 
 
 def _report(
-    config: dict[str, Any], options: EnvConfig, summary: dict[str, Any], watched: dict[str, _Watch],
-    result: training.Result, rule_usd: float, advice: str,
+    settings: TrainSettings, options: EnvConfig, summary: dict[str, Any], watched: dict[str, _Watch],
+    result: Result, rule_usd: float, advice: str,
 ) -> str:  # fmt: skip
-    name, scenario = result.policy.name, options.scenario
-    if not isinstance(scenario, scenarios.Scenario):
-        raise TypeError("the demo builds its scenario before the report")
-    probe = Batch(options)
-    limit_c = probe.thresholds["chip_over_temp"]
-    week, episode = _week(probe, watched, name)
+    name, setup = result.policy.name, options.load()
+    scenario = setup.scenario
+    week, episode = _week(options, watched, name)
     gain = summary["policies"][name]["gain_over_best_rule_pct"]
     first, last = scenario.splits["test"]
     lead = (
@@ -176,20 +180,20 @@ def _report(
             "Learning",
             report.figure_block(
                 lambda: report.draw_learning(result.curve, rule_usd),
-                f"{config['agent']['total_steps']:,} environment steps in {result.seconds:.0f} s, tuning of the rule and cloning included.",
+                f"{settings.agent.total_steps:,} environment steps in {result.seconds:.0f} s, tuning of the rule and cloning included.",
             ),
         ),
         (
             "A week of decisions",
             report.figure_block(
-                lambda: report.draw_week(week, limit_c),
+                lambda: report.draw_week(week, setup.thresholds["chip_over_temp"]),
                 f"Held-out episode {episode + 1}, the one in which {name} gains most over always-on. Local time.",
             ),
         ),
         (
             "Chip temperatures",
             report.figure_block(
-                lambda: report.draw_temperatures(hot, limit_c),
+                lambda: report.draw_temperatures(hot, setup.thresholds["chip_over_temp"]),
                 "The firmware's fans hold the hottest chip at their target; hotter steps are those in which they could not.",
             ),
         ),

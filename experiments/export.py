@@ -12,11 +12,13 @@ import pandas as pd
 from hashgym.advisor.bundle import FORECAST, SUMS, Bundle
 from hashgym.advisor.outlook import published_series
 from hashgym.advisor.packing import Origin, pack, require_exportable
-from hashgym.envs.scenario.scenario import Scenario
-from hashgym.evaluation import paired
-from hashgym.experiments import hydra_main, settings, tracking, training
-from hashgym.experiments.progress import LearnedPolicy
+from hashgym.agents.learners import LearnedPolicy
+from hashgym.agents.training import load_policy, tracked_run
+from hashgym.evaluation.summary import judge
+from hashgym.experiments import hydra_main, tracking
+from hashgym.experiments.settings import TrainSettings
 from hashgym.forecast.fitting import FitConfig, fit
+from hashgym.sim.foundation.checks import require_known
 from hashgym.sim.foundation.errors import BadInputError
 from hashgym.sim.foundation.files import require_free, require_writable
 
@@ -34,32 +36,32 @@ def main(args: list[str]) -> int:
 
 
 def _export(config: dict[str, Any], _: Path) -> None:
-    settings.check_keys("", config, _KEYS)
+    require_known("unknown key", config, _KEYS)
     if config["run"] is None:
         raise BadInputError("name the training run: hashgym export run=FOLDER")
     run_dir = Path(config["run"])
     out = Path(config["out"] or run_dir / "bundle")
     fit_config(config["forecast"])
-    trained = settings.read_config(run_dir)
-    require_exportable(trained["env"].get("task", "hashrate"))
+    trained = TrainSettings.of_run(run_dir)
+    require_exportable(trained.env.task)
     require_free(out, SUMS)
     require_writable(out.with_name(f".{out.name}.new"))
-    policy = training.load_policy(run_dir, trained)
-    options = settings.env_config(trained, config["split"])
-    summary = paired.judge(replace(options, reward="profit"), [policy], trained["seed"])
+    policy = load_policy(run_dir, trained.agent, trained.env)
+    options = replace(trained.env, split=config["split"], reward="profit")
+    summary = judge(options, [policy], trained.schedule.seed)
     bundle = export(policy, trained, summary, config["forecast"], out)
     sys.stdout.write(
         f"{bundle.folder}: {policy.name} for {bundle.manifest['site']}, model {bundle.manifest['model_sha256'][:16]}\n"
     )
     if config["tracking"]["kind"] != "none":
         name = config["model"] or f"hashgym-{bundle.manifest['site']}"
-        version = tracking.register(config["tracking"], bundle, name, config["alias"], training.tracked_run(run_dir))
+        version = tracking.register(config["tracking"], bundle, name, config["alias"], tracked_run(run_dir))
         sys.stdout.write(f"models:/{name}@{config['alias']} is version {version}\n")
 
 
 def export(
     policy: LearnedPolicy,
-    trained: Mapping[str, Any],
+    trained: TrainSettings,
     summary: Mapping[str, Any],
     forecast: Mapping[str, Any],
     out: Path,
@@ -68,20 +70,15 @@ def export(
 
     Args:
         policy: The policy.
-        trained: Configuration of its run.
-        summary: What `paired.judge` says of it.
+        trained: Settings of its run.
+        summary: What `summary.judge` says of it.
         forecast: Settings of the forecaster's trees.
         out: Folder of the bundle.
     """
-    options = settings.env_config(dict(trained), "train")
-    if not isinstance(options.scenario, Scenario):
-        raise TypeError("a run's configuration holds its scenario")
-    settings_of_trees = fit_config(forecast)
-    until = pd.Timestamp(options.scenario.splits["train"][1], tz="UTC")
+    scenario, trees = trained.env.load().scenario, fit_config(forecast)
+    until = pd.Timestamp(scenario.splits["train"][1], tz="UTC")
     try:
-        forecaster = fit(
-            published_series(options.scenario.history, options.scenario.site.markets[0]), until, settings_of_trees
-        )
+        forecaster = fit(published_series(scenario.history, scenario.site.markets[0]), until, trees)
     except ValueError as error:
         raise BadInputError(f"forecast: {error}") from error
     log.info("fitted the forecast on what was published before %s", until.date())
@@ -96,15 +93,15 @@ def export(
         "trips": entry["trips"],
     }
     origin = Origin(
-        name=policy.name, scenario=trained["scenario"], metrics=metrics, tags=tracking.provenance(),
+        name=policy.name, scenario=trained.content["scenario"], metrics=metrics, tags=tracking.provenance(),
         extra={FORECAST: forecaster.dump().encode()},
     )  # fmt: skip
-    return pack(out, policy.model, options, origin, trained["seed"])
+    return pack(out, policy.model, trained.env, origin, trained.schedule.seed)
 
 
 def fit_config(forecast: Mapping[str, Any]) -> FitConfig:
     """Return the settings of a forecaster's trees; raises BadInputError that names what is wrong."""
-    settings.check_keys("forecast.", dict(forecast), {entry.name for entry in fields(FitConfig)})
+    require_known("unknown key", forecast, (entry.name for entry in fields(FitConfig)), "forecast.")
     try:
         return FitConfig(**forecast)
     except ValueError as error:

@@ -13,8 +13,7 @@ import gymnasium as gym
 import numpy as np
 
 import hashgym.envs  # noqa: F401
-from hashgym.agents import policies
-from hashgym.agents.rules import PARAMETER_FREE
+from hashgym.agents.rules import PARAMETER_FREE, Menu
 from hashgym.envs.forms.render import Episode
 from hashgym.envs.forms.single import SiteEnv
 from hashgym.sim.foundation.errors import BadInputError
@@ -51,7 +50,7 @@ def main(args: list[str]) -> int:
     for _ in range(options.steps):
         _, _, _, ended, _ = env.step(act(env))
         if options.out.suffix != ".html":
-            pictures.append(env.render())
+            pictures.append(np.asarray(env.render()))
         if ended:
             break
     if options.out.suffix == ".html":
@@ -73,7 +72,7 @@ def _play(options: argparse.Namespace, rules: list[str]) -> tuple[SiteEnv, Calla
             )
         env = _made("HashrateTuning", action="profile", **more)
         chosen = next(rule for rule in PARAMETER_FREE if rule.name == options.policy)
-        rule = policies.rule_policy(chosen(policies.menu_of(env.batch)))
+        rule = chosen(Menu.of(env.batch.site))
         return env, lambda played: rule.act(played.batch)[0]
     env = _made(options.env, **more)
     env.action_space.seed(options.seed)

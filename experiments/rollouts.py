@@ -8,25 +8,22 @@ import sys
 import warnings
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
-import numpy.typing as npt
 
-from hashgym.agents import policies
-from hashgym.agents.rules import PARAMETER_FREE, Hysteresis
+from hashgym.agents.policy import Policy, RandomPolicy
+from hashgym.agents.rules import PARAMETER_FREE, Hysteresis, Menu
+from hashgym.agents.training import load_policy
 from hashgym.envs import ENV_IDS
 from hashgym.envs.batch import tables
 from hashgym.envs.batch.config import EnvConfig
-from hashgym.envs.batch.core import Batch
-from hashgym.envs.batch.seeding import draw_seeds
-from hashgym.evaluation import paired
-from hashgym.experiments import settings, site_log, training
+from hashgym.evaluation import site_log
+from hashgym.evaluation.episodes import Episode, play
+from hashgym.evaluation.tuning import tune
+from hashgym.experiments.settings import TrainSettings
 from hashgym.sim.foundation.errors import BadInputError
-
-ROLLOUT_ROLE: Final = 3
-"""Role of the environments in SeedSequence([run seed, role]), after training, tuning and evaluation."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -68,62 +65,34 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _policy(name: str, config: EnvConfig, seed: int) -> tuple[EnvConfig, policies.Policy]:
+def _policy(name: str, config: EnvConfig, seed: int) -> tuple[EnvConfig, Policy]:
     """Return the policy of a name, and the environment that it plays in: a trained one's is that of its run."""
     if (Path(name) / "config.json").is_file():
-        trained = settings.read_config(Path(name))
-        own = settings.env_config(trained, config.split)
+        trained = TrainSettings.of_run(Path(name))
         played = replace(
-            own, scenario=config.scenario, history=config.history, episode_steps=config.episode_steps, reward="profit"
+            trained.env,
+            scenario=config.scenario,
+            history=config.history,
+            split=config.split,
+            episode_steps=config.episode_steps,
+            reward="profit",
         )
-        return played, training.load_policy(Path(name), trained)
+        return played, load_policy(Path(name), trained.agent, trained.env)
     policy = _rule(name, config, seed)
     return replace(config, action=policy.action), policy
 
 
-def _rule(name: str, config: EnvConfig, seed: int) -> policies.Policy:
-    probe = Batch(replace(config, action="profile"))
-    menu = policies.menu_of(probe)
+def _rule(name: str, config: EnvConfig, seed: int) -> Policy:
+    if name == "random":
+        return RandomPolicy(seed)
+    menu = Menu.of(config.load().scenario.site)
+    if name == "hysteresis":
+        return Hysteresis(menu, **tune(config, seed, progress=True).thresholds)
     for rule in PARAMETER_FREE:
         if rule.name == name:
-            return policies.rule_policy(rule(menu))
-    if name == "hysteresis":
-        return policies.rule_policy(Hysteresis(menu, **paired.tune(config, seed).thresholds))
-    if name == "random":
-        rng = np.random.default_rng(seed)
-        n_choices = len(tables.DISCRETE_OFFSETS) + 1
-        return policies.RulePolicy(
-            "random", lambda batch: rng.integers(0, n_choices, (batch.n_envs, batch.n_zones)), "discrete"
-        )
+            return rule(menu)
     names = ", ".join([rule.name for rule in PARAMETER_FREE] + ["hysteresis", "random"])
     raise BadInputError(f"--policy is {name!r}; it must be one of {names}, or the folder of a training run")
-
-
-Episode = dict[str, npt.NDArray[Any]]
-"""observations (n + 1, n_obs), actions (n, …), rewards, truncations (n,), costs (n, n_costs), profit_usd (n,)."""
-
-
-def play(policy: policies.Policy, config: EnvConfig, n_episodes: int, seed: int) -> list[Episode]:
-    """Return episodes of a policy from drawn starts."""
-    if n_episodes < 1:
-        raise BadInputError(f"--episodes is {n_episodes}; it must be 1 or more")
-    batch = Batch(config, n_episodes)
-    batch.seed(draw_seeds(seed, ROLLOUT_ROLE, n_episodes))
-    batch.reset()
-    parts: dict[str, list[np.ndarray]] = {
-        name: [] for name in ("observations", "actions", "rewards", "truncations", "costs", "profit_usd")
-    }
-    parts["observations"].append(batch.obs.copy())
-    for _ in range(batch.episode_steps):
-        action = np.asarray(policy.act(batch))
-        batch.step(action)
-        for key, value in (
-            ("observations", batch.obs), ("actions", action), ("rewards", batch.reward), ("truncations", batch.truncated),
-            ("costs", batch.costs), ("profit_usd", batch.flow("profit_usd")),
-        ):  # fmt: skip
-            parts[key].append(value.copy())
-    whole = {name: np.stack(values) for name, values in parts.items()}
-    return [{name: values[:, i] for name, values in whole.items()} for i in range(n_episodes)]
 
 
 def default_name(task: str) -> str:
@@ -142,9 +111,11 @@ def write(episodes: list[Episode], config: EnvConfig, options: argparse.Namespac
     dataset = options.dataset or default_name(config.task)
     options.out.mkdir(parents=True, exist_ok=True)
     os.environ["MINARI_DATASETS_PATH"] = str(options.out)
+    setup = config.load()
+    scenario = setup.scenario
     env = gym.make(
-        ENV_IDS[config.task], scenario=config.world.name, history=options.history, split=config.split, action=config.action,
-        forecast=config.forecast, episode_steps=config.episode_steps, stack=config.stack, coin_choice=config.coin_choice,
+        ENV_IDS[config.task], scenario=scenario.name, history=options.history, split=config.split, action=setup.action,
+        forecast=setup.forecast, episode_steps=config.episode_steps, stack=config.stack, coin_choice=config.coin_choice,
     )  # fmt: skip
     if dataset in minari.list_local_datasets():
         raise BadInputError(f"{options.out} has a dataset {dataset!r}; name another, or delete it by `minari delete`")
@@ -158,9 +129,8 @@ def write(episodes: list[Episode], config: EnvConfig, options: argparse.Namespac
             id=number, seed=None, observations=list(entry["observations"]), actions=list(entry["actions"]),
             rewards=entry["rewards"].tolist(), terminations=[False] * n, truncations=entry["truncations"].tolist(), infos=infos,
         ))  # fmt: skip
-    world = config.world
     description = (
-        f"{name} on {world.name} ({world.config_hash}), {world.history.kind} history {world.history.hash}, split {config.split}; "
+        f"{name} on {scenario.name} ({scenario.config_hash}), {scenario.history.kind} history {scenario.history.hash}, split {config.split}; "
         f"infos.costs in the order {', '.join([*tables.COST_NAMES, *(cost.name for cost in config.costs)])}"
     )
     with warnings.catch_warnings():

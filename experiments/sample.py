@@ -35,24 +35,13 @@ def sample_step(scenario: Scenario, truth: Exogenous, split: str = "test") -> in
     steps = np.arange(first + STEPS_PER_DAY, last - STEPS_PER_DAY)
     on_the_hour = (scenario.history.start + STEP * steps[0]).minute // 5
     steps = steps[(STEPS_PER_HOUR - on_the_hour) % STEPS_PER_HOUR :: STEPS_PER_HOUR]
-    break_even = break_even_usd_per_mwh(probe.menus[0], usd_per_th(1.0)) * truth.in_force("realised_hashprice_usd_per_ph_day")[0, steps]
+    break_even = (
+        break_even_usd_per_mwh(probe.menus[0], usd_per_th(1.0))
+        * truth.in_force("realised_hashprice_usd_per_ph_day")[0, steps]
+    )
     ratio = truth.known[0, steps, truth.column("known_energy_price_usd_per_mwh")] / break_even
     dear = np.flatnonzero(ratio > ABOVE_BREAK_EVEN)
     return int(steps[dear[0] if dear.size else np.argmax(ratio)])
-
-
-def stock_states(scenario: Scenario, truth: Exogenous, steps: range) -> list[tuple[int, np.ndarray]]:
-    """Return the state of the zones at each step of a site that has run its stock profile for a day before the first."""
-    batch = Batch(EnvConfig(scenario=scenario, action="profile", n_threads=1), 1, truth)
-    saved = batch.save()
-    saved["site"]["step"] = steps.start - STEPS_PER_DAY
-    batch.restore(saved)
-    top, states = batch.menus["n_profiles"][None, :], []
-    for step in range(steps.start - STEPS_PER_DAY, steps[-1] + 1):
-        if step in steps:
-            states.append((step, batch.state.zone[0].copy()))
-        batch.step(top)
-    return states
 
 
 def write_telemetry(scenario: Scenario, zones: np.ndarray, step: int, seed: int, path: Path) -> pd.DataFrame:

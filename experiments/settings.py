@@ -1,71 +1,120 @@
-"""Check composed configurations and read those of finished runs."""
+"""The one reader of configurations: from a composed mapping, or a finished run's, to typed settings."""
 
 import json
-from dataclasses import fields
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final
 
 from hydra.utils import instantiate
 
+from hashgym.agents import learners
+from hashgym.agents.learners import LearnerConfig
+from hashgym.agents.training import Schedule
+from hashgym.envs.batch import rewards
 from hashgym.envs.batch.config import EnvConfig
-from hashgym.envs.scenario import scenario as scenarios
+from hashgym.sim.foundation.checks import require_known
 from hashgym.sim.foundation.errors import BadInputError
-from hashgym.sim.foundation.renamed import renamed_hint
+from hashgym.sim.foundation.renamed import new_target, renewed
 
-CONFIG_KEYS: Final = {
+KEYS: Final = {
     "scenario", "env", "reward", "agent", "tracking", "seed", "history", "checkpoint_steps", "validations", "warm_start",
     "resume", "threads", "progress", "out",
 }  # fmt: skip
 """Top-level keys of a training configuration."""
 
-
-def check_keys(prefix: str, mapping: dict[str, Any], known: set[str]) -> None:
-    """Refuse keys that nothing reads; raises BadInputError that lists what there is."""
-    for key in mapping:
-        if key not in known:
-            hint = renamed_hint([key], known)
-            raise BadInputError(f"unknown key '{prefix}{key}'{hint}; there are {', '.join(sorted(known))}")
+TEACHERS: Final = (None, "hysteresis")
 
 
-def read_config(run_dir: Path) -> dict[str, Any]:
-    """Return the configuration of a training run; raises BadInputError if there is none or it is not readable."""
-    path = run_dir / "config.json"
-    if not path.is_file():
-        raise BadInputError(f"{run_dir} has no config.json; name the folder of a training run")
-    try:
-        config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise BadInputError(f"{path}: not readable ({error})") from error
-    if not isinstance(config, dict) or not {"scenario", "env", "agent", "seed", "history"} <= set(config):
-        raise BadInputError(f"{path}: not the configuration of a training run")
-    return config
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainSettings:
+    """A training configuration, read once.
+
+    agent: the learner. env: options of its environments, on the training months. schedule: how the run goes. teacher: the rule that is
+    cloned before it learns, None starts from nothing; clone_steps: steps of each round of cloning. threads: of torch. tracking: where
+    curves go. content: the mapping itself, as config.json keeps it.
+    """
+
+    agent: LearnerConfig
+    env: EnvConfig
+    schedule: Schedule
+    teacher: str | None
+    clone_steps: int
+    threads: int | None
+    tracking: Mapping[str, Any]
+    content: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, content: Mapping[str, Any]) -> "TrainSettings":
+        """Read a composed configuration; raises BadInputError that names what is wrong. No history is loaded."""
+        require_known("unknown key", content, KEYS)
+        warm_start = content.get("warm_start", {"teacher": None, "steps": 0})
+        require_known("unknown key", warm_start, {"teacher", "steps"}, "warm_start.")
+        if warm_start["teacher"] not in TEACHERS:
+            raise BadInputError(f"warm_start.teacher is {warm_start['teacher']!r}; it must be hysteresis or null")
+        schedule = {entry.name: content[entry.name] for entry in fields(Schedule) if entry.name in content}
+        return cls(
+            agent=learners.from_mapping(content["agent"]),
+            env=env_config(content, "train"),
+            schedule=Schedule(**schedule),
+            teacher=warm_start["teacher"],
+            clone_steps=warm_start["steps"],
+            threads=content.get("threads"),
+            tracking=content.get("tracking", {"kind": "none"}),
+            content=content,
+        )
+
+    @classmethod
+    def of_run(cls, run_dir: Path) -> "TrainSettings":
+        """Read the configuration of a training run; names from before a renaming are taken for the new ones.
+
+        Raises:
+            BadInputError: There is none, or it is not readable.
+        """
+        path = run_dir / "config.json"
+        if not path.is_file():
+            raise BadInputError(f"{run_dir} has no config.json; name the folder of a training run")
+        try:
+            content: Any = renewed(json.loads(path.read_text(encoding="utf-8")))
+        except ValueError as error:
+            raise BadInputError(f"{path}: not readable ({error})") from error
+        if not isinstance(content, dict) or not {"scenario", "env", "agent", "seed", "history"} <= set(content):
+            raise BadInputError(f"{path}: not the configuration of a training run")
+        return cls.of(content)
 
 
-def env_config(config: dict[str, Any], split: str) -> EnvConfig:
+def env_config(content: Mapping[str, Any], split: str) -> EnvConfig:
     """Return the environment options of a composed configuration; raises BadInputError on unknown keys."""
-    check_keys("env.", config["env"], {entry.name for entry in fields(EnvConfig)})
-    scenario = scenarios.from_mapping(config["scenario"], config["history"])
-    given = dict(config["env"])
-    given["costs"] = tuple(_instance("env.costs", entry) for entry in given.get("costs") or ())
+    require_known("unknown key", content["env"], (entry.name for entry in fields(EnvConfig)), "env.")
+    given = {
+        **content["env"],
+        "costs": tuple(_instance("env.costs", entry) for entry in content["env"].get("costs") or ()),
+    }
     return EnvConfig(
-        **given, scenario=scenario, split=split, reward=_reward(config.get("reward")), n_threads=config.get("threads")
+        **given,
+        scenario=content["scenario"],
+        history=content["history"],
+        split=split,
+        reward=_reward(content.get("reward")),
+        n_threads=content.get("threads"),
     )
 
 
-def _reward(entry: dict[str, Any] | None) -> Any:
+def _reward(entry: Mapping[str, Any] | None) -> str | rewards.Reward:
     """Return the reward of a configuration: a name, or what `_target_` makes."""
     if entry is None:
         return "profit"
     if "_target_" in entry:
-        return _instance("reward", entry)
-    check_keys("reward.", entry, {"name"})
-    return entry["name"]
+        made: rewards.Reward = _instance("reward", entry)
+        return made
+    require_known("unknown key", entry, {"name"}, "reward.")
+    return str(entry["name"])
 
 
-def _instance(where: str, entry: Any) -> Any:
+def _instance(where: str, entry: Mapping[str, Any]) -> Any:
     """Return what a `_target_` names; raises BadInputError that says which one could not be made."""
     try:
-        made = instantiate(entry)
+        made = instantiate({**entry, "_target_": new_target(str(entry.get("_target_")))})
     except Exception as error:  # Hydra wraps whatever the target raises
         raise BadInputError(f"{where}: {entry.get('_target_')!r} could not be made ({error})") from error
     return made

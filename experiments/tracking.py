@@ -10,19 +10,15 @@ from typing import Any, Final, Protocol
 from filelock import FileLock
 
 from hashgym.advisor.bundle import Bundle
+from hashgym.agents import training
 from hashgym.sim.foundation.errors import BadInputError
 
 DEFAULT_URI: Final = "sqlite:///outputs/mlflow.db"
 _VERSIONED: Final = ("hashgym", "gymnasium", "numpy", "numba", "pandas", "stable-baselines3", "torch", "mlflow")
 
 
-class Tracker(Protocol):
-    """What a run tells."""
-
-    run_id: str | None
-
-    def metrics(self, values: Mapping[str, float], step: int) -> None:
-        """Log numbers of a step."""
+class Tracker(training.Tracker, Protocol):
+    """What a run tells, its curves, its files and how it ended."""
 
     def artifact(self, path: Path) -> None:
         """Log a file."""

@@ -7,8 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from hashgym.agents import policies
-from hashgym.agents.rules import AlwaysOn, ProfileByPrice
+from hashgym.agents.rules import AlwaysOn, Menu, ProfileByPrice
 from hashgym.envs.batch.config import EnvConfig
 from hashgym.envs.batch.core import Batch
 from hashgym.envs.scenario import scenario as scenarios
@@ -92,7 +91,7 @@ def section(name: str, world: Scenario) -> list[str]:
     first, last = world.rows("test")
     frame = history.frame.iloc[first:last]
     price = frame["market_price_usd_per_mwh"]
-    menu = policies.menu_of(batch)
+    menu = Menu.of(batch.site)
     even = batch.exogenous.known[0, first:last, 3] * batch.menus["best_ths_per_w"].max() / 0.024
     rows = [
         ("site", "; ".join(f"{zone.n_units} {zone.machine.name}" for zone in world.site.zones)),
@@ -104,7 +103,7 @@ def section(name: str, world: Scenario) -> list[str]:
         ("episodes", f"{len(paired.episode_starts(config, batch))} of {batch.episode_steps / 288:g} days"),
     ]  # fmt: skip
     for rule in (AlwaysOn(menu), ProfileByPrice(menu)):
-        trace = paired.run(policies.rule_policy(rule), config, 0)
+        trace = paired.run(rule, config, 0)
         usd_per_mw = trace.usd_per_day.mean() / (batch.full_power_w / 1e6)
         margin = 100.0 * trace.profit_usd.sum() / trace.revenue_usd.sum()
         rows.append((f"`{trace.name}`", f"{usd_per_mw:.0f} USD/(MW d), {margin:.0f} % of revenue"))

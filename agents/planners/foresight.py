@@ -1,10 +1,12 @@
 """Yardsticks that see true prices: a receding plan over hours ahead, executed in the simulator."""
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from ...envs.batch.core import Batch
 from ...sim.contract.channels import REALISED_HASHPRICE
 from ...sim.contract.settlement import marginal_usd_per_mwh
 from ...sim.foundation.constants import CONTROL_STEP_S, SECONDS_PER_HOUR, STEP_MWH_PER_W, usd_per_th
@@ -57,6 +59,8 @@ class Foresight:
     One zone. At the end of the horizon being off is worth what a start costs less than hashing.
     """
 
+    action: Final = "profile"
+
     def __init__(self, site: SiteParams, profiles: np.ndarray, exogenous: Exogenous, horizon_h: float) -> None:
         """Compute what each step earns.
 
@@ -74,13 +78,9 @@ class Foresight:
         self.ladder = zone.ladder
         self.values = [StepValues.of(site, profiles, exogenous, s) for s in range(exogenous.values.shape[0])]
 
-    def act(self, zone: np.ndarray, site: np.ndarray) -> npt.NDArray[np.int64]:
-        """Return the choices, (n_envs, 1).
-
-        Args:
-            zone: State of the zones, (n_envs, 1) of ZONE_STATE.
-            site: State of the sites, (n_envs,) of SITE_STATE.
-        """
+    def act(self, batch: Batch) -> npt.NDArray[np.int64]:
+        """Return the choices, (n_envs, 1): 0 is off, k is profile k - 1."""
+        zone, site = batch.state.zone, batch.state.site
         actions = np.zeros((len(site), 1), np.int64)
         for i in range(len(site)):
             state = zone[i, 0]

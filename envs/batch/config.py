@@ -1,15 +1,17 @@
-"""Options of an environment, as `gym.make` takes them."""
+"""Options of an environment, as `gym.make` takes them, and what they come to on their scenario."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Final, Self
 
 import numpy as np
 import numpy.typing as npt
 
+from ...sim.foundation.checks import require_known
 from ...sim.foundation.errors import BadInputError
 from ...sim.series import exogenous
-from ..scenario.scenario import Scenario, load
+from ..scenario import scenario as scenarios
+from ..scenario.scenario import Scenario
 from . import rewards, tables
 from .actions import ActionForm, form_of
 from .arrays import RANDOMIZED
@@ -22,6 +24,8 @@ TASKS: Final = {"hashrate": "discrete", "cooling": "box", "operation": "box", "c
 
 _WIDEST: Final = {"power_dev": (-0.3, 0.3), "hashrate_dev": (-0.3, 0.3), "sink_dev": (-0.5, 0.3), "noise": (0.0, 10.0)}
 """Widest ranges of RANDOMIZED. chosen: beyond them a machine is broken, not another one of its model; random play holds every bound within."""
+
+_MAPPINGS: Final = ("scenario", "thresholds", "randomize")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,17 +41,18 @@ class UserCost:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnvConfig:
-    """Options of the environments over a site.
+    """Options of the environments over a site: a plain value. Making one reads no file and synthesises nothing; `load` does.
 
-    scenario: name, or a Scenario; history: folder of a history in place of its own; split: months of it. task: hashrate, cooling,
-    operation or coin. action: discrete, box or profile. reward: a name of `rewards.NAMES`, or a function of the batch. forecast: none,
-    persistence or day_ahead; None takes the best that the history publishes. episode_steps: None takes the scenario's. thresholds:
-    thresholds of named costs that replace the table's, never looser than the catalogue's. costs: further costs. stack: past
-    observations that are seen at once, the newest last. coin_choice: SiteOperation also chooses the market. randomize: ranges of
-    RANDOMIZED, and `histories`: number of synthetic histories among which an episode draws.
+    scenario: name, content of a scenario's YAML, or a Scenario; history: folder of a history in place of its own; split: months of it.
+    task: hashrate, cooling, operation or coin. action: discrete, box or profile; None takes the task's usual one. reward: a name of
+    `rewards.NAMES`, or a function of the batch. forecast: none, persistence or day_ahead; None takes the best that the history
+    publishes. episode_steps: None takes the scenario's. thresholds: thresholds of named costs that replace the table's and the
+    scenario's, never looser than the catalogue's. costs: further costs. stack: past observations that are seen at once, the newest
+    last. coin_choice: SiteOperation also chooses the market. randomize: ranges of RANDOMIZED, and `histories`: number of synthetic
+    histories among which an episode draws.
     """
 
-    scenario: str | Scenario = "west_texas_air"
+    scenario: str | Mapping[str, object] | Scenario = "west_texas_air"
     history: str | None = None
     split: str = "train"
     task: str = "hashrate"
@@ -60,23 +65,22 @@ class EnvConfig:
     costs: tuple[UserCost, ...] = ()
     stack: int = 1
     coin_choice: bool = False
-    randomize: Mapping[str, Any] = field(default_factory=dict)
+    randomize: Mapping[str, int | Sequence[float]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, base: Self | None = None, /, **options: object) -> Self:
+        """Return options by name over those of `base` (default: the defaults); raises BadInputError for a name that there is not."""
+        require_known("unknown option", options, (entry.name for entry in fields(cls)))
+        return replace(cls() if base is None else base, **options)  # type: ignore[arg-type]
 
     def __post_init__(self) -> None:
-        """Check the options, load the scenario and settle action and forecast; raises BadInputError."""
+        """Check what can be checked without the scenario; raises BadInputError."""
         if self.task not in TASKS:
             raise BadInputError(f"task is {self.task!r}; it must be one of {', '.join(TASKS)}")
-        if not isinstance(self.scenario, Scenario):
-            object.__setattr__(self, "scenario", load(self.scenario, self.history))
-        if self.action is None:
-            object.__setattr__(self, "action", TASKS[self.task])
-        if self.forecast is None:
-            object.__setattr__(self, "forecast", exogenous.best_forecast(self.world.history, self.world.site))
-        if self.forecast not in exogenous.FORECASTS:
+        if self.forecast is not None and self.forecast not in exogenous.FORECASTS:
             raise BadInputError(f"forecast is {self.forecast!r}; it must be one of {', '.join(exogenous.FORECASTS)}")
         rewards.named(self.reward)
-        self.form  # noqa: B018 (raises if the site has not what the action needs)
-        self._check_limits()
+        _check_thresholds(self.thresholds)
         self._check_randomize()
         steps = self.episode_steps
         if steps is not None and (not isinstance(steps, int) or steps < 1):
@@ -89,13 +93,51 @@ class EnvConfig:
         if len(set(names)) < len(names):
             raise BadInputError(f"costs have two of one name: {', '.join(names)}")
 
-    def _check_limits(self) -> None:
-        for name, value in self.cost_thresholds.items():
-            if name not in tables.ADJUSTABLE:
-                raise BadInputError(f"thresholds: no threshold {name!r}; there are {', '.join(tables.ADJUSTABLE)}")
-            most = tables.LOOSEST[name]
-            if not isinstance(value, int | float) or not value <= most:
-                raise BadInputError(f"thresholds.{name} is {value!r}; it must be {most:g} at most")
+    def __hash__(self) -> int:
+        """Return a hash; of options that are mappings it takes the keys."""
+        values = ((entry.name, getattr(self, entry.name)) for entry in fields(self))
+        return hash(
+            tuple(
+                frozenset(value) if name in _MAPPINGS and isinstance(value, Mapping) else value
+                for name, value in values
+            )
+        )
+
+    def load(self) -> "Setup":
+        """Load the scenario, synthesising its history if it has none yet, and settle what the options leave to it.
+
+        Raises:
+            BadInputError: The scenario cannot be loaded, or does not have what the options ask for.
+        """
+        scenario = self.scenario if isinstance(self.scenario, Scenario) else scenarios.load(self.scenario, self.history)
+        action = TASKS[self.task] if self.action is None else self.action
+        _check_thresholds(scenario.thresholds)
+        return Setup(
+            scenario=scenario,
+            action=action,
+            form=form_of(self.task, action, scenario.site, coin_choice=self.coin_choice),
+            forecast=self.forecast or exogenous.best_forecast(scenario.history, scenario.site),
+            thresholds={
+                **{cost.name: cost.threshold for cost in tables.COSTS},
+                **scenario.thresholds,
+                **self.thresholds,
+            },
+        )
+
+    @property
+    def n_histories(self) -> int:
+        """Number of histories among which an episode draws."""
+        number = self.randomize.get("histories", 1)
+        return number if isinstance(number, int) else 1
+
+    @property
+    def ranges(self) -> dict[str, tuple[float, float]]:
+        """Range of each of RANDOMIZED, from which an episode draws: lowest and highest."""
+        found = {name: (1.0, 1.0) if name == "noise" else (0.0, 0.0) for name in RANDOMIZED}
+        for name, value in self.randomize.items():
+            if not isinstance(value, int):
+                found[name] = (value[0], value[1])
+        return found
 
     def _check_randomize(self) -> None:
         for name, value in self.randomize.items():
@@ -112,30 +154,28 @@ class EnvConfig:
             if len(pair) != 2 or not low <= pair[0] <= pair[1] <= high:
                 raise BadInputError(f"randomize.{name} is {value!r}; it must be [low, high] within {low:g}…{high:g}")
 
-    @property
-    def world(self) -> Scenario:
-        """The scenario."""
-        assert isinstance(self.scenario, Scenario)
-        return self.scenario
 
-    @property
-    def cost_thresholds(self) -> dict[str, float]:
-        """Thresholds that replace the table's: the scenario's, and over them the options'."""
-        return {**self.world.thresholds, **self.thresholds}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setup:
+    """What options come to on their scenario.
 
-    @property
-    def known_ahead(self) -> str:
-        """The forecast that is observed."""
-        assert self.forecast is not None
-        return self.forecast
+    scenario: site, contract and history. action: form of the action, by name; form: what it holds on this site. forecast: the forecast
+    that is observed. thresholds: the threshold of every cost of the
+    table.
+    """
 
-    @property
-    def chosen_action(self) -> str:
-        """The form of the action, by name."""
-        assert self.action is not None
-        return self.action
+    scenario: Scenario
+    action: str
+    form: ActionForm
+    forecast: str
+    thresholds: Mapping[str, float]
 
-    @property
-    def form(self) -> ActionForm:
-        """Form of the action; raises BadInputError if the site has not what it needs."""
-        return form_of(self.task, self.chosen_action, self.world.site, coin_choice=self.coin_choice)
+
+def _check_thresholds(thresholds: Mapping[str, float]) -> None:
+    """Refuse thresholds that there are not, or that are looser than the catalogue's; raises BadInputError."""
+    for name, value in thresholds.items():
+        if name not in tables.ADJUSTABLE:
+            raise BadInputError(f"thresholds: no threshold {name!r}; there are {', '.join(tables.ADJUSTABLE)}")
+        most = tables.LOOSEST[name]
+        if not isinstance(value, int | float) or not value <= most:
+            raise BadInputError(f"thresholds.{name} is {value!r}; it must be {most:g} at most")

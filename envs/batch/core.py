@@ -22,7 +22,7 @@ from ...sim.site.step import SiteBatch, SiteWorld
 from ...sim.site.world import Events, Exogenous
 from . import kernels, rewards, tables
 from .actions import MARKET_KINDS, POWER_KINDS, action_space, action_table, fill_action_columns
-from .arrays import ENV_PARAMS, RANDOMIZED, EnvBatch, EnvWorld
+from .arrays import ENV_PARAMS, EnvBatch, EnvWorld
 from .config import EnvConfig
 from .observing import observe
 from .profiles import profile_table
@@ -49,15 +49,17 @@ class Batch:
             exogenous: Series that replace that of the scenario's history, for what-if runs: states are then put into it
                 by `restore`, and no start is drawn.
         """
-        self.config, self.scenario, self.n_envs = config, config.world, n_envs
+        self.config, self.setup, self.n_envs = config, config.load(), n_envs
+        self.scenario = self.setup.scenario
         self.site = self.scenario.site
         self.n_zones = len(self.site.zones)
         self.n_threads = threads.default_threads() if config.n_threads is None else config.n_threads
-        n_histories = int(config.randomize.get("histories", 1))
-        self.exogenous = self.scenario.exogenous(config.known_ahead, n_histories) if exogenous is None else exogenous
-        form, channels = config.form, self.scenario.history.channels
+        self.exogenous = (
+            self.scenario.exogenous(self.setup.forecast, config.n_histories) if exogenous is None else exogenous
+        )
+        form, channels = self.setup.form, self.scenario.history.channels
         self.form = tables.Form.of(
-            self.site, channels, config.known_ahead, has_offer=form.offer, has_cooling=form.cooling
+            self.site, channels, self.setup.forecast, has_offer=form.offer, has_cooling=form.cooling
         )
         self.actions = action_table(form, self.site)
         now = tables.observation_table(self.form)
@@ -93,7 +95,7 @@ class Batch:
     def _kernel_world(self, now: tuple[tables.Observed, ...]) -> EnvWorld:
         """Return what kernels read."""
         columns = tables.observation_columns(now, self.n_zones)
-        fill_action_columns(columns, self.config.form, self.site)
+        fill_action_columns(columns, self.setup.form, self.site)
         low, high = (np.ascontiguousarray(edge[-self.n_now :]) for edge in (self.low, self.high))
         return EnvWorld(
             SiteWorld.of(self.site, self.exogenous, self.events),
@@ -110,7 +112,9 @@ class Batch:
     @cached_property
     def arrays(self) -> EnvBatch:
         """What kernels change, made anew for a copy of the batch."""
-        site = SiteBatch(self.state.zone, self.state.site, self.setpoint_mhz, self.zone_flow, self.site_flow, self._sums)
+        site = SiteBatch(
+            self.state.zone, self.state.site, self.setpoint_mhz, self.zone_flow, self.site_flow, self._sums
+        )
         return EnvBatch(site, self._action, self.myopic, self._now, self.reward, self._costs, self.truncated)
 
     def _check_known(self, now: tuple[tables.Observed, ...]) -> None:
@@ -119,7 +123,7 @@ class Batch:
             raise BadInputError(f"known channels are {self.exogenous.channels}; the observation table has {known}")
 
     def _env_params(self, *, is_drawn: bool) -> np.ndarray:
-        config, env, form = self.config, np.zeros(1, ENV_PARAMS), self.config.form
+        config, env, form = self.config, np.zeros(1, ENV_PARAMS), self.setup.form
         first, last = self.scenario.rows(config.split) if is_drawn else (0, 0)
         steps = config.episode_steps or (self.scenario.episode_steps if is_drawn else self.exogenous.n_steps)
         first = max(first, exogenous_module.WARM_UP_STEPS)
@@ -128,9 +132,7 @@ class Batch:
             raise BadInputError(
                 f"split {config.split!r} of {self.scenario.name!r} is shorter than {steps} steps and two days"
             )
-        thresholds = self.thresholds
-        usual = {"noise": (1.0, 1.0)}
-        drawn = {name: config.randomize.get(name, usual.get(name, (0.0, 0.0))) for name in RANDOMIZED}
+        thresholds = self.setup.thresholds
         values = {
             "action_kind": POWER_KINDS[form.power],
             "first_offset": tables.DISCRETE_OFFSETS[0],
@@ -152,8 +154,8 @@ class Batch:
             "market_kind": MARKET_KINDS[form.market],
             **dict(zip(("inlet_low_c", "inlet_high_c"), tables.INLET_C, strict=True)),
             **dict(zip(("coolant_low_c", "coolant_high_c"), tables.COOLANT_C, strict=True)),
-            **{f"{name}_low": pair[0] for name, pair in drawn.items()},
-            **{f"{name}_high": pair[1] for name, pair in drawn.items()},
+            **{f"{name}_low": pair[0] for name, pair in config.ranges.items()},
+            **{f"{name}_high": pair[1] for name, pair in config.ranges.items()},
         }
         for name, value in values.items():
             env[name] = value
@@ -203,14 +205,9 @@ class Batch:
         """Return the space of one observation."""
         return spaces.Box(self.low, self.high, dtype=np.float32)
 
-    @property
-    def thresholds(self) -> dict[str, float]:
-        """The threshold of every cost of the table as options and scenario settle it."""
-        return {cost.name: self.config.cost_thresholds.get(cost.name, cost.threshold) for cost in tables.COSTS}
-
     def action_space(self) -> Any:
         """Return the space of one action."""
-        return action_space(self.config.form, self.site)
+        return action_space(self.setup.form, self.site)
 
     def seed(self, seeds: Sequence[int] | npt.NDArray[np.uint64]) -> None:
         """Give each environment its seed and begin to count its episodes anew."""

@@ -1,7 +1,5 @@
 """Seeds of environments, and checks of states that are put back."""
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
@@ -10,7 +8,7 @@ from ...sim.site.state import State
 from ...sim.site.world import Exogenous
 
 
-def take(action: Any, into: npt.NDArray[np.float64]) -> None:
+def take(action: npt.ArrayLike, into: npt.NDArray[np.float64]) -> None:
     """Copy actions into a batch's own array.
 
     Args:

@@ -1,14 +1,15 @@
 """The batch behind ChipTuning: units with silicon of their own, measured with noise."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar, Final
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, Final, Self
 
 import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
 
 from ...sim.foundation import noise
+from ...sim.foundation.checks import require_known
 from ...sim.foundation.constants import usd_per_th
 from ...sim.foundation.errors import BadInputError
 from ...sim.foundation.jit import kernel
@@ -18,6 +19,7 @@ from ...sim.market.coins import REFERENCE_HASHPRICE
 from ...sim.site.params import SiteParams, ZoneParams
 from ..batch import tables
 from ..batch.actions import Acted
+from ..batch.like import ActionArray
 from ..batch.seeding import take
 
 WINDOW_S: Final = 600.0
@@ -83,6 +85,12 @@ class ChipConfig:
     machine: str = "s19j_pro"
     firmware: str = "slow_tuner"
     episode_steps: int = 24
+
+    @classmethod
+    def of(cls, **options: object) -> Self:
+        """Return options by name; raises BadInputError for a name that there is not."""
+        require_known("unknown option", options, (entry.name for entry in fields(cls)))
+        return cls(**options)  # type: ignore[arg-type]
 
     def __post_init__(self) -> None:
         """Check the options; raises BadInputError."""
@@ -227,11 +235,11 @@ class ChipBatch:
         self.flow_table = np.zeros((n_envs, len(FLOW_KEYS)))
         self._action = np.zeros((n_envs, len(ACTIONS)))
 
-    def observation_space(self) -> Any:
+    def observation_space(self) -> spaces.Space[Any]:
         """Return the space of one observation."""
         return spaces.Box(self.low, self.high, dtype=np.float32)
 
-    def action_space(self) -> Any:
+    def action_space(self) -> spaces.Space[Any]:
         """Return the space of one action."""
         return spaces.Box(-1.0, 1.0, (len(ACTIONS),), np.float32)
 
@@ -240,7 +248,7 @@ class ChipBatch:
         self.state["seed"] = np.asarray(seeds, dtype=np.uint64)
         self.state["episode"] = 0
 
-    def start_step(self, start: Any) -> int:
+    def start_step(self, start: object) -> int:
         """Refuse: a unit on the bench has no time."""
         raise BadInputError(f"options['start'] is {start!r}; a unit on the bench has no time to start at")
 
@@ -253,7 +261,7 @@ class ChipBatch:
         self.state["episode"][index] += np.uint64(1)
         np.clip(self.obs, self.low, self.high, out=self.obs)
 
-    def step(self, action: npt.NDArray[Any]) -> None:
+    def step(self, action: ActionArray) -> None:
         """Set and measure every unit; results are in the attributes."""
         take(action, self._action)
         low, high = self._range

@@ -1,15 +1,13 @@
 """`hashgym/ChipTuning-v0`: frequency, voltage and power limit of one machine whose silicon nobody knows."""
 
-from typing import Any
-
 from ...sim.foundation.errors import BadInputError
-from ..forms.single import SiteEnv
-from ..forms.vector import SiteVectorEnv
+from ..forms.single import BatchEnv
+from ..forms.vector import BatchVectorEnv
 from .batch import ChipBatch, ChipConfig
 from .render import ChipCanvas
 
 
-class ChipTuningEnv(SiteEnv):
+class ChipTuningEnv(BatchEnv[ChipBatch]):
     """Tune one machine on the bench: find the frequency and the voltage that earn most within its limits.
 
     ## Description
@@ -40,24 +38,26 @@ class ChipTuningEnv(SiteEnv):
     * v0: first version
     """
 
-    task = "chip"
+    def __init__(self, render_mode: str | None = None, **options: object) -> None:
+        """Build the environment; `options` are those of `ChipConfig`."""
+        super().__init__(ChipBatch(ChipConfig.of(**options)), render_mode)
 
-    def _build(self, n_envs: int, options: dict[str, Any]) -> Any:
-        return ChipBatch(ChipConfig(**options), n_envs)
-
-    def _enter(self, name: str | None) -> Any:
-        if name is not None:
-            raise BadInputError(f"options['scenario'] is {name!r}; a unit on the bench has none")
-        return self.batch
-
-    def _draw_on(self, batch: Any) -> ChipCanvas:
+    def _draw_on(self, batch: ChipBatch) -> ChipCanvas:
         return ChipCanvas(batch)
 
+    def _batch_of(self, scenario: str | None) -> ChipBatch:
+        if scenario is not None:
+            raise BadInputError(f"options['scenario'] is {scenario!r}; a unit on the bench has none")
+        return self.batch
 
-class ChipTuningVectorEnv(SiteVectorEnv):
+    @property
+    def _world(self) -> str:
+        return "chip"
+
+
+class ChipTuningVectorEnv(BatchVectorEnv[ChipBatch]):
     """Many `hashgym/ChipTuning-v0` in one call."""
 
-    task = "chip"
-
-    def _build(self, n_envs: int, options: dict[str, Any]) -> Any:
-        return ChipBatch(ChipConfig(**options), n_envs)
+    def __init__(self, num_envs: int = 1, render_mode: str | None = None, **options: object) -> None:
+        """Build the environments; `options` are those of `ChipConfig`."""
+        super().__init__(ChipBatch(ChipConfig.of(**options), num_envs), render_mode)

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..forms.render import Canvas, as_pixels
+from ..forms.render import Canvas, Picture, as_pixels
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -35,7 +35,7 @@ class ChipCanvas(Canvas):
             "error": flow["error_frac"], "hash": float(batch.obs[0, 2]), "power": float(batch.obs[0, 3]), "cost": float(batch.costs[0].sum()),
         })  # fmt: skip
 
-    def render(self, mode: str) -> Any:
+    def render(self, mode: str) -> Picture | None:
         """Return a picture (rgb_array) or text (ansi), or show a window (human)."""
         if mode == "ansi":
             return self._text()

@@ -1,18 +1,18 @@
 """Observations by zone: a table of zones and features, for policies that treat zones alike."""
 
-from typing import Any
-
 import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 
+from ..batch.like import ActionArray
 from ..batch.tables import Observed
+from .single import ObsType
 
 
-class ZoneLayout(gym.ObservationWrapper[npt.NDArray[np.float32], Any, npt.NDArray[np.float32]]):
+class ZoneLayout(gym.ObservationWrapper[ObsType, ActionArray, ObsType]):
     """Observations of shape (n_zones, n_features): each zone's own features, then the site's, the same for all."""
 
-    def __init__(self, env: gym.Env[npt.NDArray[np.float32], Any]) -> None:
+    def __init__(self, env: gym.Env[ObsType, ActionArray]) -> None:
         """Wrap an environment over a site; raises ValueError if zones do not have the same features."""
         super().__init__(env)
         batch = env.unwrapped.batch  # type: ignore[attr-defined]

@@ -1,6 +1,6 @@
 """`SiteOperation` as a PettingZoo parallel environment: an agent for each zone, and one for what the whole site decides."""
 
-from typing import Any
+from collections.abc import Mapping
 
 import gymnasium as gym
 import numpy as np
@@ -16,6 +16,11 @@ from .single import starts_of
 
 PLANT = "plant"
 
+Seen = dict[str, npt.NDArray[np.float32]]
+"""Observation of each agent."""
+Info = dict[str, float | dict[str, float]]
+"""Flows of a step, the sum of its costs, and the costs by name."""
+
 
 class SiteOperationParallelEnv(ParallelEnv):  # type: ignore[misc]
     """Agents `zone_0`, `zone_1`, … steer power and cooling of their zones; `plant` steers the offer and the market, where there are any.
@@ -26,12 +31,12 @@ class SiteOperationParallelEnv(ParallelEnv):  # type: ignore[misc]
 
     metadata = {"name": "hashgym/SiteOperation-v0", "render_modes": [], "is_parallelizable": True}  # noqa: RUF012 (as PettingZoo has it)
 
-    def __init__(self, render_mode: str | None = None, **options: Any) -> None:
+    def __init__(self, render_mode: str | None = None, **options: object) -> None:
         """Build the environment; `options` are those of `EnvConfig`."""
         if render_mode is not None:
             raise ValueError(f"render_mode is {render_mode!r}; render the single environment hashgym/SiteOperation-v0")
         self.render_mode = None
-        self.batch = Batch(EnvConfig(task="operation", **options))
+        self.batch = Batch(EnvConfig.of(**{"task": "operation", **options}))
         self._acts = _columns(self.batch.actions, self.batch.n_zones)
         self._sees = _seen(self.batch)
         self.possible_agents = list(self._acts)
@@ -45,17 +50,17 @@ class SiteOperationParallelEnv(ParallelEnv):  # type: ignore[misc]
         }
         self._is_seeded = False
 
-    def observation_space(self, agent: str) -> spaces.Space[Any]:
+    def observation_space(self, agent: str) -> spaces.Box:
         """Return the observation space of an agent, the same object at each call."""
         return self.observation_spaces[agent]
 
-    def action_space(self, agent: str) -> spaces.Space[Any]:
+    def action_space(self, agent: str) -> spaces.Box:
         """Return the action space of an agent, the same object at each call."""
         return self.action_spaces[agent]
 
     def reset(
-        self, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        self, seed: int | None = None, options: Mapping[str, object] | None = None
+    ) -> tuple[Seen, dict[str, Info]]:
         """Begin an episode; the same seed gives the same trajectory."""
         if seed is not None or not self._is_seeded:
             self.batch.seed([fresh_seed() if seed is None else seed])
@@ -67,8 +72,8 @@ class SiteOperationParallelEnv(ParallelEnv):  # type: ignore[misc]
         return self._observations(), {agent: {} for agent in self.agents}
 
     def step(
-        self, actions: dict[str, Any]
-    ) -> tuple[dict[str, Any], dict[str, float], dict[str, bool], dict[str, bool], dict[str, Any]]:
+        self, actions: Mapping[str, npt.NDArray[np.float32]]
+    ) -> tuple[Seen, dict[str, float], dict[str, bool], dict[str, bool], dict[str, Info]]:
         """Advance by five minutes."""
         if not self.agents:
             raise gym.error.ResetNeeded("the episode has ended or not begun; call reset() before step()")
@@ -88,7 +93,7 @@ class SiteOperationParallelEnv(ParallelEnv):  # type: ignore[misc]
             self.agents = []
         return result
 
-    def _observations(self) -> dict[str, Any]:
+    def _observations(self) -> Seen:
         return {agent: self.batch.obs[0, columns].copy() for agent, columns in self._sees.items()}
 
     def state(self) -> npt.NDArray[np.float32]:

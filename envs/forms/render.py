@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from ..batch.core import Batch
 
 MODES: Final = ("human", "rgb_array", "ansi")
+Picture = npt.NDArray[np.uint8] | str
+"""Pixels (height, width, 3), or text."""
 
 _MODE_NAMES: Final = {ASLEEP: "asleep", STARTING: "starting", HASHING: "hashing"}
 _SHOWN_STEPS: Final = 288
@@ -71,7 +73,7 @@ class Canvas:
     def _new(self) -> Episode:
         batch = self.batch
         zones = tuple(f"{zone.n_units} {zone.machine.name}" for zone in batch.site.zones)
-        limit_c = batch.thresholds["chip_over_temp"]
+        limit_c = batch.setup.thresholds["chip_over_temp"]
         return Episode(
             f"{batch.scenario.name}, {batch.config.task}", zones, batch.cost_names, batch.full_power_w / 1000.0, limit_c
         )
@@ -96,7 +98,7 @@ class Canvas:
             )
         )  # fmt: skip
 
-    def render(self, mode: str) -> Any:
+    def render(self, mode: str) -> Picture | None:
         """Return a picture (rgb_array) or text (ansi), or show a window (human)."""
         if mode == "ansi":
             return as_text(self.episode)

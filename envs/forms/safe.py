@@ -4,14 +4,17 @@ from typing import Any
 
 import gymnasium as gym
 
+from ..batch.like import ActionArray
+from .single import ObsType
 
-class CostBesideReward(gym.Wrapper[Any, Any, Any, Any]):
+
+class CostBesideReward(gym.Wrapper[ObsType, ActionArray, ObsType, ActionArray]):
     """Steps return `obs, reward, cost, terminated, truncated, info`, as safety-gymnasium and omnisafe have it.
 
     cost is `info["cost"]`, or one named cost.
     """
 
-    def __init__(self, env: gym.Env[Any, Any], cost: str | None = None) -> None:
+    def __init__(self, env: gym.Env[ObsType, ActionArray], cost: str | None = None) -> None:
         """Wrap an environment of this package; raises ValueError if it has no cost of that name."""
         super().__init__(env)
         names = env.unwrapped.batch.cost_names  # type: ignore[attr-defined]
@@ -19,8 +22,10 @@ class CostBesideReward(gym.Wrapper[Any, Any, Any, Any]):
             raise ValueError(f"cost is {cost!r}; it must be one of {', '.join(names)}, or None for their sum")
         self.cost_name = cost
 
-    def step(self, action: Any) -> tuple[Any, Any, Any, Any, Any, dict[str, Any]]:  # type: ignore[override]
+    def step(  # type: ignore[override]
+        self, action: ActionArray
+    ) -> tuple[ObsType, float, float, bool, bool, dict[str, Any]]:
         """Advance by a step."""
         obs, reward, terminated, truncated, info = self.env.step(action)
         cost = info["cost"] if self.cost_name is None else info["costs"][self.cost_name]
-        return obs, reward, cost, terminated, truncated, info
+        return obs, float(reward), cost, terminated, truncated, info

@@ -11,6 +11,7 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvO
 
 from ..batch.config import EnvConfig
 from ..batch.core import Batch
+from ..batch.like import ActionArray, Saved
 from .single import start_among
 
 _NO_INFO: dict[str, Any] = {}
@@ -26,16 +27,29 @@ class SiteVecEnv(VecEnv):
     """
 
     def __init__(
-        self, num_envs: int, seeds: Sequence[int] | npt.NDArray[np.uint64], *, full_info: bool = False, **options: Any
+        self,
+        num_envs: int,
+        seeds: Sequence[int] | npt.NDArray[np.uint64],
+        config: EnvConfig | None = None,
+        *,
+        full_info: bool = False,
+        **options: object,
     ) -> None:
-        """Build the environments; `options` are those of `EnvConfig`.
+        """Build the environments.
+
+        Args:
+            num_envs: Number of environments.
+            seeds: One seed for each.
+            config: Options; None takes the defaults.
+            full_info: Whether `infos` hold every flow and cost of every step.
+            options: Single options by name, which replace those of `config`.
 
         Raises:
             ValueError: There is not one seed for each environment.
         """
         if len(seeds) != num_envs:
             raise ValueError(f"seeds has {len(seeds)} entries; it must have one for each of {num_envs} environments")
-        self.batch = Batch(EnvConfig(**options), num_envs)
+        self.batch = Batch(EnvConfig.of(config, **options), num_envs)
         self.batch.seed(seeds)
         self.cost_names = self.batch.cost_names
         self.full_info = full_info
@@ -45,7 +59,7 @@ class SiteVecEnv(VecEnv):
         self.episode_sums = np.zeros((num_envs, 2 + len(self.cost_names)))
         """Running sums of each episode: reward, profit in USD, costs."""
         self.render_mode = None
-        self._actions: npt.NDArray[Any] = np.zeros((num_envs, len(self.batch.actions)))
+        self._actions: ActionArray = np.zeros((num_envs, len(self.batch.actions)))
         super().__init__(num_envs, self.batch.observation_space(), self.batch.action_space())
 
     def seed(self, seed: int | None = None) -> Sequence[int | None]:
@@ -70,7 +84,7 @@ class SiteVecEnv(VecEnv):
         steps = [self.batch.start_step(start_among(own)) if own else -1 for own in self._options]
         return np.array(steps, np.int64)
 
-    def step_async(self, actions: npt.NDArray[Any]) -> None:
+    def step_async(self, actions: ActionArray) -> None:
         """Keep the actions for `step_wait`."""
         self._actions = actions
 
@@ -112,11 +126,11 @@ class SiteVecEnv(VecEnv):
             for flow, cost in zip(flows, costs, strict=True)
         ]
 
-    def save(self) -> dict[str, np.ndarray]:
+    def save(self) -> Saved:
         """Return a copy of everything that is needed to go on from here."""
         return {**self.batch.save(), "episode_sums": self.episode_sums.copy()}
 
-    def restore(self, saved: dict[str, np.ndarray]) -> None:
+    def restore(self, saved: Saved) -> None:
         """Go back to a saved state."""
         self.batch.restore(saved)
         np.copyto(self.episode_sums, saved["episode_sums"])
@@ -128,12 +142,12 @@ class SiteVecEnv(VecEnv):
         """Return an attribute of this object once for each index."""
         return [getattr(self, attr_name)] * len(list(self._get_indices(indices)))
 
-    def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
+    def set_attr(self, attr_name: str, value: object, indices: VecEnvIndices = None) -> None:
         """Refuse: the environments share one batch, so none can differ from the others."""
         raise NotImplementedError(f"{attr_name!r} cannot be set for single environments of a shared batch")
 
     def env_method(
-        self, method_name: str, *method_args: Any, indices: VecEnvIndices = None, **method_kwargs: Any
+        self, method_name: str, *method_args: object, indices: VecEnvIndices = None, **method_kwargs: object
     ) -> list[Any]:
         """Refuse: there are no single environments whose method could be called."""
         raise NotImplementedError(f"{method_name!r} cannot be called on single environments of a shared batch")

@@ -1,7 +1,9 @@
 """One environment over a batch of one: what `gym.make` returns."""
 
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Mapping
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import gymnasium as gym
 import numpy as np
@@ -10,42 +12,42 @@ import numpy.typing as npt
 from ...sim.foundation.errors import BadInputError
 from ..batch.config import EnvConfig
 from ..batch.core import Batch
+from ..batch.like import ActionArray, BatchLike, Saved
 from ..batch.seeding import fresh_seed
-from .render import MODES, Canvas
+from .render import MODES, Canvas, Picture
 
 ObsType = npt.NDArray[np.float32]
+B = TypeVar("B", bound=BatchLike)
 
 
-class SiteEnv(gym.Env[ObsType, Any]):
-    """What the environments over a site have in common; `batch.table` and `batch.actions` name every entry of their vectors."""
+class BatchEnv(gym.Env[ObsType, ActionArray], ABC, Generic[B]):
+    """A batch of one as an environment; `table` and `actions` name every entry of its vectors."""
 
     metadata = {"render_modes": list(MODES), "render_fps": 12}  # noqa: RUF012 (as Gymnasium has it)
-    task: ClassVar[str]
+    batch: B
 
-    def __init__(self, render_mode: str | None = None, **options: Any) -> None:
-        """Build the environment; `options` are those of `EnvConfig`."""
+    def __init__(self, batch: B, render_mode: str | None = None) -> None:
+        """Take a batch of one; raises ValueError for a render mode that there is not."""
         if render_mode is not None and render_mode not in MODES:
             raise ValueError(f"render_mode is {render_mode!r}; it must be one of {', '.join(MODES)}, or None")
         self.render_mode = render_mode
-        self._batches: dict[str | None, Any] = {None: self._build(1, options)}
-        self._forecast = options.get("forecast")
-        self.observation_space: gym.spaces.Space[ObsType] = self._batches[None].observation_space()
-        self.action_space = self._batches[None].action_space()
-        self._take(self._batches[None])
+        self.observation_space: gym.spaces.Space[ObsType] = batch.observation_space()
+        self.action_space = batch.action_space()
+        self._take(batch)
         self._is_seeded = False
 
-    def _build(self, n_envs: int, options: dict[str, Any]) -> Any:
-        """Return the batch of this kind of environment."""
-        return Batch(EnvConfig(task=self.task, **options), n_envs)
-
-    def _take(self, batch: Any) -> None:
+    def _take(self, batch: B) -> None:
         self.batch = batch
         self.table, self.actions = batch.table, batch.actions
         self._canvas: Canvas | None = self._draw_on(batch) if self.render_mode is not None else None
 
-    def _draw_on(self, batch: Any) -> Canvas:
+    @abstractmethod
+    def _draw_on(self, batch: B) -> Canvas:
         """Return what draws this kind of environment."""
-        return Canvas(batch)
+
+    @abstractmethod
+    def _batch_of(self, scenario: str | None) -> B:
+        """Return the batch of another scenario, with this one's seed and count of episodes; None is the scenario of the moment."""
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -58,11 +60,9 @@ class SiteEnv(gym.Env[ObsType, Any]):
         """
         super().reset(seed=seed)
         wanted = dict(options or {})
-        batch = self._enter(wanted.pop("scenario", None))
+        batch = self._batch_of(wanted.pop("scenario", None))
         starts = starts_of(batch, wanted)
         if batch is not self.batch:
-            for name in ("seed", "episode"):
-                batch.state.site[name] = self.batch.state.site[name]
             self._take(batch)
         if seed is not None or not self._is_seeded:
             self.batch.seed([fresh_seed() if seed is None else seed])
@@ -73,24 +73,7 @@ class SiteEnv(gym.Env[ObsType, Any]):
             self._canvas.begin()
         return self.batch.obs[0].copy(), {}
 
-    def _enter(self, name: str | None) -> Any:
-        """Return the batch of another scenario, if its spaces are those of this one; None is the scenario of the moment."""
-        first = self._batches[None]
-        if name is None:
-            return self.batch
-        if name == first.scenario.name:
-            return first
-        if name not in self._batches:
-            other = Batch(replace(first.config, scenario=name, history=None, forecast=self._forecast))
-            same = other.observation_space() == self.observation_space and other.action_space() == self.action_space
-            if not same:
-                raise BadInputError(
-                    f"options['scenario'] is {name!r}, whose spaces differ; make an environment of its own"
-                )
-            self._batches[name] = other
-        return self._batches[name]
-
-    def step(self, action: Any) -> tuple[ObsType, float, bool, bool, dict[str, Any]]:
+    def step(self, action: ActionArray) -> tuple[ObsType, float, bool, bool, dict[str, Any]]:
         """Advance by five minutes."""
         batch = self.batch
         if batch.truncated[0] or not self._is_seeded:
@@ -106,24 +89,23 @@ class SiteEnv(gym.Env[ObsType, Any]):
                 self.render()
         return batch.obs[0].copy(), float(batch.reward[0]), False, bool(batch.truncated[0]), info
 
-    def render(self) -> Any:
+    def render(self) -> Picture | None:
         """Return a picture (rgb_array), text (ansi), or show a window (human)."""
         if self._canvas is None:
             gym.logger.warn("render() needs a render_mode: gym.make(..., render_mode='rgb_array')")
             return None
         return self._canvas.render(str(self.render_mode))
 
-    def save(self) -> dict[str, np.ndarray]:
+    def save(self) -> Saved:
         """Return everything that is needed to go on from here, the seed included."""
         return {**self.batch.save(), "truncated": self.batch.truncated.copy(), "world": np.array(self._world)}
 
     @property
+    @abstractmethod
     def _world(self) -> str:
         """What names the world of the moment: a state of one is none of another."""
-        scenario = getattr(self.batch, "scenario", None)
-        return self.task if scenario is None else f"{scenario.config_hash}-{scenario.history.hash}"
 
-    def restore(self, saved: dict[str, np.ndarray]) -> ObsType:
+    def restore(self, saved: Saved) -> ObsType:
         """Go back to a saved state, of this or of another environment with the same options; returns its observation."""
         if str(saved["world"]) != self._world:
             raise BadInputError(f"the saved state is of world {saved['world']}; this environment is in {self._world}")
@@ -138,18 +120,55 @@ class SiteEnv(gym.Env[ObsType, Any]):
             self._canvas.close()
 
 
-def starts_of(batch: Any, options: dict[str, Any] | None) -> npt.NDArray[np.int64] | None:
+class SiteEnv(BatchEnv[Batch]):
+    """What the environments over a site have in common."""
+
+    task: ClassVar[str]
+
+    def __init__(self, render_mode: str | None = None, **options: object) -> None:
+        """Build the environment; `options` are those of `EnvConfig`."""
+        batch = Batch(EnvConfig.of(**{"task": self.task, **options}))
+        self._batches = {batch.scenario.name: batch}
+        super().__init__(batch, render_mode)
+
+    def _draw_on(self, batch: Batch) -> Canvas:
+        return Canvas(batch)
+
+    def _batch_of(self, scenario: str | None) -> Batch:
+        if scenario is None or scenario == self.batch.scenario.name:
+            return self.batch
+        if scenario not in self._batches:
+            other = Batch(replace(self.batch.config, scenario=scenario, history=None))
+            same = other.observation_space() == self.observation_space and other.action_space() == self.action_space
+            if not same:
+                raise BadInputError(
+                    f"options['scenario'] is {scenario!r}, whose spaces differ; make an environment of its own"
+                )
+            self._batches[scenario] = other
+        batch = self._batches[scenario]
+        for name in ("seed", "episode"):
+            batch.state.site[name] = self.batch.state.site[name]
+        return batch
+
+    @property
+    def _world(self) -> str:
+        return f"{self.batch.scenario.config_hash}-{self.batch.scenario.history.hash}"
+
+
+def starts_of(batch: BatchLike, options: Mapping[str, object] | None) -> npt.NDArray[np.int64] | None:
     """Return the start steps that reset options ask for, or None for drawn ones."""
     if not options:
         return None
     start = start_among(options)
-    entries = [start] * batch.n_envs if isinstance(start, str) or not hasattr(start, "__len__") else start
+    entries: Collection[object] = [start] * batch.n_envs
+    if isinstance(start, Collection) and not isinstance(start, str):
+        entries = start
     if len(entries) != batch.n_envs:
         raise ValueError(f"options['start'] has {len(entries)} entries; it must have one or {batch.n_envs}")
     return np.array([batch.start_step(entry) for entry in entries], dtype=np.int64)
 
 
-def start_among(options: dict[str, Any]) -> Any:
+def start_among(options: Mapping[str, object]) -> object:
     """Return what reset options say of the start; raises ValueError if they say anything else."""
     unknown = set(options) - {"start"}
     if unknown:

@@ -1,6 +1,6 @@
 """Many environments in one call: what `gym.make_vec` returns."""
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Generic
 
 import gymnasium as gym
 import numpy as np
@@ -10,38 +10,32 @@ from gymnasium.vector.utils import batch_space
 
 from ..batch.config import EnvConfig
 from ..batch.core import Batch
+from ..batch.like import ActionArray, FloatArray
 from ..batch.seeding import fresh_seed
-from .single import ObsType, starts_of
+from .single import B, ObsType, starts_of
 
 
-class SiteVectorEnv(gym.vector.VectorEnv[ObsType, Any, npt.NDArray[Any]]):
-    """Many environments in one call; resets an ended environment in the same step.
+class BatchVectorEnv(gym.vector.VectorEnv[ObsType, ActionArray, npt.NDArray[Any]], Generic[B]):
+    """A batch as a vector environment; an ended environment is reset in the same step.
 
     `info` carries arrays of shape (num_envs,): every key of the single environment's, `costs` of shape (num_envs,
     n_costs) in the order of `cost_names`, and, where an episode ended, `final_obs` and
     `final_info` with one mask each, `_final_obs` and `_final_info`. Arrays are new at every step.
     """
 
-    task: ClassVar[str]
-
-    def __init__(self, num_envs: int = 1, render_mode: str | None = None, **options: Any) -> None:
-        """Build the environments; `options` are those of `EnvConfig`."""
+    def __init__(self, batch: B, render_mode: str | None = None) -> None:
+        """Take the batch; raises ValueError for a render mode, since a vector renders nothing."""
         if render_mode is not None:
             raise ValueError(f"render_mode is {render_mode!r}; a vector renders nothing: render one environment")
-        self.num_envs = num_envs
+        self.batch, self.num_envs = batch, batch.n_envs
+        num_envs = batch.n_envs
         self.metadata = {"autoreset_mode": AutoresetMode.SAME_STEP, "render_modes": []}
-        self.batch = self._build(num_envs, options)
-        self.table, self.actions = self.batch.table, self.batch.actions
-        self.cost_names = self.batch.cost_names
+        self.table, self.actions, self.cost_names = batch.table, batch.actions, batch.cost_names
         self.single_observation_space = self.batch.observation_space()
         self.single_action_space = self.batch.action_space()
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
         self._is_seeded = False
-
-    def _build(self, n_envs: int, options: dict[str, Any]) -> Any:
-        """Return the batch of this kind of environment."""
-        return Batch(EnvConfig(task=self.task, **options), n_envs)
 
     def reset(
         self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
@@ -63,8 +57,8 @@ class SiteVectorEnv(gym.vector.VectorEnv[ObsType, Any, npt.NDArray[Any]]):
         return self.batch.obs.copy(), {}
 
     def step(
-        self, actions: npt.NDArray[Any]
-    ) -> tuple[ObsType, npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any], dict[str, Any]]:
+        self, actions: ActionArray
+    ) -> tuple[ObsType, FloatArray, npt.NDArray[np.bool_], npt.NDArray[np.bool_], dict[str, Any]]:
         """Advance every environment by five minutes."""
         batch = self.batch
         if not self._is_seeded:
@@ -92,3 +86,13 @@ class SiteVectorEnv(gym.vector.VectorEnv[ObsType, Any, npt.NDArray[Any]]):
         info["costs"] = self.batch.costs.copy()
         info["cost"] = info["costs"] @ np.ones(len(self.cost_names))
         return info
+
+
+class SiteVectorEnv(BatchVectorEnv[Batch]):
+    """What the vector environments over a site have in common."""
+
+    task: ClassVar[str]
+
+    def __init__(self, num_envs: int = 1, render_mode: str | None = None, **options: object) -> None:
+        """Build the environments; `options` are those of `EnvConfig`."""
+        super().__init__(Batch(EnvConfig.of(**{"task": self.task, **options}), num_envs), render_mode)

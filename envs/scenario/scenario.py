@@ -27,9 +27,12 @@ _KEYS: Final = {"name", "site", "tariff", "history", "splits", "episode_days"}
 _OPTIONAL: Final = {"markets", "base", "about", "difficulty", "thresholds"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Scenario:
-    """Everything that fixes an environment's world. `config_hash` is carried by results."""
+    """Everything that fixes an environment's world. `config_hash` is carried by results.
+
+    A scenario equals itself alone: to compare two by content compare `config_hash` and `history.hash`.
+    """
 
     name: str
     site: SiteParams
@@ -43,6 +46,10 @@ class Scenario:
     thresholds: Mapping[str, float] = field(default_factory=dict)
     """Thresholds of named costs that replace the table's on this site."""
     _exogenous: dict[tuple[str, int], Exogenous] = field(init=False, repr=False, compare=False, default_factory=dict)
+
+    def __repr__(self) -> str:
+        """Return name and hash; the whole site and its history would fill pages."""
+        return f"Scenario({self.name!r}, config_hash={self.config_hash!r})"
 
     def rows(self, split: str) -> tuple[int, int]:
         """Return the history rows [first, last) of a split; raises BadInputError if there is none of that name."""
@@ -106,14 +113,23 @@ def resolved(mapping: Mapping[str, Any]) -> dict[str, Any]:
     return {**resolved(read(str(mapping["base"]))), **own}
 
 
-@lru_cache(maxsize=8)
-def load(name: str, history: str | None = None) -> Scenario:
-    """Return a scenario that ships, on its own synthetic history or on a history folder.
+def load(scenario: str | Mapping[str, Any], history: str | None = None) -> Scenario:
+    """Return a scenario on its own synthetic history or on a history folder; the last ones that were loaded are kept.
+
+    Args:
+        scenario: Name of one that ships, or the content of a scenario's YAML.
+        history: Folder of a history that replaces its own.
 
     Raises:
-        BadInputError: There is no scenario of that name, or the history is not readable.
+        BadInputError: There is no scenario of that name, its content is wrong, or the history is not readable.
     """
-    return from_mapping(read(name), history)
+    content = read(scenario) if isinstance(scenario, str) else scenario
+    return _loaded(json.dumps(content, default=str), history)
+
+
+@lru_cache(maxsize=8)
+def _loaded(content: str, history: str | None) -> Scenario:
+    return from_mapping(json.loads(content), history)
 
 
 def from_mapping(mapping: Mapping[str, Any], history: str | History | None = None) -> Scenario:

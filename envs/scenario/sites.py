@@ -15,8 +15,8 @@ from ...sim.contract.contract import (
     TimeOfUseTariff,
 )
 from ...sim.cooling.plants import PLANTS, PlantParams
+from ...sim.foundation.checks import require_known
 from ...sim.foundation.errors import BadInputError
-from ...sim.foundation.renamed import renamed_hint
 from ...sim.hardware import catalogue
 from ...sim.market.pools import Market, Pool
 from ...sim.site.params import Link, SiteParams, ZoneParams
@@ -27,14 +27,11 @@ _PARTS: Final = {
 }  # fmt: skip
 
 
-def check_keys(prefix: str, mapping: Any, allowed: set[str]) -> None:
+def check_keys(prefix: str, mapping: object, allowed: set[str]) -> None:
     """Refuse what is no dictionary, and keys that nothing reads; raises BadInputError."""
     if not isinstance(mapping, Mapping):
         raise BadInputError(f"scenario.{prefix or 'yaml'} is {mapping!r}; it must be a dictionary")
-    for key in mapping:
-        if key not in allowed:
-            hint = renamed_hint([str(key)], allowed)
-            raise BadInputError(f"scenario: unknown key '{prefix}{key}'{hint}; there are {', '.join(sorted(allowed))}")
+    require_known("scenario: unknown key", mapping, allowed, prefix)
 
 
 def contract(mapping: Mapping[str, Any]) -> Contract:
@@ -54,13 +51,8 @@ def contract(mapping: Mapping[str, Any]) -> Contract:
                 raise BadInputError(f"scenario.tariff.{name} has {len(given)} entries; there is one at most")
             built = tuple(_built(cls, f"tariff.{name}.", entry) for entry in given)
             rest[name] = built if name == "demand" else built[0]
-    unknown = set(own) - {entry.name for entry in dataclasses.fields(energy)}
-    if unknown:
-        allowed = sorted(names | {entry.name for entry in dataclasses.fields(energy)} | {"kind"})
-        hint = renamed_hint(sorted(unknown), allowed)
-        raise BadInputError(
-            f"scenario: unknown key 'tariff.{sorted(unknown)[0]}'{hint}; there are {', '.join(allowed)}"
-        )
+    allowed = names | {entry.name for entry in dataclasses.fields(energy)} | {"kind"}
+    require_known("scenario: unknown key", own, allowed, "tariff.")
     return _made(Contract, "tariff.", {"energy": _built(energy, "tariff.", own), **rest})
 
 

@@ -1,6 +1,10 @@
 """Checks of parameters, each with an error that names the owner, the parameter, its value and what is allowed."""
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+
 from .errors import BadInputError
+from .renamed import renamed_hint
 
 
 def require(ok: bool, owner: str, name: str, value: object, allowed: str) -> None:
@@ -28,3 +32,22 @@ def require_not_negative(params: object, *names: str) -> None:
     for name in names:
         value = getattr(params, name)
         require(bool(value >= 0.0), type(params).__name__, name, value, "0 or more")
+
+
+def require_known(what: str, names: Iterable[object], allowed: Iterable[str], prefix: str = "") -> None:
+    """Raise a BadInputError for the first name that is not allowed: it says the new name of an old one, or the nearest ones.
+
+    Args:
+        what: What the names are, as "unknown option" or "scenario: unknown key".
+        names: Names that were given.
+        allowed: Names that there are.
+        prefix: Where the names stand, put before each of them.
+    """
+    known = sorted(allowed)
+    for name in map(str, names):
+        if name not in known:
+            near = get_close_matches(name, known)
+            hint = renamed_hint([name], known) or (f"; did you mean {' or '.join(map(repr, near))}?" if near else "")
+            raise BadInputError(
+                f"{what} {f'{prefix}{name}'!r}{hint}{'' if hint.endswith('?') else ';'} there are {', '.join(known)}"
+            )

@@ -14,7 +14,7 @@ from hashgym.advisor.bundle import FORECAST, Bundle
 from hashgym.advisor.outlook import published_series
 from hashgym.advisor.packing import Origin, pack
 from hashgym.advisor.trial import Settings
-from hashgym.agents import cloning, policies
+from hashgym.agents import cloning
 from hashgym.agents.learners import PpoConfig
 from hashgym.agents.rules import Hysteresis, Menu
 from hashgym.envs.batch import tables
@@ -25,7 +25,6 @@ from hashgym.envs.scenario import scenario as scenarios
 from hashgym.envs.scenario.scenario import Scenario
 from hashgym.forecast.fitting import FitConfig, fit
 from hashgym.sim.history.history import STEP, History
-from hashgym.sim.site.ladders import SiteLadders
 from tests.conftest import SMALL
 
 MAPPING: dict[str, Any] = {
@@ -90,7 +89,7 @@ def opened(mapping: dict[str, Any], history: History, folder: Path) -> Workshop:
     config = EnvConfig(scenario=scenario, split="train", n_threads=1)
     env = SiteVecEnv(64, draw_seeds(0, 0, 64), scenario=scenario, n_threads=1)
     model = PpoConfig(n_envs=64, n_steps=16, batch_size=256).build(env, env.batch.table, 0)
-    rule = policies.rule_policy(Hysteresis(Menu.of(SiteLadders.of(scenario.site)), 4.0, 1.1))
+    rule = Hysteresis(Menu.of(scenario.site), 4.0, 1.1)
     stay = tables.DISCRETE_OFFSETS.index(0) + 1
     cloning.clone(model, env, lambda: np.where(rule.act(env.batch) == 0, 0, stay), 48)
     forecaster = fit(

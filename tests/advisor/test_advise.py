@@ -11,10 +11,10 @@ import pytest
 
 from hashgym.advisor import telemetry, wording
 from hashgym.advisor.advise import Advisor, moment
+from hashgym.advisor.backtest import stock_states
 from hashgym.advisor.bundle import Bundle
 from hashgym.advisor.records import AdviceReport
 from hashgym.advisor.telemetry import Telemetry
-from hashgym.experiments.sample import stock_states
 from hashgym.sim.foundation.errors import BadInputError
 from hashgym.sim.hardware.firmware import ASLEEP, TRIPPED
 from hashgym.sim.history.history import STEP, History

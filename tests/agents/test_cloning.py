@@ -9,7 +9,7 @@ from hashgym.envs.scenario.scenario import Scenario
 from hashgym.sim.foundation.errors import BadInputError
 
 
-def test_a_clone_repeats_its_teacher(small: Scenario) -> None:
+def test_a_clone_repeats_its_teacher(small: Scenario, capsys: pytest.CaptureFixture[str]) -> None:
     env = SiteVecEnv(128, range(128), scenario=small, episode_steps=96)
     model = PpoConfig(n_envs=128, n_steps=32, batch_size=512).build(env, env.batch.table, 0)
     column = [entry.name for entry in env.batch.table].index("hour_sin")
@@ -17,7 +17,8 @@ def test_a_clone_repeats_its_teacher(small: Scenario) -> None:
     def teacher() -> np.ndarray:
         return np.where(env.batch.obs[:, [column]] > 0.0, 1, 3)
 
-    scores = cloning.clone(model, env, teacher, 192)
+    scores = cloning.clone(model, env, teacher, 192, progress=True)
+    assert "cloning:" in capsys.readouterr().err
     assert scores["agreement"] > 0.95
     obs = env.reset()
     actions, _ = model.predict(obs, deterministic=True)  # type: ignore[arg-type]

@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from hashgym.advisor.backtest import stock_states
 from hashgym.advisor.bundle import Bundle
 from hashgym.experiments.cli import main
-from hashgym.experiments.sample import stock_states, write_telemetry
+from hashgym.experiments.sample import write_telemetry
 from tests.advisor.conftest import Workshop
 from tests.advisor.conftest import workshop as workshop
 

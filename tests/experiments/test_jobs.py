@@ -1,6 +1,7 @@
 """Training, tracking, evaluation, demo and bench with their real parts, in small."""
 
 import json
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -16,14 +17,17 @@ from benchmarks import history
 from hashgym.advisor.bundle import Bundle
 from hashgym.agents import learners
 from hashgym.agents.learners import PpoConfig, SacConfig
+from hashgym.agents.training import load_policy
 from hashgym.envs.batch import tables
-from hashgym.envs.batch.config import EnvConfig
 from hashgym.envs.batch.core import Batch
-from hashgym.envs.scenario.scenario import Scenario, from_mapping
-from hashgym.evaluation import paired
-from hashgym.experiments import bench, settings, tracking, training
+from hashgym.envs.scenario.scenario import from_mapping
+from hashgym.evaluation.paired import run
+from hashgym.evaluation.summary import judge
+from hashgym.experiments import bench, tracking
 from hashgym.experiments.cli import main
 from hashgym.experiments.reports.table import policy_table
+from hashgym.experiments.settings import TrainSettings, env_config
+from hashgym.experiments.train import train
 from hashgym.forecast.fitting import FitConfig
 from hashgym.sim.foundation.errors import BadInputError, CheckpointError
 from hashgym.sim.foundation.files import write_json, write_text
@@ -75,7 +79,7 @@ def test_every_yaml_composes_and_instantiates(override: str, tmp_path: Path, mon
 
 def _plays(override: str, config: dict[str, Any]) -> None:
     """Build the environment of a configuration, step it, and hold what the override chose."""
-    options = settings.env_config(config, "train")
+    options = env_config(config, "train")
     batch = Batch(options, 2)
     batch.seed([1, 2])
     batch.reset()
@@ -103,7 +107,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, A
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        training.train(config, folder / "run")
+        train(TrainSettings.of(config), folder / "run")
     return folder / "run", config
 
 
@@ -133,9 +137,9 @@ def test_a_run_leaves_its_files_and_an_mlflow_run(trained: tuple[Path, dict[str,
 @pytest.mark.slow
 def test_evaluation_is_paired_and_below_the_bound(trained: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
     run_dir, config = trained
-    options = settings.env_config({**config, "reward": {"name": "profit"}}, "test")
-    policy = training.load_policy(run_dir, config)
-    summary = paired.judge(options, [policy], 0)
+    settings = TrainSettings.of(config)
+    policy = load_policy(run_dir, settings.agent, settings.env)
+    summary = judge(replace(settings.env, reward="profit", split="test"), [policy], 0)
     write_json(tmp_path / "e.json", summary)
     names = set(summary["policies"])
     assert {
@@ -185,24 +189,25 @@ def test_sac_trains_on_the_box_action(tmp_path: Path) -> None:
         "train", "agent=sac", "env.action=box", "env.episode_steps=96", "tracking=none", "warm_start.teacher=null", *SHORT,
         "agent.total_steps=2000", "agent.n_envs=16", "agent.learning_starts=200", "agent.batch_size=64", "validations=1",
     )  # fmt: skip
-    result = training.train(config, tmp_path / "run")
-    assert training.load_policy(tmp_path / "run", config).name == "sac"
+    settings = TrainSettings.of(config)
+    result = train(settings, tmp_path / "run")
+    assert load_policy(tmp_path / "run", settings.agent, settings.env).name == "sac"
     assert result.curve[-1]["step"] == 2000
 
 
 def test_wrong_settings_of_a_run_are_named(tmp_path: Path) -> None:
     config = composed("train", "experiment=smoke", "tracking=none", *SHORT)
     with pytest.raises(BadInputError, match="warm_start.teacher is 'bound'"):
-        training.train({**config, "warm_start": {"teacher": "bound", "steps": 1}}, tmp_path / "a")
+        TrainSettings.of({**config, "warm_start": {"teacher": "bound", "steps": 1}})
     with pytest.raises(BadInputError, match="tracking.kind is 'paper'"):
-        training.train({**config, "tracking": {"kind": "paper"}}, tmp_path / "b")
+        train(TrainSettings.of({**config, "tracking": {"kind": "paper"}}), tmp_path / "b")
     with pytest.raises(BadInputError, match="_target_ is 'os.system'"):
-        training.train({**config, "agent": {"_target_": "os.system"}}, tmp_path / "b")
+        TrainSettings.of({**config, "agent": {"_target_": "os.system"}})
     with pytest.raises(BadInputError, match="needs agent=ppo and env.action=discrete"):
-        training.train({**config, "env": {**config["env"], "action": "box"}}, tmp_path / "b")
+        train(TrainSettings.of({**config, "env": {**config["env"], "action": "box"}}), tmp_path / "b")
     assert not any(tmp_path.iterdir())
     with pytest.raises(CheckpointError, match="no checkpoint"):
-        training.load_policy(tmp_path / "c", config)
+        load_policy(tmp_path / "c", PpoConfig(), TrainSettings.of(config).env)
 
 
 class Tags(HTMLParser):
@@ -266,24 +271,6 @@ def test_bench_writes_the_names_that_scripts_rely_on(tmp_path: Path, monkeypatch
     assert entry["ratios"] == content["ratios"]
 
 
-def test_interval_covers_and_is_paired() -> None:
-    rng = np.random.default_rng(0)
-    values = rng.normal(5.0, 2.0, 200)
-    found = paired.interval(values, np.random.default_rng(1))
-    assert found["lo"] < 5.0 < found["hi"]
-    assert found["hi"] - found["lo"] == pytest.approx(4 * 2.0 / np.sqrt(200), rel=0.15)
-    scaled = paired.interval(values, np.random.default_rng(1), 2.0)
-    assert scaled == pytest.approx({key: value / 2.0 for key, value in found.items()})
-
-
-def test_episodes_fill_a_split_without_overlap(small: Scenario) -> None:
-    config = EnvConfig(scenario=small, split="test")
-    batch = Batch(config)
-    starts = paired.episode_starts(config, batch)
-    assert len(starts) == 14
-    assert np.all(np.diff(starts) == 288)
-
-
 def test_files_appear_whole_or_not_at_all(tmp_path: Path) -> None:
     write_text(tmp_path / "a.txt", "old")
     with pytest.raises(ValueError, match="JSON"):
@@ -304,8 +291,9 @@ def test_documentation_of_the_environment_is_up_to_date() -> None:
 @pytest.mark.slow
 def test_the_policy_that_earns_most_on_the_training_months_is_kept(trained: tuple[Path, dict[str, Any]]) -> None:
     run_dir, config = trained
-    options = settings.env_config({**config, "reward": {"name": "profit"}}, "train")
-    kept = paired.run(training.load_policy(run_dir, config), options, config["seed"])
+    settings = TrainSettings.of(config)
+    policy = load_policy(run_dir, settings.agent, settings.env)
+    kept = run(policy, replace(settings.env, reward="profit"), config["seed"])
     selection = pd.read_csv(run_dir / "curve.csv")["selection/profit_usd_per_day"].dropna()
     assert len(selection) >= 3
     assert kept.usd_per_day.mean() == pytest.approx(selection.max(), rel=1e-9)

@@ -58,8 +58,8 @@ def test_figures_show_the_threshold_that_they_are_given() -> None:
 def test_a_scenarios_own_threshold_is_the_one_that_counts() -> None:
     config = EnvConfig(scenario=scenarios.from_mapping(STRICT))
     batch = Batch(config)
-    assert batch.thresholds["chip_over_temp"] == 61.5
-    assert batch.thresholds["power_ramp"] == 0.2
+    assert batch.setup.thresholds["chip_over_temp"] == 61.5
+    assert batch.setup.thresholds["power_ramp"] == 0.2
     assert packing._envelope(batch)["costs"]["chip_over_temp"]["threshold"] == 61.5
     assert Canvas(batch).episode.limit_c == 61.5
 

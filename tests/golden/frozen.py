@@ -19,10 +19,10 @@ import gymnasium as gym
 import numpy as np
 
 import hashgym.envs  # noqa: F401  (registers the ids)
-from hashgym.agents import policies
 from hashgym.agents.planners.foresight import Foresight
-from hashgym.agents.rules import AlwaysOn, BestEfficiency, BreakEven, Hysteresis, ProfileByPrice
+from hashgym.agents.rules import AlwaysOn, BestEfficiency, BreakEven, Hysteresis, Menu, ProfileByPrice
 from hashgym.envs.batch.config import EnvConfig, UserCost
+from hashgym.envs.batch.core import Batch
 from hashgym.envs.scenario import scenario as scenarios
 from hashgym.evaluation import paired
 from hashgym.evaluation.bound import upper_bound
@@ -151,12 +151,12 @@ def judged() -> Hashes:
     recorder = Recorder()
     scenario = scenarios.from_mapping(SMALL)
     config = EnvConfig(scenario=scenario, split="validation", action="profile")
-    batch = paired.Batch(config)
-    menu = policies.menu_of(batch)
+    batch = Batch(config)
+    menu = Menu.of(batch.site)
     rules = [kind(menu) for kind in (AlwaysOn, BestEfficiency, BreakEven, ProfileByPrice)]
     rules.append(Hysteresis(menu, 2.0, 0.9))
     plan = Foresight(batch.site, batch.profiles[0, : batch.menus["n_profiles"][0]], batch.exogenous, 6.0)
-    for policy in [*map(policies.rule_policy, rules), policies.foresight_policy(plan)]:
+    for policy in [*rules, plan]:
         trace = paired.run(policy, config, 3)
         recorder.add(f"{policy.name}.profit_usd", trace.profit_usd)
         recorder.add(f"{policy.name}.costs", trace.costs)

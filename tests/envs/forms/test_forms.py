@@ -104,7 +104,7 @@ def test_steadiness_looks_at_the_step_before_and_survives_a_restore(small: Scena
 )
 def test_options_that_cannot_be_are_named(options: dict[str, Any], message: str, small: Scenario) -> None:
     with pytest.raises(BadInputError, match=message):
-        EnvConfig(scenario=small, **options)
+        EnvConfig(scenario=small, **options).load()
 
 
 def test_a_stack_holds_the_past_and_the_newest_last(small: Scenario) -> None:

@@ -162,13 +162,13 @@ def test_words_about_a_scenario_do_not_change_its_hash() -> None:
 
 def test_a_site_may_have_limits_of_its_own() -> None:
     world = scenarios.from_mapping({**SMALL, "thresholds": {"chip_over_temp": 75.0}})
-    assert EnvConfig(scenario=world).cost_thresholds == {"chip_over_temp": 75.0}
-    assert EnvConfig(scenario=world, thresholds={"chip_over_temp": 70.0}).cost_thresholds == {"chip_over_temp": 70.0}
+    assert EnvConfig(scenario=world).load().thresholds["chip_over_temp"] == 75.0
+    assert EnvConfig(scenario=world, thresholds={"chip_over_temp": 70.0}).load().thresholds["chip_over_temp"] == 70.0
     with pytest.raises(BadInputError, match="thresholds.chip_over_temp is 99.0; it must be 85 at most"):
-        EnvConfig(scenario=scenarios.from_mapping({**SMALL, "thresholds": {"chip_over_temp": 99.0}}))
+        EnvConfig(scenario=scenarios.from_mapping({**SMALL, "thresholds": {"chip_over_temp": 99.0}})).load()
 
 
 def test_the_forecast_is_the_best_that_is_published(small: Scenario) -> None:
-    assert EnvConfig(scenario=small).forecast == "day_ahead"
-    assert EnvConfig(scenario="alberta_immersion").forecast == "persistence"
-    assert EnvConfig(scenario="georgia_room").forecast == "day_ahead"  # a calendar is its own forecast
+    assert EnvConfig(scenario=small).load().forecast == "day_ahead"
+    assert EnvConfig(scenario="alberta_immersion").load().forecast == "persistence"
+    assert EnvConfig(scenario="georgia_room").load().forecast == "day_ahead"  # a calendar is its own forecast

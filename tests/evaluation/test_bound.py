@@ -6,15 +6,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hashgym.agents import policies
 from hashgym.agents.planners import dynamic
 from hashgym.agents.planners.foresight import Foresight
 from hashgym.envs.batch.config import EnvConfig
 from hashgym.envs.batch.core import Batch
 from hashgym.envs.scenario import scenario as scenarios
 from hashgym.envs.scenario.scenario import Scenario
-from hashgym.evaluation import paired
 from hashgym.evaluation.bound import MOST_COOLING_K, TRIP_OVERSHOOT_K, upper_bound
+from hashgym.evaluation.paired import run
+from hashgym.evaluation.summary import bound_trace, yardsticks
+from hashgym.evaluation.tuning import Tuning
 from hashgym.sim.cooling.plant import Weather
 from hashgym.sim.foundation.constants import N_SUB_STEPS
 from hashgym.sim.hardware import catalogue
@@ -91,11 +92,11 @@ def test_the_two_numbers_that_are_estimated_hold_in_sub_steps_of_random_play(mac
 
 def test_foresight_and_rules_stay_below_the_bound_and_foresight_comes_near(small: Scenario) -> None:
     config = EnvConfig(scenario=small, split="test")
-    bound = paired.bound_trace(config)
+    bound = bound_trace(config)
     probe = Batch(replace(config, action="profile"))
-    plan = policies.foresight_policy(Foresight(probe.site, probe.profiles[0], probe.exogenous, 24.0))
-    others = paired.yardsticks(config, paired.Tuning(4.5, 1.1, 0.0, {}))
-    traces = {policy.name: paired.run(policy, config, 0) for policy in [*others, plan]}
+    plan = Foresight(probe.site, probe.profiles[0], probe.exogenous, 24.0)
+    others = yardsticks(config, Tuning(4.5, 1.1, 0.0, {}))
+    traces = {policy.name: run(policy, config, 0) for policy in [*others, plan]}
     for trace in traces.values():
         assert np.all(trace.profit_usd <= bound)
     assert traces["foresight_24h"].profit_usd.sum() >= max(

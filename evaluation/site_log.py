@@ -2,21 +2,22 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from hashgym.envs.batch.config import EnvConfig
-from hashgym.envs.batch.core import Batch
-from hashgym.sim.contract.channels import ENERGY_PRICE, REALISED_HASHPRICE
-from hashgym.sim.foundation.constants import CONTROL_STEP_S, usd_per_th
-from hashgym.sim.foundation.errors import BadInputError
-from hashgym.sim.hardware.firmware import ASLEEP, STARTING
-from hashgym.sim.history.history import STEP
-from hashgym.sim.site.ladders import SiteLadders
-from hashgym.sim.telemetry.columns import STATUS
+from ..envs.batch.config import EnvConfig
+from ..envs.batch.core import Batch
+from ..sim.contract.channels import ENERGY_PRICE, REALISED_HASHPRICE
+from ..sim.foundation.constants import CONTROL_STEP_S, usd_per_th
+from ..sim.foundation.errors import BadInputError
+from ..sim.hardware.firmware import ASLEEP, STARTING
+from ..sim.history.history import STEP
+from ..sim.site.ladders import SiteLadders
+from ..sim.telemetry.columns import STATUS
+from .episodes import Episode
 
 COLUMNS: Final = (
     "time_utc", "zone", "status", "target_mhz", "power_w", "hashrate_ths", "hot_temp_c", "inlet_temp_c", "fan_pu", "energy_kwh",
@@ -36,7 +37,7 @@ class SiteLog:
     """Episodes of a log: stretches without a gap. told: what was dropped, in words."""
 
     config: EnvConfig
-    episodes: list[dict[str, npt.NDArray[Any]]]
+    episodes: list[Episode]
     told: str
 
 
@@ -96,12 +97,12 @@ def _table(path: Path, n_zones: int) -> pd.DataFrame:
     return frame
 
 
-def _episode(batch: Batch, rows: pd.DataFrame, steps: npt.NDArray[np.int64]) -> dict[str, npt.NDArray[Any]]:
+def _episode(batch: Batch, rows: pd.DataFrame, steps: npt.NDArray[np.int64]) -> Episode:
     """Return a stretch as an episode: the last step is seen but not acted in. Of the costs those are counted that a log tells: hot chips and starts."""
     site, zones = batch.state.site[0], batch.state.zone[0]
     ladders = SiteLadders.of(batch.site)
     n_zones, values = batch.n_zones, batch.exogenous.values[0]
-    limit_c = batch.thresholds["chip_over_temp"]
+    limit_c = batch.setup.thresholds["chip_over_temp"]
     table = {name: rows[name].unstack("zone").loc[steps].to_numpy(np.float64) for name in _NUMBERS}
     status = rows["status"].map(STATUS).unstack("zone").loc[steps].to_numpy(np.float64)
     since_s = np.zeros(n_zones)

@@ -2,20 +2,29 @@
 
 import numpy as np
 
-from hashgym.agents.policies import RulePolicy
-from hashgym.agents.rules import Tuning
 from hashgym.envs.batch import tables
 from hashgym.envs.batch.config import EnvConfig, UserCost
+from hashgym.envs.batch.core import Batch
 from hashgym.envs.scenario.scenario import Scenario
-from hashgym.evaluation import paired
+from hashgym.evaluation.summary import judge
+from hashgym.evaluation.tuning import Tuning
+
+
+class FlatOut:
+    """Full power with the cooling where it stands."""
+
+    name = "ppo_flat_out"
+    action = "box"
+
+    def act(self, batch: Batch) -> np.ndarray:
+        return np.tile([1.0, 0.0, 0.0], (batch.n_envs, 1))
 
 
 def test_a_learner_on_all_of_a_site_is_judged_beside_rules(small: Scenario) -> None:
     thirst = UserCost("thirst", lambda batch: batch.flow("water_l"), "L")
     drawn = {"power_dev": [0.1, 0.1]}
     config = EnvConfig(scenario=small, split="test", task="operation", costs=(thirst,), randomize=drawn)
-    flat_out = RulePolicy("ppo_flat_out", lambda batch: np.tile([1.0, 0.0, 0.0], (batch.n_envs, 1)), "box")
-    summary = paired.judge(config, [flat_out], 0, Tuning(4.5, 1.1, 0.0, {}))
+    summary = judge(config, [FlatOut()], 0, Tuning(4.5, 1.1, 0.0, {}))
     entries = summary["policies"]
     assert tuple(entries["ppo_flat_out"]["costs"]) == (*tables.COST_NAMES, "thirst")
     assert entries["always_on"]["costs"]["thirst"] > 0.0

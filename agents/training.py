@@ -1,0 +1,291 @@
+"""Train a learner: curves, checkpoints, validation, a progress bar, and going on after a kill."""
+
+import csv
+import io
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import numpy as np
+from stable_baselines3 import PPO
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import Logger
+from tqdm import tqdm
+
+from ..envs.batch import tables
+from ..envs.batch.config import EnvConfig
+from ..envs.batch.like import ActionArray
+from ..envs.batch.seeding import draw_seeds
+from ..envs.forms.sb3 import SiteVecEnv
+from ..sim.foundation.errors import BadInputError, CheckpointError
+from ..sim.series.exogenous import STEPS_PER_DAY
+from . import checkpoint, cloning
+from .learners import LearnedPolicy, LearnerConfig, PpoConfig
+from .policy import Policy
+
+log = logging.getLogger(__name__)
+
+TRAIN_ROLE: Final = 0
+"""Role of the training environments in SeedSequence([run seed, role])."""
+
+Judge = Callable[[Policy, str], float]
+"""Runs a policy over the months of a split, without exploring, and returns its mean profit. [USD/d]"""
+
+_POINTS: Final = 200  # of a curve
+
+
+class Tracker(Protocol):
+    """Where the curves of a run go."""
+
+    @property
+    def run_id(self) -> str | None:
+        """What finds the run again when it is gone on with, None if nothing does."""
+
+    def metrics(self, values: Mapping[str, float], step: int) -> None:
+        """Take values of a step."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """How a run goes. seed: of everything that is drawn. checkpoint_steps: environment steps between checkpoints.
+
+    validations: times that the policy is judged, to keep the best on the training months; 0 keeps the last. progress: whether bars
+    show how far it is.
+    """
+
+    seed: int = 0
+    checkpoint_steps: int = 500_000
+    validations: int = 8
+    progress: bool = False
+
+
+class Training:
+    """A learner on its environments, new or gone on with from the newest checkpoint of its folder.
+
+    Of the policies that it passes through, the one is kept that earns most on the training months without exploring; the validation
+    months are only looked at.
+    """
+
+    def __init__(self, agent: LearnerConfig, config: EnvConfig, schedule: Schedule, run_dir: Path) -> None:
+        """Build environments and learner, and take up the newest checkpoint in `run_dir`, if there is one.
+
+        Raises:
+            BadInputError: Agent and environment do not fit.
+            CheckpointError: The newest checkpoint is damaged or was made on another history.
+        """
+        self.agent, self.schedule, self.run_dir = agent, schedule, run_dir
+        self.env = SiteVecEnv(agent.n_envs, draw_seeds(schedule.seed, TRAIN_ROLE, agent.n_envs), config)
+        self.scenario = self.env.batch.scenario
+        self.model = agent.build(self.env, self.env.batch.table, schedule.seed)
+        self.model.set_logger(Logger(folder=None, output_formats=[]))
+        self.extra: dict[str, Any] = {"run_id": None, "curve": []}
+        self.best: checkpoint.Weights | None = None
+        newest = checkpoint.latest(run_dir / "checkpoints")
+        self.is_new = newest is None
+        if newest is not None:
+            self._resume(newest)
+
+    def _resume(self, newest: Path) -> None:
+        env_state, self.extra, self.best = checkpoint.load(newest, self.model)
+        if self.extra["history_hash"] != self.scenario.history.hash:
+            raise CheckpointError(
+                f"{newest}: made on history {self.extra['history_hash']}, this is {self.scenario.history.hash}"
+            )
+        self.env.restore(env_state)
+        for name, value in self.extra["losses"].items():
+            self.model.logger.record(name, value)
+        log.info("resumed %s at step %d", newest, self.model.num_timesteps)
+
+    @property
+    def policy(self) -> LearnedPolicy:
+        """The policy as it stands."""
+        return LearnedPolicy(self.agent.name, self.env.batch.setup.action, self.model)
+
+    @property
+    def curve(self) -> list[dict[str, float]]:
+        """What was measured so far: rows of `step` and named values."""
+        curve: list[dict[str, float]] = self.extra["curve"]
+        return curve
+
+    @property
+    def weights_hash(self) -> str:
+        """A hash over the network's weights."""
+        return checkpoint.weights_hash(self.model)
+
+    def clonable(self) -> PPO:
+        """Return the learner if a rule can be cloned into it; raises BadInputError otherwise."""
+        if not isinstance(self.model, PPO) or self.env.batch.setup.action != "discrete":
+            raise BadInputError("warm_start needs agent=ppo and env.action=discrete; else set warm_start.teacher=null")
+        return self.model
+
+    def clone(self, teacher: Policy, n_steps: int) -> dict[str, float]:
+        """Clone a policy of absolute profiles into the learner; returns how well that went, as `cloning.clone` says."""
+        model, batch = self.clonable(), self.env.batch
+        first, last = tables.DISCRETE_OFFSETS[0], tables.DISCRETE_OFFSETS[-1]
+
+        def teach() -> ActionArray:
+            # The discrete action that comes nearest to a choice is the offset from the myopic profile, on the table's ends.
+            choice = teacher.act(batch)
+            offset = np.clip(choice - 1 - batch.myopic, first, last)
+            return np.where(choice == 0, 0, offset - first + 1)
+
+        return cloning.clone(model, self.env, teach, n_steps, progress=self.schedule.progress)
+
+    def learn(self, judge: Judge, tracker: Tracker) -> None:
+        """Learn until the agent's number of steps is reached, and take the best policy of the run.
+
+        Args:
+            judge: Judges the policy for the choice of the best one.
+            tracker: Gets the curve point by point.
+        """
+        remaining = self.agent.total_steps - self.model.num_timesteps
+        if remaining <= 0:
+            return
+        callback = _RunCallback(self, judge, tracker)
+        try:
+            self.model.learn(remaining, callback, log_interval=None, reset_num_timesteps=self.is_new)  # type: ignore[arg-type]
+            callback.finish()
+        finally:
+            callback.close()
+
+
+class _RunCallback(BaseCallback):
+    """Curves once an update, checkpoints at rollout boundaries, validation, and a progress bar."""
+
+    def __init__(self, training: Training, judge: Judge, tracker: Tracker) -> None:
+        """Take the run, and what its checkpoint kept."""
+        super().__init__()
+        self._run, self._judge_usd, self._tracker = training, judge, tracker
+        agent, schedule, extra = training.agent, training.schedule, training.extra
+        before_usd = extra.get("best_usd")
+        self._best_usd = -np.inf if before_usd is None else float(before_usd)
+        self._validate_every = agent.total_steps / max(schedule.validations, 1)
+        self._has_validation = schedule.validations > 0
+        self._log_every = agent.total_steps / _POINTS
+        self._sums = np.array(extra.get("sums", [0.0] * (2 + len(training.env.cost_names))))
+        self._n_sums = int(extra.get("n_sums", 0))
+        self._bar = tqdm(
+            total=agent.total_steps, unit="step", unit_scale=True, disable=not schedule.progress, desc=agent.name
+        )
+        self._validated_at, self._logged_at = int(extra.get("validated_at", 0)), int(extra.get("logged_at", 0))
+        self._saved_at = 0
+
+    def _on_training_start(self) -> None:
+        self._saved_at = self.model.num_timesteps
+        self._bar.update(self._saved_at)
+        if self._has_validation and self._saved_at == 0:
+            self._tell(self._judge())
+
+    def _on_rollout_start(self) -> None:
+        if self.model.num_timesteps - self._saved_at >= self._run.schedule.checkpoint_steps:
+            self.save()
+
+    def _on_step(self) -> bool:
+        env = self._run.env
+        self._sums[0] += env.batch.reward.mean()
+        self._sums[1] += env.batch.flow("profit_usd").mean()
+        self._sums[2:] += env.step_costs.mean(axis=0)
+        self._n_sums += 1
+        self._bar.update(env.num_envs)
+        return True
+
+    def _on_rollout_end(self) -> None:
+        steps = self.model.num_timesteps
+        if steps - self._logged_at < self._log_every and steps < self._run.agent.total_steps:
+            return
+        self._logged_at = steps
+        mean = self._sums / max(self._n_sums, 1)
+        self._sums[:], self._n_sums = 0.0, 0
+        values: dict[str, float] = {"train/reward": mean[0], "train/profit_usd_per_day": mean[1] * STEPS_PER_DAY}
+        values |= {f"cost/{name}": value for name, value in zip(self._run.env.cost_names, mean[2:], strict=True)}
+        values |= self._losses()
+        if self._has_validation and steps - self._validated_at >= self._validate_every:
+            values |= self._judge()
+        self._tell(values)
+
+    def _tell(self, values: dict[str, float]) -> None:
+        steps = self.model.num_timesteps
+        row = {"step": float(steps), **{key: float(value) for key, value in values.items()}}
+        self._run.curve.append(row)
+        self._tracker.metrics({key: value for key, value in row.items() if key != "step" and np.isfinite(value)}, steps)
+
+    def _judge(self) -> dict[str, float]:
+        """Run the present policy without exploring; keep its weights if it is the best on the training months."""
+        self._validated_at = self.model.num_timesteps
+        usd = {split: self._judge_usd(self._run.policy, split) for split in ("train", "validation")}
+        if usd["train"] > self._best_usd:
+            self._best_usd = usd["train"]
+            self._run.best = {name: tensor.clone() for name, tensor in self.model.policy.state_dict().items()}
+        return {
+            f"{key}/profit_usd_per_day": value
+            for key, value in (("selection", usd["train"]), ("validation", usd["validation"]))
+        }
+
+    def finish(self) -> None:
+        """Judge the last policy, take the best one of the run and write the last checkpoint."""
+        if self._has_validation:
+            self._tell(self._judge())
+            if self._run.best is not None:
+                self.model.policy.load_state_dict(self._run.best)
+        self.save()
+
+    def _losses(self) -> dict[str, float]:
+        """Return what the learner's last update recorded."""
+        recorded = self.logger.name_to_value.items()
+        return {name: float(value) for name, value in recorded if isinstance(value, int | float | np.number)}
+
+    def save(self) -> None:
+        """Write a checkpoint of learner, environment and curve."""
+        self._saved_at, run = self.model.num_timesteps, self._run
+        extra = {
+            "run_id": self._tracker.run_id, "curve": run.curve, "sums": self._sums.tolist(), "n_sums": self._n_sums,
+            "validated_at": self._validated_at, "logged_at": self._logged_at,
+            "losses": self._losses(), "best_usd": self._best_usd if np.isfinite(self._best_usd) else None,
+            "history_hash": run.scenario.history.hash,
+        }  # fmt: skip
+        checkpoint.save(run.run_dir / "checkpoints", self.model, run.env.save(), extra, run.best)
+
+    def close(self) -> None:
+        """Close the progress bar."""
+        self._bar.close()
+
+
+def load_policy(run_dir: Path, agent: LearnerConfig, config: EnvConfig) -> LearnedPolicy:
+    """Return the trained policy of a run.
+
+    Args:
+        run_dir: Folder of the run.
+        agent: The learner that it trained.
+        config: Options of the environment in which it did.
+
+    Raises:
+        CheckpointError: There is no checkpoint, or it is damaged.
+    """
+    newest = checkpoint.latest(run_dir / "checkpoints")
+    if newest is None:
+        raise CheckpointError(f"{run_dir}: no checkpoint; train first with `hashgym train`")
+    small = (
+        replace(agent, n_envs=1, batch_size=agent.n_steps) if isinstance(agent, PpoConfig) else replace(agent, n_envs=1)
+    )
+    env = SiteVecEnv(1, [0], config)
+    model = small.build(env, env.batch.table, seed=0)
+    checkpoint.load_policy(newest, model)
+    return LearnedPolicy(agent.name, env.batch.setup.action, model)
+
+
+def tracked_run(run_dir: Path) -> str | None:
+    """Return what finds a run again where it was tracked, None if it was not."""
+    newest = checkpoint.latest(run_dir / "checkpoints")
+    return None if newest is None else checkpoint.read_meta(newest)["extra"]["run_id"]
+
+
+def csv_text(curve: list[dict[str, float]]) -> str:
+    """Return a curve as CSV text with one column for every name that occurs."""
+    names = list(dict.fromkeys(name for row in curve for name in row))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, names, restval="")
+    writer.writeheader()
+    writer.writerows(curve)
+    return text.getvalue()

@@ -1,0 +1,127 @@
+"""What an evaluation says: rules, plan, bound and trained policies side by side, with intervals."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from tqdm import tqdm
+
+from ..agents.planners.foresight import Foresight
+from ..agents.policy import Policy
+from ..agents.rules import PARAMETER_FREE, Hysteresis, Menu
+from ..envs.batch.config import EnvConfig
+from ..envs.batch.core import Batch
+from ..sim.series.exogenous import STEPS_PER_DAY
+from .bound import upper_bound, why_not
+from .intervals import interval
+from .paired import Trace, Watcher, episode_starts, judged, run
+from .tuning import Tuning, tune
+
+FloatArray = npt.NDArray[np.float64]
+
+
+def yardsticks(config: EnvConfig, tuning: Tuning) -> list[Policy]:
+    """Return the rules, with tuned hysteresis, and for one zone the plan with six hours of foresight."""
+    probe = Batch(judged(config))
+    menu = Menu.of(probe.site)
+    policies: list[Policy] = [*(rule(menu) for rule in PARAMETER_FREE), Hysteresis(menu, **tuning.thresholds)]
+    if probe.n_zones == 1:
+        policies.append(Foresight(probe.site, probe.profiles[0], probe.exogenous, 6.0))
+    return policies
+
+
+def bound_trace(config: EnvConfig) -> FloatArray:
+    """Return the certified bound on each episode's profit, (n_episodes,). [USD]"""
+    probe = Batch(judged(config))
+    starts = episode_starts(config, probe)
+    first = int(starts[0])
+    bound = upper_bound(probe.site, probe.exogenous, range(first, int(starts[-1]) + probe.episode_steps))
+    return np.array([bound.episode_usd(int(start) - first, probe.episode_steps) for start in starts])
+
+
+def is_rule(name: str) -> bool:
+    """Tell whether a policy is a rule: every name that is not a learner's, a planner's or the bound's."""
+    return not name.startswith(("ppo", "sac", "mpc", "bound", "foresight"))
+
+
+def summarize(traces: list[Trace], bound_usd: FloatArray | None, seed: int) -> dict[str, Any]:
+    """Return the `policies` object of summary.json and evaluate's JSON, and the bound where there is one."""
+    reference = next(trace for trace in traces if trace.name == "always_on")
+    days = reference.n_steps / STEPS_PER_DAY
+
+    def gain(profit_usd: FloatArray, over: Trace = reference) -> dict[str, float]:
+        percent_usd = abs(float(over.profit_usd.mean())) / 100.0
+        return interval(profit_usd - over.profit_usd, np.random.default_rng(seed), percent_usd)
+
+    policies = {}
+    for trace in traces:
+        policies[trace.name] = {
+            "net_profit_usd_per_day": interval(trace.usd_per_day, np.random.default_rng(seed)),
+            "usd_per_day_over_always_on": interval(
+                trace.usd_per_day - reference.usd_per_day, np.random.default_rng(seed)
+            ),
+            "gain_over_always_on_pct": gain(trace.profit_usd),
+            "costs": {
+                name: float(total)
+                for name, total in zip(trace.cost_names, trace.costs.mean(axis=0) / trace.n_steps, strict=True)
+            },
+            "trips": float(trace.trips.sum()),
+            "starts_per_week": float((trace.costs[:, trace.cost_names.index("starts")] / days).mean() * 7.0),
+            "margin_pct": float(100.0 * trace.profit_usd.sum() / max(trace.revenue_usd.sum(), 1e-9)),
+            "max_chip_temp_c": float(trace.max_chip_temp_c.max()),
+            "profit_usd_per_mwh": float(1000.0 * trace.profit_usd.sum() / max(trace.energy_kwh.sum(), 1e-9)),
+        }
+    best = max((trace for trace in traces if is_rule(trace.name)), key=lambda trace: float(trace.profit_usd.sum()))
+    for trace in traces:
+        if not is_rule(trace.name):
+            policies[trace.name]["gain_over_best_rule_pct"] = gain(trace.profit_usd, best)
+    result: dict[str, Any] = {
+        "policies": policies,
+        "best_rule": best.name,
+        "episodes": len(reference.profit_usd),
+        "episode_days": days,
+    }
+    if bound_usd is not None:
+        result["bound"] = {
+            "net_profit_usd_per_day": interval(bound_usd / days, np.random.default_rng(seed)),
+            "gain_over_always_on_pct": gain(bound_usd),
+        }
+        room_usd = float(np.mean(bound_usd - reference.profit_usd))
+        for trace in traces:
+            above = trace.profit_usd - reference.profit_usd
+            policies[trace.name]["score"] = interval(above, np.random.default_rng(seed), room_usd)
+    return result
+
+
+def judge(
+    config: EnvConfig,
+    learned: Sequence[Policy],
+    seed: int,
+    tuning: Tuning | None = None,
+    watchers: Mapping[str, Watcher] | None = None,
+    *,
+    progress: bool = False,
+) -> dict[str, Any]:
+    """Run rules, plan, bound and trained policies over a split and return the summary.
+
+    Args:
+        config: Environment options; the split is in them, the reward is not looked at.
+        learned: Trained policies.
+        seed: Seed of tuning, sensors and bootstrap.
+        tuning: Thresholds of the hysteresis rule, if they are tuned already.
+        watchers: Called after each step of the policy of that name.
+        progress: Whether bars show how far it is.
+    """
+    tuning = tune(config, seed, progress=progress) if tuning is None else tuning
+    watch, traces = watchers or {}, []
+    for policy in tqdm([*yardsticks(config, tuning), *learned], "evaluating", unit="policy", disable=not progress):
+        traces.append(run(policy, config, seed, watch.get(policy.name)))
+    scenario = Batch(config).scenario
+    bound = bound_trace(config) if why_not(scenario.site) is None else None
+    return {
+        **summarize(traces, bound, seed),
+        "history": {"kind": scenario.history.kind, "hash": scenario.history.hash},
+        "scenario": {"name": scenario.name, "hash": scenario.config_hash, "split": config.split},
+        "hysteresis": tuning.thresholds,
+    }
