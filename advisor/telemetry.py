@@ -106,6 +106,12 @@ def typed(frame: pd.DataFrame) -> pd.DataFrame:
 
     Raises:
         BadInputError: A column is missing; names it.
+
+    Examples:
+        >>> row = dict.fromkeys(COLUMNS, "0") | {"time_utc": "2025-07-01T00:00Z", "power_w": "3050", "hot_temp_c": "?"}
+        >>> frame = typed(pd.DataFrame([row]))
+        >>> float(frame["power_w"][0]), bool(frame["hot_temp_c"].isna()[0])
+        (3050.0, True)
     """
     twice = frame.columns[frame.columns.duplicated()]
     if len(twice):

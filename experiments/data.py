@@ -5,7 +5,7 @@ import sys
 from importlib import resources
 from pathlib import Path
 
-from hashgym.experiments import rollouts
+from hashgym.experiments import rollouts, schema
 from hashgym.experiments.reports import quality_report
 from hashgym.sim.foundation.errors import BadInputError
 from hashgym.sim.foundation.files import require_writable, write_text
@@ -84,6 +84,11 @@ def _show(options: argparse.Namespace) -> int:
     return 0
 
 
+def _schema(options: argparse.Namespace) -> int:
+    sys.stdout.write(schema.as_text(schema.FORMATS[options.format]()))
+    return 0
+
+
 def _calibrate(options: argparse.Namespace) -> int:
     require_writable(options.out, options.folder)
     if options.out.suffix != ".yaml":
@@ -96,7 +101,9 @@ def _calibrate(options: argparse.Namespace) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="hashgym data", description=__doc__)
-    sub = parser.add_subparsers(dest="what", required=True, metavar="synthesize|fetch|import|show|calibrate|rollouts")
+    sub = parser.add_subparsers(
+        dest="what", required=True, metavar="synthesize|fetch|import|show|calibrate|rollouts|schema"
+    )
     make = sub.add_parser("synthesize", help="make a synthetic history from calibrated structure")
     make.add_argument("--region", default="ercot", help="region that ships, or a file of `calibrate` (default: ercot)")
     make.add_argument("--start", required=True, help="first day, ISO date, UTC")
@@ -142,4 +149,7 @@ def _parser() -> argparse.ArgumentParser:
     fit.add_argument("folder", type=Path, help="folder of the history")
     fit.add_argument("--out", type=Path, required=True, help="region file to write, .yaml")
     fit.set_defaults(run=_calibrate)
+    form = sub.add_parser("schema", help="keys, types, defaults and meanings of a file format")
+    form.add_argument("format", choices=tuple(schema.FORMATS))
+    form.set_defaults(run=_schema)
     return parser

@@ -26,7 +26,7 @@ class Series:
     """One entry of a mapping.
 
     column: of the history, or the name of a declared channel. files: names or patterns, relative to the mapping or to the
-    given root, in order of time. format: csv, parquet, json or epw; separator: of a CSV. records: key of the rows in a
+    given root, in order of time. unit: of the values. format: csv, parquet, json or epw; separator: of a CSV. records: key of the rows in a
     JSON, with dots for deeper ones. time, value: columns; in rows that are lists, their positions. time_format: as
     strptime has it, if the stamps are not ISO 8601; time_unit: s or ms of numbers since 1970. time_split: text before
     which a stamp ends ("begin - end"). stamp: whether stamps are of an interval's begin or end. timezone: of stamps
@@ -36,8 +36,8 @@ class Series:
     year. shift_h: added to stamps that are known to be wrong. delay_s: time after a row's stamp from which its value is in
     force, or known (an hourly close: 3600): rows are moved by it, so that a history holds nothing before it is known. max_age_h: how long a value may be held; a longer gap is refused; by default
     three times the usual step. usd_per_unit: dollars for a unit of the currency; a number, or a series of its own.
-    derive: "retarget" computes difficulty from the blocks of one file, with their `height` and the `first_difficulty` of the
-    first epoch that begins among them. expect: columns that must hold one value, as {Currency: EUR}. channel: unit, low and high of a declared channel. constant: a number for the whole span.
+    derive: "retarget" computes difficulty from the blocks of one file. height: its column of block heights. first_difficulty: that
+    of the first epoch that begins among them. expect: columns that must hold one value, as {Currency: EUR}. channel: unit, low and high of a declared channel. constant: a number for the whole span.
     """
 
     column: str
@@ -93,7 +93,21 @@ class Mapping:
     sources: tuple[dict[str, str], ...] = ()
 
 
-_TOP: Final = {"source", "start", "end", "timezone", "price", "series"}
+KEYS: Final = {
+    "source": "where the files come from; kept in the history's provenance",
+    "start": "first moment, UTC; the command line may replace it",
+    "end": "end, UTC; the command line may replace it",
+    "timezone": "local time of the market, a name like America/Chicago",
+    "price": "when the settlement price is known",
+    "series": "list: which file and column holds what",
+}
+"""Keys of a mapping's YAML and what they mean."""
+
+PRICE_KEYS: Final = {
+    "publication": "after_interval or day_ahead; required",
+    "interval_s": "length of a settlement interval [s]; required",
+    "published_h": f"local hour at which day-ahead prices are out; default {PUBLISHED_H:g}",
+}
 _SERIES_KEYS: Final = {entry.name for entry in fields(Series)} - {"where", "role"}
 _CHOICES: Final = {
     "format": FORMATS, "stamp": STAMPS, "repeated": REPEATED, "duplicates": DUPLICATES, "derive": DERIVED,
@@ -137,7 +151,7 @@ def read_mappings(paths: Sequence[Path], start: str | None, end: str | None, roo
         if found.get(key) is None and not (key == "series" and series):
             raise BadInputError(f"{names}: key '{key}' is missing")
     price = found["price"]
-    _check_keys(paths[0], "price.", price, {"publication", "interval_s", "published_h"}, {"publication", "interval_s"})
+    _check_keys(paths[0], "price.", price, set(PRICE_KEYS), {"publication", "interval_s"})
     _number(paths[0], "price.", price, "published_h")
     return Mapping(
         start=str(found["start"]),
@@ -172,8 +186,8 @@ def _content(path: Path) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise BadInputError(f"{path}: not a readable mapping ({error})") from error
     if not isinstance(content, dict):
-        raise BadInputError(f"{path}: a mapping is a YAML dictionary with the keys {', '.join(sorted(_TOP))}")
-    _check_keys(path, "", content, _TOP, set())
+        raise BadInputError(f"{path}: a mapping is a YAML dictionary with the keys {', '.join(sorted(KEYS))}")
+    _check_keys(path, "", content, set(KEYS), set())
     if not isinstance(content.get("series", []), list):
         raise BadInputError(f"{path}: 'series' must be a list")
     return content

@@ -80,6 +80,11 @@ def synthesize(
 
     Raises:
         BadInputError: Region, coin, kind or span is none.
+
+    Examples:
+        >>> history = synthesize("ercot", "2025-01-01", "2025-01-03", seed=1)
+        >>> history.kind, len(history.frame), history.timezone
+        ('synthetic', 576, 'America/Chicago')
     """
     content = read_region(region)
     try:

@@ -30,7 +30,13 @@ _MAPPINGS: Final = ("scenario", "thresholds", "randomize")
 
 @dataclass(frozen=True, slots=True)
 class UserCost:
-    """A cost of one's own: name, unit, meaning, mean per step that is allowed, and what counts it, (n_envs,), after a step."""
+    """A cost of one's own: name, unit, meaning, mean per step that is allowed, and what counts it, (n_envs,), after a step.
+
+    Examples:
+        >>> thirst = UserCost("thirst", lambda batch: batch.flow("water_l"), unit="L", limit=5.0)
+        >>> EnvConfig(costs=(thirst,)).costs[0].name
+        'thirst'
+    """
 
     name: str
     count: Callable[["Batch"], npt.NDArray[np.float64]]

@@ -36,6 +36,16 @@ class Batch:
 
     Attributes, all of them views that the next step overwrites: obs (n_envs, n_obs) float32, reward (n_envs,),
     truncated (n_envs,), costs (n_envs, n_costs) in the order of cost_names, site_flow (n_envs,), zone_flow (n_envs, n_zones), state.
+
+    Examples:
+        >>> batch = Batch(EnvConfig(episode_steps=288), n_envs=3)
+        >>> batch.seed([1, 2, 3])
+        >>> batch.reset()
+        >>> batch.step(np.array([[3], [3], [0]]))  # the last one falls asleep
+        >>> batch.obs.shape == (3, len(batch.table))
+        True
+        >>> bool(batch.flow("energy_kwh")[2] < batch.flow("energy_kwh")[0])
+        True
     """
 
     info_keys = tables.INFO_KEYS

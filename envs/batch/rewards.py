@@ -104,7 +104,14 @@ NAMES: Final = (*IN_KERNEL, *NAMED)
 
 
 def named(reward: str | Reward) -> Reward | None:
-    """Return the function of a reward, None for one of the kernel's; raises BadInputError if there is none of that name."""
+    """Return the function of a reward, None for one of the kernel's; raises BadInputError if there is none of that name.
+
+    Examples:
+        >>> named("cvar")
+        Cvar(alpha=0.1, var_usd=0.0)
+        >>> named("profit") is None
+        True
+    """
     if callable(reward):
         return reward
     if reward not in NAMES:

@@ -267,7 +267,13 @@ def stacked(table: tuple[Observed, ...], depth: int) -> tuple[Observed, ...]:
 
 
 def bounds(table: tuple[Observed, ...]) -> tuple[Float32Array, Float32Array]:
-    """Return lower and upper bounds of a table, each (n,) float32."""
+    """Return lower and upper bounds of a table, each (n,) float32.
+
+    Examples:
+        >>> low, high = bounds(ZONE_OBSERVATIONS[:2])
+        >>> low.tolist(), high.tolist()
+        ([0.0, 0.0], [1.0, 1.0])
+    """
     low = np.array([entry.low for entry in table], dtype=np.float32)
     high = np.array([entry.high for entry in table], dtype=np.float32)
     return low, high

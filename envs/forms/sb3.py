@@ -24,6 +24,11 @@ class SiteVecEnv(VecEnv):
     `step_truncated` (n_envs,), `final_obs` (n_envs, n_obs), of which the rows of ended environments are set. The
     `infos` are empty except for environments whose episode ended, unless `full_info`. Environment i is seeded by the
     i-th entry of `seeds`.
+
+    Examples:
+        >>> env = SiteVecEnv(4, range(4), episode_steps=288)
+        >>> env.reset().shape == (4, len(env.batch.table))
+        True
     """
 
     def __init__(

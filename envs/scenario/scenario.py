@@ -23,8 +23,22 @@ from ...sim.site.world import Exogenous
 from ...synthesis.generate import synthesize
 from .sites import check_keys, site_of
 
-_KEYS: Final = {"name", "site", "tariff", "history", "splits", "episode_days"}
-_OPTIONAL: Final = {"markets", "base", "about", "difficulty", "thresholds"}
+KEYS: Final = {
+    "name": "name in results",
+    "site": "machines, plants and what lies between them and the meter",
+    "tariff": "what power costs",
+    "history": "how the synthetic history is made; `history=FOLDER` on the command line replaces it",
+    "splits": "name: [first day, day after the last], UTC; train, validation and test, without a day in common",
+    "episode_days": "length of an episode, whole steps of 5 minutes [d]",
+    "markets": "where hashes can be sold; without it, the machines' usual coin",
+    "base": "a scenario that ships, which stands for the keys that are missing",
+    "about": "what it is for; the hash does not see it",
+    "difficulty": "share of the swings of prices and temperatures that is left, in (0, 1]; default 1",
+    "thresholds": "thresholds of named costs on this site, as {chip_over_temp: 78}",
+}
+"""Keys of a scenario's YAML and what they mean."""
+
+OPTIONAL: Final = {"markets", "base", "about", "difficulty", "thresholds"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
@@ -91,7 +105,12 @@ class Scenario:
 
 
 def names() -> tuple[str, ...]:
-    """Return the names of the scenarios that ship; those that end in `_replay` need an imported history."""
+    """Return the names of the scenarios that ship; those that end in `_replay` need an imported history.
+
+    Examples:
+        >>> "nordic_hydro" in names()
+        True
+    """
     folder = resources.files("hashgym.conf").joinpath("scenario")
     return tuple(sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml")))
 
@@ -145,9 +164,9 @@ def from_mapping(mapping: Mapping[str, Any], history: str | History | None = Non
     Raises:
         BadInputError: Names the key that is unknown, missing or out of range.
     """
-    check_keys("", mapping, _KEYS | _OPTIONAL)
+    check_keys("", mapping, set(KEYS))
     mapping = resolved(mapping)
-    missing = _KEYS - set(mapping)
+    missing = set(KEYS) - OPTIONAL - set(mapping)
     if missing:
         raise BadInputError(f"scenario: key {sorted(missing)[0]!r} is missing")
     source = history.hash if isinstance(history, History) else history or mapping["history"]

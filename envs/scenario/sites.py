@@ -21,7 +21,7 @@ from ...sim.hardware import catalogue
 from ...sim.market.pools import Market, Pool
 from ...sim.site.params import Link, SiteParams, ZoneParams
 
-_TARIFFS: Final = {"real_time": RealTimeTariff, "flat": FlatTariff, "time_of_use": TimeOfUseTariff}
+TARIFFS: Final = {"real_time": RealTimeTariff, "flat": FlatTariff, "time_of_use": TimeOfUseTariff}
 _PARTS: Final = {
     "block": Block, "coincident_peak": CoincidentPeakCharge, "curtailment": CurtailmentProgramme, "demand": DemandCharge,
 }  # fmt: skip
@@ -39,9 +39,9 @@ def contract(mapping: Mapping[str, Any]) -> Contract:
     if not isinstance(mapping, Mapping):
         raise BadInputError(f"scenario.tariff is {mapping!r}; it must be a dictionary")
     kind = mapping.get("kind")
-    if not isinstance(kind, str) or kind not in _TARIFFS:
-        raise BadInputError(f"scenario.tariff.kind is {kind!r}; it must be one of {', '.join(_TARIFFS)}")
-    energy, names = _TARIFFS[kind], {entry.name for entry in dataclasses.fields(Contract)} - {"energy"}
+    if not isinstance(kind, str) or kind not in TARIFFS:
+        raise BadInputError(f"scenario.tariff.kind is {kind!r}; it must be one of {', '.join(TARIFFS)}")
+    energy, names = TARIFFS[kind], {entry.name for entry in dataclasses.fields(Contract)} - {"energy"}
     rest = {name: value for name, value in mapping.items() if name in names}
     own = {name: value for name, value in mapping.items() if name != "kind" and name not in rest}
     for name, cls in _PARTS.items():

@@ -74,7 +74,15 @@ class FlatTariff:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimeOfUseTariff:
-    """A calendar of prices by local hour, weekdays and season; known for all time."""
+    """A calendar of prices by local hour, weekdays and season; known for all time.
+
+    Examples:
+        >>> night, day = (30.0,) * 8, (60.0,) * 16
+        >>> tariff = TimeOfUseTariff(weekday_usd_per_mwh=night + day, weekend_usd_per_mwh=(30.0,) * 24)
+        >>> local = pd.DatetimeIndex(["2025-01-06 07:55", "2025-01-06 08:00"], tz="America/Chicago")
+        >>> tariff.settlement_usd_per_mwh(np.zeros(2), local).tolist()
+        [30.0, 60.0]
+    """
 
     weekday_usd_per_mwh: tuple[float, ...]
     """Price by local hour of a weekday, 24 values. [USD/MWh]"""

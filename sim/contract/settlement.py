@@ -163,6 +163,15 @@ def settle(
     Raises:
         BadInputError: Energy and history differ in length, a value is negative or not finite, or the history lacks a
             column that the contract needs.
+
+    Examples:
+        >>> from hashgym.sim.contract.contract import FlatTariff
+        >>> from hashgym.synthesis.generate import synthesize
+        >>> history = synthesize("ercot", "2025-01-01", "2025-01-03", seed=1)
+        >>> contract = Contract(energy=FlatTariff(energy_price_usd_per_mwh=50.0))
+        >>> bill, items = settle(contract, history, np.full(576, 100.0), rated_power_w=1.2e6)
+        >>> float(round(items.sum(), 6))  # 57.6 MWh at 50 USD
+        2880.0
     """
     if energy_kwh.shape != (len(history.frame),):
         raise BadInputError(f"energy_kwh has shape {energy_kwh.shape}; the history has {len(history.frame)} steps")

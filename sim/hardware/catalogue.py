@@ -49,7 +49,12 @@ def given(key: str) -> dict[str, Any]:
 
 
 def machine_names() -> tuple[str, ...]:
-    """Return the keys of the machines in the catalogue."""
+    """Return the keys of the machines in the catalogue.
+
+    Examples:
+        >>> "s19j_pro" in machine_names()
+        True
+    """
     return tuple(read("machines.yaml")["machines"])
 
 
@@ -71,6 +76,11 @@ def machine(key: str) -> MachineParams:
 
     Raises:
         BadInputError: There is none of that key; the message lists what there is.
+
+    Examples:
+        >>> s21 = machine("s21")
+        >>> s21.name, s21.rated_hashrate_ths, round(s21.rated_power_w)
+        ('Antminer S21', 200, 3500)
     """
     name, _, curve = key.partition("/")
     if name not in machine_names():
@@ -91,7 +101,12 @@ def _profiles_mhz(listed: list[float] | None, ref_mhz: float) -> tuple[float, ..
 
 
 def firmware(key: str) -> FirmwareParams:
-    """Return a firmware's parameters; raises BadInputError that lists the catalogue if there is none of that key."""
+    """Return a firmware's parameters; raises BadInputError that lists the catalogue if there is none of that key.
+
+    Examples:
+        >>> firmware("fast_curtail").ramp_s < firmware("slow_tuner").ramp_s
+        True
+    """
     if key not in firmware_names():
         raise BadInputError(f"no firmware {key!r} in the catalogue; there are {', '.join(firmware_names())}")
     content = read("firmware.yaml")

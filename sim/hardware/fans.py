@@ -11,6 +11,10 @@ def fan_power_w(speed_pu: float, rated_w: float) -> float:
 
     Source:
         Fan affinity laws, ASHRAE Handbook HVAC Systems and Equipment 2020, ch. 21.
+
+    Examples:
+        >>> fan_power_w(0.5, 100.0)
+        12.5
     """
     return rated_w * speed_pu * speed_pu * speed_pu
 

@@ -16,6 +16,10 @@ def rail_voltage_v(freq_mhz: float, ref_mhz: float, ref_v: float, slope_v_per_mh
 
     Source:
         Published LuxOS and ePIC profile tables (see the machine's entry in the catalogue).
+
+    Examples:
+        >>> rail_voltage_v(500.0, 545.0, 13.0, 0.004, 12.0)
+        12.82
     """
     return max(floor_v, ref_v + slope_v_per_mhz * (freq_mhz - ref_mhz))
 

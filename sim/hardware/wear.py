@@ -45,6 +45,10 @@ def ageing_factor(chip_temp_c: float, voltage_pu: float) -> float:
 
     Source:
         Arrhenius acceleration, JEDEC JESD91B; exponential voltage acceleration, JEDEC JEP122H, sec. 5.1.
+
+    Examples:
+        >>> ageing_factor(70.0, 1.0)
+        1.0
     """
     inverse_reference = 1.0 / (REFERENCE_TEMP_C + ZERO_CELSIUS_K)
     inverse = 1.0 / (chip_temp_c + ZERO_CELSIUS_K)

@@ -258,6 +258,11 @@ def month_range(history: History, first: str, last: str) -> tuple[int, int]:
 
     Raises:
         BadInputError: The span is empty or reaches out of the history.
+
+    Examples:
+        >>> from hashgym.synthesis.generate import synthesize
+        >>> month_range(synthesize("ercot", "2025-01-01", "2025-01-04", seed=1), "2025-01-02", "2025-01-03")
+        (288, 576)
     """
     begin, end = pd.Timestamp(first, tz="UTC"), pd.Timestamp(last, tz="UTC")
     if not history.start <= begin < end <= history.end:

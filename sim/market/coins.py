@@ -111,6 +111,11 @@ def hashprice_usd_per_ph_day(
 
     Source:
         Expected hashes per block D·2^32 (Bitcoin Core, `GetBlockProof`); Luxor's definition of hashprice.
+
+    Examples:
+        >>> price, difficulty, subsidy, fees = (np.array([x]) for x in (100_000.0, 1e14, 3.125, 0.02))
+        >>> hashprice_usd_per_ph_day(price, difficulty, subsidy, fees).round(2)
+        array([64.15])
     """
     hashes_per_day = TERAHASH * TERAHASH_PER_PETAHASH * SECONDS_PER_DAY
     reward = block_subsidy / (1.0 - fee_share)
@@ -132,6 +137,10 @@ def retarget(difficulty: float, actual_timespan_s: float) -> float:
 
     Source:
         Bitcoin Core, `CalculateNextWorkRequired`, src/pow.cpp.
+
+    Examples:
+        >>> retarget(100.0, 7 * 86400)  # blocks came twice as fast
+        200.0
     """
     low, high = RETARGET_TIMESPAN_S / RETARGET_CLAMP, RETARGET_TIMESPAN_S * RETARGET_CLAMP
     return difficulty * RETARGET_TIMESPAN_S / min(max(actual_timespan_s, low), high)

@@ -62,6 +62,14 @@ def build(
 
     Raises:
         BadInputError: The forecast is unknown, or forecast, contract or markets need a column that the history lacks.
+
+    Examples:
+        >>> from hashgym.sim import SiteParams, ZoneParams, firmware, machine
+        >>> from hashgym.synthesis.generate import synthesize
+        >>> site = SiteParams(zones=(ZoneParams(machine=machine("s21"), firmware=firmware("slow_tuner")),))
+        >>> world = build(synthesize("ercot", "2025-01-01", "2025-01-03", seed=1), site, "persistence")
+        >>> world.n_steps, world.channels[0]
+        (576, 'known_energy_price_usd_per_mwh')
     """
     if forecast not in FORECASTS:
         raise BadInputError(f"forecast is {forecast!r}; it must be one of {', '.join(FORECASTS)}")

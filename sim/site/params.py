@@ -22,7 +22,14 @@ from ..market.pools import MOST_MARKETS, Market, usual_market
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ZoneParams:
-    """A zone: machines of one model under one firmware around one cooling plant."""
+    """A zone: machines of one model under one firmware around one cooling plant.
+
+    Examples:
+        >>> from hashgym.sim import firmware, machine
+        >>> zone = ZoneParams(machine=machine("s21"), firmware=firmware("fast_curtail"), n_units=100)
+        >>> zone.min_mhz, zone.max_mhz
+        (300.0, 525.0)
+    """
 
     machine: MachineParams
     firmware: FirmwareParams
@@ -138,7 +145,15 @@ class Link:
 
 @dataclass(frozen=True, kw_only=True)
 class SiteParams:
-    """A site: its zones and what lies between them and the money."""
+    """A site: its zones and what lies between them and the money.
+
+    Examples:
+        >>> from hashgym.sim import firmware, machine
+        >>> zone = ZoneParams(machine=machine("s21"), firmware=firmware("fast_curtail"), n_units=100)
+        >>> site = SiteParams(zones=(zone,), site_cap_w=400_000.0)
+        >>> site.rated_power_w, site.rated_hashrate_ths
+        (350000.0, 20000)
+    """
 
     zones: tuple[ZoneParams, ...]
     links: tuple[Link, ...] = ()

@@ -183,7 +183,20 @@ def step(lo: int, hi: int, world: SiteWorld, batch: SiteBatch) -> None:
 
 
 class Site:
-    """A batch of sites that can be stepped with plain set-points: the simulator without an environment around it."""
+    """A batch of sites that can be stepped with plain set-points: the simulator without an environment around it.
+
+    Examples:
+        >>> from hashgym.sim import firmware, machine, ZoneParams
+        >>> from hashgym.sim.series import exogenous
+        >>> from hashgym.synthesis.generate import synthesize
+        >>> zone = ZoneParams(machine=machine("s21"), firmware=firmware("fast_curtail"))
+        >>> params = SiteParams(zones=(zone,))
+        >>> world = exogenous.build(synthesize("ercot", "2025-01-01", "2025-01-03", seed=1), params)
+        >>> site = Site(params, world, n_envs=2)
+        >>> flow = site.step(np.array([[zone.max_mhz], [0.0]]))  # one runs, one falls asleep
+        >>> bool(flow["energy_kwh"][0] > 10.0 * flow["energy_kwh"][1])
+        True
+    """
 
     def __init__(
         self,
