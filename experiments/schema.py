@@ -18,7 +18,7 @@ from hashgym.sim.contract.contract import Contract
 from hashgym.sim.cooling.plants import PLANTS
 from hashgym.sim.hardware import catalogue
 from hashgym.sim.hardware.params import FirmwareParams, MachineParams
-from hashgym.sim.history.history import COLUMNS, Channel
+from hashgym.sim.history.history import COLUMNS
 from hashgym.sim.market.pools import Market
 from hashgym.sim.site.params import SiteParams
 from hashgym.sim.telemetry import columns as telemetry
@@ -42,7 +42,6 @@ NOT_IN_YAML: Final = {
     SiteParams: ("contract", "markets"),
     Contract: ("energy",),
     mappings.Series: ("where", "role"),
-    Channel: ("delay_s",),
 }
 """Fields that another part of the file fills."""
 
