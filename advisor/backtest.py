@@ -94,9 +94,14 @@ def realised_usd(
     world = Exogenous(truth.values[:, span].copy(), truth.known[:, span].copy(), truth.channels)
     manifest = advisor.bundle.manifest
     outcome = whatif.run(
-        scenario, manifest["env"]["forecast"], world, zones, tried.plans, manifest["envelope"]["max_rise_pu_per_step"],
+        scenario,
+        manifest["env"]["forecast"],
+        world,
+        zones,
+        tried.plans,
+        manifest["envelope"]["max_rise_pu_per_step"],
         SENSOR_SEED,
-    )  # fmt: skip
+    )
     return float(outcome.gain("profit_usd", 1)[0])
 
 

@@ -48,7 +48,13 @@ def dynamic_hashrate(situation: Situation, settings: Settings, evidence: dict[st
         changed = now.copy()
         changed[z] = wanted[z]
         plans = tuple(Plan(setpoint, settings.hold_steps, situation.bundle) for setpoint in (now, changed))
-        trial = Trial(DYNAMIC, target, (plans[0], plans[1]), try_plans(situation, plans, settings), switching_usd(situation, now, changed))  # fmt: skip
+        trial = Trial(
+            DYNAMIC,
+            target,
+            (plans[0], plans[1]),
+            try_plans(situation, plans, settings),
+            switching_usd(situation, now, changed),
+        )
         doubt = trial.doubt(situation, settings)
         if doubt is not None:
             text = f"{wording.profile(situation, z, wanted[z])} instead of {wording.profile(situation, z, now[z])}: {doubt}"
@@ -57,13 +63,20 @@ def dynamic_hashrate(situation: Situation, settings: Settings, evidence: dict[st
         sure = float((trial.gains_usd > 0.0).mean()) >= _SURE and min(now[z], wanted[z]) > 0.0
         advice.append(
             _advice(
-                situation, trial, evidence, hold_h=settings.hold_h,
+                situation,
+                trial,
+                evidence,
+                hold_h=settings.hold_h,
                 current=_values(situation, z, now[z]),
                 recommended={**_values(situation, z, wanted[z]), "hold_h": settings.hold_h},
-                reasons=(*wording.prices(situation, z), wording.trade(trial.outcome, 1), *_drivers(situation, trial, settings)),
+                reasons=(
+                    *wording.prices(situation, z),
+                    wording.trade(trial.outcome, 1),
+                    *_drivers(situation, trial, settings),
+                ),
                 automation="eligible" if sure else "needs_approval",
             )
-        )  # fmt: skip
+        )
     return advice, abstentions
 
 
@@ -98,12 +111,15 @@ def power_limit(situation: Situation, settings: Settings, evidence: dict[str, An
         return [], [Abstention(POWER_LIMIT, "site", text, trial.tried)]
     how = f"The best of {len(candidates)} limits, chosen on {len(choosing)} paths and valued on {len(valuing)} others."
     advice = _advice(
-        situation, trial, {**evidence, "paths_valued": len(valuing)}, hold_h=_horizon_h(situation),
+        situation,
+        trial,
+        {**evidence, "paths_valued": len(valuing)},
+        hold_h=_horizon_h(situation),
         current={"power_limit_w": now_w, **_zones(situation, now)},
         recommended={"power_limit_w": limit_w, **_zones(situation, chosen)},
         reasons=(*wording.day_prices(situation), wording.trade(part, 1), how),
         automation="needs_approval",
-    )  # fmt: skip
+    )
     return [advice], []
 
 
@@ -127,9 +143,16 @@ def _under_cap(situation: Situation, now: FloatArray, candidates: list[FloatArra
 
 
 def _advice(
-    situation: Situation, trial: Trial, evidence: dict[str, Any], *, hold_h: float, current: dict[str, float],
-    recommended: dict[str, float], reasons: tuple[str, ...], automation: str,
-) -> Advice:  # fmt: skip
+    situation: Situation,
+    trial: Trial,
+    evidence: dict[str, Any],
+    *,
+    hold_h: float,
+    current: dict[str, float],
+    recommended: dict[str, float],
+    reasons: tuple[str, ...],
+    automation: str,
+) -> Advice:
     """Put a trial that is clear into words and figures."""
     outcome, gains = trial.outcome, trial.gains_usd
     effect = {name: Effect.of(outcome.gain(name, 1)) for name in _FLOWS}
@@ -179,8 +202,14 @@ def _drivers(situation: Situation, trial: Trial, settings: Settings) -> list[str
     for name, label in drivers:
         world = situation.with_paths(name, np.full(situation.paths.values[name].shape, situation.usual(name)))
         outcome = run(
-            situation.scenario, situation.forecast, world, situation.zones, trial.plans, situation.max_rise_pu, settings.seed
-        )  # fmt: skip
+            situation.scenario,
+            situation.forecast,
+            world,
+            situation.zones,
+            trial.plans,
+            situation.max_rise_pu,
+            settings.seed,
+        )
         without = float(outcome.gain("profit_usd", 1).mean())
         texts.append(
             f"With {label} at its mean of the last week the same change would be worth {without:+.2f} USD instead of {mean_usd:+.2f}."
@@ -199,16 +228,20 @@ def _values(situation: Situation, z: int, setpoint_mhz: float) -> dict[str, floa
         k = zone.ladder.nearest(setpoint_mhz)
         power_w, hashrate_ths = float(zone.ladder.setpoint_power_w[k]), float(zone.ladder.nominal_hashrate_ths[k])
     return {
-        "setpoint_mhz": float(setpoint_mhz), "power_w_per_machine": power_w, "hashrate_ths_per_machine": hashrate_ths,
-        "machines": float(situation.whole.zones[z].n_units), "machines_heard": float(zone.n_units),
-    }  # fmt: skip
+        "setpoint_mhz": float(setpoint_mhz),
+        "power_w_per_machine": power_w,
+        "hashrate_ths_per_machine": hashrate_ths,
+        "machines": float(situation.whole.zones[z].n_units),
+        "machines_heard": float(zone.n_units),
+    }
 
 
 def _zones(situation: Situation, setpoint: FloatArray) -> dict[str, float]:
     values: dict[str, float] = {}
     for z, (heard, whole) in enumerate(zip(situation.scenario.site.zones, situation.whole.zones, strict=True)):
         values |= {
-            f"zone{z}_setpoint_mhz": float(setpoint[z]), f"zone{z}_machines": float(whole.n_units),
+            f"zone{z}_setpoint_mhz": float(setpoint[z]),
+            f"zone{z}_machines": float(whole.n_units),
             f"zone{z}_machines_heard": float(heard.n_units),
-        }  # fmt: skip
+        }
     return values

@@ -183,18 +183,28 @@ def _manifest(
     scenario = batch.scenario
     observations = [
         {
-            "index": k, "name": entry.name, "unit": entry.unit, "low": entry.low, "high": entry.high,
-            "trained_low": float(low[k]), "trained_high": float(high[k]), "group": entry.group, "meaning": entry.meaning,
+            "index": k,
+            "name": entry.name,
+            "unit": entry.unit,
+            "low": entry.low,
+            "high": entry.high,
+            "trained_low": float(low[k]),
+            "trained_high": float(high[k]),
+            "group": entry.group,
+            "meaning": entry.meaning,
         }
         for k, entry in enumerate(batch.table)
-    ]  # fmt: skip
+    ]
     return {
         "schema_version": SCHEMA_VERSION,
         "name": origin.name,
         "model_sha256": hashlib.sha256(onnx).hexdigest(),
         "env": {
-            "id": ENV_IDS[config.task], "action": batch.setup.action, "forecast": batch.setup.forecast,
-            "step_s": CONTROL_STEP_S, "episode_steps": batch.episode_steps,
+            "id": ENV_IDS[config.task],
+            "action": batch.setup.action,
+            "forecast": batch.setup.forecast,
+            "step_s": CONTROL_STEP_S,
+            "episode_steps": batch.episode_steps,
         },
         "observations": observations,
         "actions": [_action(batch, z) for z in range(batch.n_zones)],
@@ -206,24 +216,29 @@ def _manifest(
         "metrics": origin.metrics,
         "source": origin.tags,
         "requires": {name: metadata.version(name) for name in ("numpy", "onnxruntime")},
-    }  # fmt: skip
+    }
 
 
 def _action(batch: Batch, z: int) -> dict[str, Any]:
     zone = batch.site.zones[z]
     ladder = zone.ladder
     return {
-        "name": f"zone{z}_setpoint_mhz", "unit": "MHz", "low": zone.min_mhz, "high": zone.max_mhz,
+        "name": f"zone{z}_setpoint_mhz",
+        "unit": "MHz",
+        "low": zone.min_mhz,
+        "high": zone.max_mhz,
         "meaning": "frequency set-point of the zone's machines, one of the profiles; 0 is sleep",
-        "machine": zone.machine.name, "n_units": zone.n_units,
+        "machine": zone.machine.name,
+        "n_units": zone.n_units,
         "profiles": [
             {
-                "freq_mhz": float(ladder.freq_mhz[k]), "power_w": round(float(ladder.setpoint_power_w[k]), 1),
+                "freq_mhz": float(ladder.freq_mhz[k]),
+                "power_w": round(float(ladder.setpoint_power_w[k]), 1),
                 "hashrate_ths": round(float(ladder.nominal_hashrate_ths[k]), 2),
             }
             for k in range(len(ladder))
         ],
-    }  # fmt: skip
+    }
 
 
 def _envelope(batch: Batch) -> dict[str, Any]:

@@ -74,7 +74,18 @@ class Advice:
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as advice.json has it."""
-        names = ("kind", "target", "current", "recommended", "confidence", "risk", "horizon_h", "expires_utc", "automation", "evidence")  # fmt: skip
+        names = (
+            "kind",
+            "target",
+            "current",
+            "recommended",
+            "confidence",
+            "risk",
+            "horizon_h",
+            "expires_utc",
+            "automation",
+            "evidence",
+        )
         lists = {name: list(getattr(self, name)) for name in ("reasons", "steps", "undo_steps", "excludes")}
         effect = {name: value.as_dict() for name, value in self.effect.items()}
         return {**{name: getattr(self, name) for name in names}, "effect": effect, **lists}

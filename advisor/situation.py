@@ -49,8 +49,15 @@ class Situation:
 
     @classmethod
     def at(
-        cls, bundle: Bundle, history: History, published: PublishedSeries, forecaster: Forecaster, fleet: Fleet, step: int, n_paths: int
-    ) -> "Situation":  # fmt: skip
+        cls,
+        bundle: Bundle,
+        history: History,
+        published: PublishedSeries,
+        forecaster: Forecaster,
+        fleet: Fleet,
+        step: int,
+        n_paths: int,
+    ) -> "Situation":
         """Look ahead from a step of a history.
 
         Raises:
@@ -175,8 +182,13 @@ def scenario_of(bundle: Bundle, history: History, site: SiteParams | None = None
     if site is None:
         return scenario
     return Scenario(
-        name=scenario.name, site=site, history=history, splits={}, episode_steps=scenario.episode_steps, config_hash=scenario.config_hash,
-    )  # fmt: skip
+        name=scenario.name,
+        site=site,
+        history=history,
+        splits={},
+        episode_steps=scenario.episode_steps,
+        config_hash=scenario.config_hash,
+    )
 
 
 def observation_names(bundle: Bundle) -> tuple[str, ...]:

@@ -52,8 +52,14 @@ class Outcome:
 
 
 def run(
-    scenario: Scenario, forecast: str, world: Exogenous, zones: np.ndarray, plans: Sequence[Plan], max_rise_pu: float, seed: int
-) -> Outcome:  # fmt: skip
+    scenario: Scenario,
+    forecast: str,
+    world: Exogenous,
+    zones: np.ndarray,
+    plans: Sequence[Plan],
+    max_rise_pu: float,
+    seed: int,
+) -> Outcome:
     """Run every plan along every path of a world, from the same state and with the same noise of sensors on a path.
 
     Set-points go through the rate limit that execution has: see `execution.limit_rise`.

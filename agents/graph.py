@@ -131,9 +131,14 @@ def to_onnx(graph: PolicyGraph, n_observations: int) -> bytes:
         with warnings.catch_warnings(), _hushed():
             warnings.simplefilter("ignore")  # torch's exporter warns of its own internals
             program: Any = torch.onnx.export(
-                graph, (example,), dynamo=True, input_names=[INPUT], output_names=list(OUTPUTS), verbose=False,
+                graph,
+                (example,),
+                dynamo=True,
+                input_names=[INPUT],
+                output_names=list(OUTPUTS),
+                verbose=False,
                 dynamic_shapes={"observation": {0: torch.export.Dim("batch")}},
-            )  # fmt: skip
+            )
     finally:
         graph.policy.set_training_mode(training)
     content = io.BytesIO()

@@ -240,11 +240,16 @@ class _RunCallback(BaseCallback):
         """Write a checkpoint of learner, environment and curve."""
         self._saved_at, run = self.model.num_timesteps, self._run
         extra = {
-            "run_id": self._tracker.run_id, "curve": run.curve, "sums": self._sums.tolist(), "n_sums": self._n_sums,
-            "validated_at": self._validated_at, "logged_at": self._logged_at,
-            "losses": self._losses(), "best_usd": self._best_usd if np.isfinite(self._best_usd) else None,
+            "run_id": self._tracker.run_id,
+            "curve": run.curve,
+            "sums": self._sums.tolist(),
+            "n_sums": self._n_sums,
+            "validated_at": self._validated_at,
+            "logged_at": self._logged_at,
+            "losses": self._losses(),
+            "best_usd": self._best_usd if np.isfinite(self._best_usd) else None,
             "history_hash": run.scenario.history.hash,
-        }  # fmt: skip
+        }
         checkpoint.save(run.run_dir / "checkpoints", self.model, run.env.save(), extra, run.best)
 
     def close(self) -> None:

@@ -66,10 +66,17 @@ class Bound:
         return float(
             -self.standing[cut].sum()
             + dynamic.bound_usd(
-                self.mature[cut], self.young[cut], self.leave[cut], self.boot[cut], self.off[cut], self.n_boot,
-                self.boot_rest_frac, _YOUNG_STEPS, self.start_usd,
+                self.mature[cut],
+                self.young[cut],
+                self.leave[cut],
+                self.boot[cut],
+                self.off[cut],
+                self.n_boot,
+                self.boot_rest_frac,
+                _YOUNG_STEPS,
+                self.start_usd,
             )
-        )  # fmt: skip
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,9 +32,13 @@ def play(policy: Policy, config: EnvConfig, n_episodes: int, seed: int) -> list[
         action = policy.act(batch)
         batch.step(action)
         for key, value in (
-            ("observations", batch.obs), ("actions", action), ("rewards", batch.reward), ("truncations", batch.truncated),
-            ("costs", batch.costs), ("profit_usd", batch.flow("profit_usd")),
-        ):  # fmt: skip
+            ("observations", batch.obs),
+            ("actions", action),
+            ("rewards", batch.reward),
+            ("truncations", batch.truncated),
+            ("costs", batch.costs),
+            ("profit_usd", batch.flow("profit_usd")),
+        ):
             parts[key].append(value.copy())
     whole = {name: np.stack(values) for name, values in parts.items()}
     return [{name: values[:, i] for name, values in whole.items()} for i in range(n_episodes)]

@@ -20,8 +20,17 @@ from ..sim.telemetry.columns import STATUS
 from .episodes import Episode
 
 COLUMNS: Final = (
-    "time_utc", "zone", "status", "target_mhz", "power_w", "hashrate_ths", "hot_temp_c", "inlet_temp_c", "fan_pu", "energy_kwh",
-)  # fmt: skip
+    "time_utc",
+    "zone",
+    "status",
+    "target_mhz",
+    "power_w",
+    "hashrate_ths",
+    "hot_temp_c",
+    "inlet_temp_c",
+    "fan_pu",
+    "energy_kwh",
+)
 """time_utc: begin of a five-minute step; zone: number; status: of most machines at that time; target_mhz: profile that was set for the step, 0 for
 sleep; power_w, hashrate_ths: means of a machine over the step before; hot_temp_c, inlet_temp_c, fan_pu: at that time; energy_kwh: at
 the meter in the step, the site's, in every zone's row."""
@@ -130,6 +139,10 @@ def _episode(batch: Batch, rows: pd.DataFrame, steps: npt.NDArray[np.int64]) -> 
             rewards.append(hash_th * usd_per_th(values[step, REALISED_HASHPRICE]) - cost_usd)
     n, usd = len(rewards), np.array(rewards)
     return {
-        "observations": np.array(observed), "actions": np.array(acted[:n], np.int64), "rewards": usd / batch.reward_scale_usd,
-        "truncations": np.arange(n) == n - 1, "costs": np.array(costs), "profit_usd": usd,
-    }  # fmt: skip
+        "observations": np.array(observed),
+        "actions": np.array(acted[:n], np.int64),
+        "rewards": usd / batch.reward_scale_usd,
+        "truncations": np.arange(n) == n - 1,
+        "costs": np.array(costs),
+        "profit_usd": usd,
+    }

@@ -14,9 +14,16 @@ def main(total_steps: int = 500_000, n_envs: int = 256) -> float:
     """Train and return the profit of the learned policy over a day of the validation months. [USD]"""
     env = SiteVecEnv(n_envs, draw_seeds(0, 0, n_envs), reward="profit_over_rule")
     model = PPO(
-        "MlpPolicy", env, n_steps=32, batch_size=n_envs * 8, n_epochs=4, gamma=0.995, seed=0, device="cpu",
+        "MlpPolicy",
+        env,
+        n_steps=32,
+        batch_size=n_envs * 8,
+        n_epochs=4,
+        gamma=0.995,
+        seed=0,
+        device="cpu",
         policy_kwargs=normalizer_kwargs(env.batch.table),
-    )  # fmt: skip
+    )
     model.learn(total_steps)
 
     held_out = SiteVecEnv(16, draw_seeds(0, 2, 16), split="validation", episode_steps=288)

@@ -152,9 +152,14 @@ def _week(options: EnvConfig, watched: dict[str, _Watch], name: str) -> tuple[pd
 
 
 def _report(
-    settings: TrainSettings, options: EnvConfig, summary: dict[str, Any], watched: dict[str, _Watch],
-    result: Result, rule_usd: float, advice: str,
-) -> str:  # fmt: skip
+    settings: TrainSettings,
+    options: EnvConfig,
+    summary: dict[str, Any],
+    watched: dict[str, _Watch],
+    result: Result,
+    rule_usd: float,
+    advice: str,
+) -> str:
     name, setup = result.policy.name, options.load()
     scenario = setup.scenario
     week, episode = _week(options, watched, name)

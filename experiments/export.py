@@ -93,9 +93,12 @@ def export(
         "trips": entry["trips"],
     }
     origin = Origin(
-        name=policy.name, scenario=trained.content["scenario"], metrics=metrics, tags=tracking.provenance(),
+        name=policy.name,
+        scenario=trained.content["scenario"],
+        metrics=metrics,
+        tags=tracking.provenance(),
         extra={FORECAST: forecaster.dump().encode()},
-    )  # fmt: skip
+    )
     return pack(out, policy.model, trained.env, origin, trained.schedule.seed)
 
 

@@ -114,9 +114,16 @@ def write(episodes: list[Episode], config: EnvConfig, options: argparse.Namespac
     setup = config.load()
     scenario = setup.scenario
     env = gym.make(
-        ENV_IDS[config.task], scenario=scenario.name, history=options.history, split=config.split, action=setup.action,
-        forecast=setup.forecast, episode_steps=config.episode_steps, stack=config.stack, coin_choice=config.coin_choice,
-    )  # fmt: skip
+        ENV_IDS[config.task],
+        scenario=scenario.name,
+        history=options.history,
+        split=config.split,
+        action=setup.action,
+        forecast=setup.forecast,
+        episode_steps=config.episode_steps,
+        stack=config.stack,
+        coin_choice=config.coin_choice,
+    )
     if dataset in minari.list_local_datasets():
         raise BadInputError(f"{options.out} has a dataset {dataset!r}; name another, or delete it by `minari delete`")
     buffers = []
@@ -125,10 +132,18 @@ def write(episodes: list[Episode], config: EnvConfig, options: argparse.Namespac
         # Minari wants infos at every observation: nothing has been counted at the first.
         first = {"costs": np.zeros_like(entry["costs"][:1]), "profit_usd": np.zeros(1)}
         infos = {key: np.concatenate([zero, entry[key]]) for key, zero in first.items()}
-        buffers.append(buffer_of(
-            id=number, seed=None, observations=list(entry["observations"]), actions=list(entry["actions"]),
-            rewards=entry["rewards"].tolist(), terminations=[False] * n, truncations=entry["truncations"].tolist(), infos=infos,
-        ))  # fmt: skip
+        buffers.append(
+            buffer_of(
+                id=number,
+                seed=None,
+                observations=list(entry["observations"]),
+                actions=list(entry["actions"]),
+                rewards=entry["rewards"].tolist(),
+                terminations=[False] * n,
+                truncations=entry["truncations"].tolist(),
+                infos=infos,
+            )
+        )
     description = (
         f"{name} on {scenario.name} ({scenario.config_hash}), {scenario.history.kind} history {scenario.history.hash}, split {config.split}; "
         f"infos.costs in the order {', '.join([*tables.COST_NAMES, *(cost.name for cost in config.costs)])}"
@@ -136,6 +151,11 @@ def write(episodes: list[Episode], config: EnvConfig, options: argparse.Namespac
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of authors and links, which the user's dataset may do without
         return minari.create_dataset_from_buffers(
-            dataset, buffers, env=env, eval_env=env, algorithm_name=name, description=description,
+            dataset,
+            buffers,
+            env=env,
+            eval_env=env,
+            algorithm_name=name,
+            description=description,
             requirements=["hashgym"],
-        )  # fmt: skip
+        )

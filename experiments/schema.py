@@ -129,8 +129,10 @@ def telemetry_rows() -> list[Section]:
 
 
 FORMATS: Final[dict[str, Callable[[], list[Section]]]] = {
-    "scenario": scenario, "mapping": mapping, "telemetry": telemetry_rows,
-}  # fmt: skip
+    "scenario": scenario,
+    "mapping": mapping,
+    "telemetry": telemetry_rows,
+}
 
 
 def sections(path: str, cls: type) -> list[Section]:

@@ -18,9 +18,21 @@ from hashgym.sim.foundation.errors import BadInputError
 from hashgym.sim.foundation.renamed import new_target, renewed
 
 KEYS: Final = {
-    "scenario", "env", "reward", "agent", "tracking", "seed", "history", "checkpoint_steps", "validations", "warm_start",
-    "resume", "threads", "progress", "out",
-}  # fmt: skip
+    "scenario",
+    "env",
+    "reward",
+    "agent",
+    "tracking",
+    "seed",
+    "history",
+    "checkpoint_steps",
+    "validations",
+    "warm_start",
+    "resume",
+    "threads",
+    "progress",
+    "out",
+}
 """Top-level keys of a training configuration."""
 
 TEACHERS: Final = (None, "hysteresis")

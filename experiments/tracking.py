@@ -123,12 +123,16 @@ def register(tracking: Mapping[str, Any], bundle: Bundle, name: str, alias: str,
     )
     with mlflow.start_run(run_id=run_id):
         logged = mlflow.pyfunc.log_model(
-            name=name, python_model=str(Path(__file__).with_name("served_model.py")),
-            artifacts={"bundle": str(bundle.folder.resolve())}, signature=signature,
+            name=name,
+            python_model=str(Path(__file__).with_name("served_model.py")),
+            artifacts={"bundle": str(bundle.folder.resolve())},
+            signature=signature,
             input_example=pd.DataFrame([{entry["name"]: entry["trained_low"] for entry in bundle.observations}]),
-            pip_requirements=[f"{part}=={metadata.version(part)}" for part in ("hashgym", "mlflow", "numpy", "onnxruntime", "pandas")],
+            pip_requirements=[
+                f"{part}=={metadata.version(part)}" for part in ("hashgym", "mlflow", "numpy", "onnxruntime", "pandas")
+            ],
             registered_model_name=name,
-        )  # fmt: skip
+        )
     version = str(logged.registered_model_version)
     client.set_registered_model_alias(name, alias, version)
     return version

@@ -67,10 +67,13 @@ def import_history(
         quality.append(assess(series.column, joined, index, age_ns, mapping.timezone))
         provenance.append(
             {
-                "column": series.column, "files": [p.name for p in series.files], "rows": len(joined), "unit": series.unit,
+                "column": series.column,
+                "files": [p.name for p in series.files],
+                "rows": len(joined),
+                "unit": series.unit,
                 "delay_s": series.delay_s,
             }
-        )  # fmt: skip
+        )
     _share_of_fees(frame, index)
     missing = [name for name, column in COLUMNS.items() if column.is_required and name not in frame]
     if missing:

@@ -110,9 +110,17 @@ def section(name: str, world: Scenario) -> list[str]:
     rows.append(("hash; of the history", f"`{world.config_hash}`; `{history.hash}` ({history.kind})"))
     content = scenarios.read(name)
     return [
-        f"## {name}", "", content["about"], "", f"![{name}](scenarios/{name}.png)", "", "| | |", "|---|---|",
-        *(f"| {key} | {value} |" for key, value in rows), "",
-    ]  # fmt: skip
+        f"## {name}",
+        "",
+        content["about"],
+        "",
+        f"![{name}](scenarios/{name}.png)",
+        "",
+        "| | |",
+        "|---|---|",
+        *(f"| {key} | {value} |" for key, value in rows),
+        "",
+    ]
 
 
 def page(worlds: dict[str, Scenario]) -> str:

@@ -31,9 +31,14 @@ def row(
     """Return a row of validation.json with its error in percent; fitted: the model was set by this measurement."""
     error = 100.0 * (modelled / measured - 1.0)
     return {
-        "model": model, "quantity": quantity, "measured": measured, "modelled": round(modelled, 3),
-        "error_pct": round(error, 2), "contradictory": contradictory, "fitted": fitted,
-    }  # fmt: skip
+        "model": model,
+        "quantity": quantity,
+        "measured": measured,
+        "modelled": round(modelled, 3),
+        "error_pct": round(error, 2),
+        "contradictory": contradictory,
+        "fitted": fitted,
+    }
 
 
 def power_rows() -> list[Row]:
@@ -55,10 +60,14 @@ def power_rows() -> list[Row]:
                 disputed = bool(curve.get("contradictory", False) or not possible[index])
                 result.append(
                     row(
-                        entry["name"], f"power_w at {points.hashrate_ths[index]:g} TH/s, list {name}",
-                        float(points.power_w[index]), float(modelled[index]), contradictory=disputed, fitted=is_fitted,
+                        entry["name"],
+                        f"power_w at {points.hashrate_ths[index]:g} TH/s, list {name}",
+                        float(points.power_w[index]),
+                        float(modelled[index]),
+                        contradictory=disputed,
+                        fitted=is_fitted,
                     )
-                )  # fmt: skip
+                )
     return result
 
 
@@ -84,18 +93,30 @@ def hot_day_rows() -> list[Row]:
 def plant_rows() -> list[Row]:
     """Return the immersion container's rejected heat, fans and pumps against its maker's figures."""
     zone = ZoneParams(
-        machine=catalogue.machine("m66s"), firmware=catalogue.firmware("slow_tuner"), n_units=130,
+        machine=catalogue.machine("m66s"),
+        firmware=catalogue.firmware("slow_tuner"),
+        n_units=130,
         plant=LoopParams(coolant_j_per_k=80000.0),
-    )  # fmt: skip
+    )
     run = settled(zone, 33.0, 28.0)
     flow = run.zone_flow[0, 0]
     name, heat_kw = "immersion container, 28 C wet bulb", float(flow["heat_rejected_kwh"]) * 12.0
     power_kw = float(flow["cooling_energy_kwh"]) * 12.0
     return [
-        row(name, "fans and pumps over rejected heat [%], maker's upper limit", 100.0 * 25.0 / 720.0, 100.0 * power_kw / heat_kw, fitted=True),
-        row(name, "water of a hot day, pads on for half of it [L/kWh], maker's upper limit", 8000.0 / (720.0 * 24.0),
-            float(flow["water_l"]) * 12.0 * 12.0 / (heat_kw * 24.0)),
-    ]  # fmt: skip
+        row(
+            name,
+            "fans and pumps over rejected heat [%], maker's upper limit",
+            100.0 * 25.0 / 720.0,
+            100.0 * power_kw / heat_kw,
+            fitted=True,
+        ),
+        row(
+            name,
+            "water of a hot day, pads on for half of it [L/kWh], maker's upper limit",
+            8000.0 / (720.0 * 24.0),
+            float(flow["water_l"]) * 12.0 * 12.0 / (heat_kw * 24.0),
+        ),
+    ]
 
 
 def chiller_rows(data: Path) -> list[Row]:
@@ -110,17 +131,25 @@ def chiller_rows(data: Path) -> list[Row]:
             error = 100.0 * np.abs(modelled / rows.cop[rows.is_june] - 1.0)
             result.append(
                 {
-                    "model": f"chiller {number}", "quantity": f"COP of June, {text}: medians of {len(error)} rows",
+                    "model": f"chiller {number}",
+                    "quantity": f"COP of June, {text}: medians of {len(error)} rows",
                     "measured": round(float(np.median(rows.cop[rows.is_june])), 2),
                     "modelled": round(float(np.median(modelled)), 2),
-                    "error_pct": round(float(np.median(error)), 2), "error_p90_pct": round(float(np.percentile(error, 90)), 2),
-                    "contradictory": False, "fitted": text != "fitted to its May" and number == "1",
+                    "error_pct": round(float(np.median(error)), 2),
+                    "error_p90_pct": round(float(np.percentile(error, 90)), 2),
+                    "contradictory": False,
+                    "fitted": text != "fitted to its May" and number == "1",
                 }
-            )  # fmt: skip
+            )
         result.append(
-            row(f"cooling tower {number}", "condenser water above wet bulb [K], median", round(float(np.median(rows.approach_k)), 2),
-                shipped.condenser_approach_k, fitted=True)
-        )  # fmt: skip
+            row(
+                f"cooling tower {number}",
+                "condenser water above wet bulb [K], median",
+                round(float(np.median(rows.approach_k)), 2),
+                shipped.condenser_approach_k,
+                fitted=True,
+            )
+        )
     return result
 
 
@@ -131,13 +160,16 @@ def bitaxe_rows(data: Path) -> list[Row]:
         errors = 100.0 * measurements.left_out_errors(sweep)
         result.append(
             {
-                "model": f"BM1370, {sweep.name}", "quantity": f"power_w of {len(errors)} set-points by a f V² + P0, each left out: median and worst",
+                "model": f"BM1370, {sweep.name}",
+                "quantity": f"power_w of {len(errors)} set-points by a f V² + P0, each left out: median and worst",
                 "measured": round(float(np.median(sweep.power_w)), 2),
                 "modelled": round(float(np.median(sweep.power_w * (1.0 + errors / 100.0))), 2),
-                "error_pct": round(float(np.median(np.abs(errors))), 2), "error_worst_pct": round(float(np.abs(errors).max()), 2),
-                "contradictory": False, "fitted": False,
+                "error_pct": round(float(np.median(np.abs(errors))), 2),
+                "error_worst_pct": round(float(np.abs(errors).max()), 2),
+                "contradictory": False,
+                "fitted": False,
             }
-        )  # fmt: skip
+        )
         cycle = float(np.median(sweep.hashrate_ths / sweep.freq_mhz)) * 1e6
         result.append(row(f"BM1370, {sweep.name}", "hashes a cycle", round(cycle, 1), 2040.0))
     return result

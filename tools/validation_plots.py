@@ -12,9 +12,13 @@ from tools import measurements, steady_points
 from tools.maintenance_study import LIFE, WORK
 
 SECTIONS: Final = {
-    "power": "power of machines at published points", "heat": "temperatures of machines", "temperature": "power over a hot day",
-    "chip": "single chips", "plant": "chillers, towers and an immersion container", "failures": "failures",
-}  # fmt: skip
+    "power": "power of machines at published points",
+    "heat": "temperatures of machines",
+    "temperature": "power over a hot day",
+    "chip": "single chips",
+    "plant": "chillers, towers and an immersion container",
+    "failures": "failures",
+}
 """Sections of the page, and what the table of errors calls them."""
 
 INTRO: Final = """# Validation: the simulator against measurements

@@ -7,9 +7,16 @@ from ...sim.foundation.jit import allocating_kernel
 
 @allocating_kernel
 def bound_usd(
-    mature: np.ndarray, young: np.ndarray, leave: np.ndarray, boot: np.ndarray, off: np.ndarray, n_boot: int,
-    boot_rest_frac: float, n_young: int, start_usd: float,
-) -> float:  # fmt: skip
+    mature: np.ndarray,
+    young: np.ndarray,
+    leave: np.ndarray,
+    boot: np.ndarray,
+    off: np.ndarray,
+    n_boot: int,
+    boot_rest_frac: float,
+    n_young: int,
+    start_usd: float,
+) -> float:
     """Return the most that any policy can earn over an episode that begins with hashing machines.
 
     Backward over states off, boot 1…n_boot, young 1…n_young, mature. Each argument bounds what a whole step in a state
@@ -47,9 +54,15 @@ def bound_usd(
 
 @allocating_kernel
 def plan(
-    earn: np.ndarray, change: np.ndarray, boot: np.ndarray, off: np.ndarray, n_boot: int, start_usd: float,
-    end_off_usd: float, choice: np.ndarray,
-) -> None:  # fmt: skip
+    earn: np.ndarray,
+    change: np.ndarray,
+    boot: np.ndarray,
+    off: np.ndarray,
+    n_boot: int,
+    start_usd: float,
+    end_off_usd: float,
+    choice: np.ndarray,
+) -> None:
     """Fill the best choice in each step and state, for known prices.
 
     States: 0 off, k ≥ 1 hashing at profile k - 1. Choices: 0 off, k ≥ 1 profile k - 1. A start takes n_boot whole steps

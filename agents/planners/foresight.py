@@ -98,7 +98,13 @@ class Foresight:
         lost_usd = max(0.0, float(earn[-1].max())) * (self.n_boot + self.rest_frac)
         choice = np.empty((len(earn), earn.shape[1] + 1), np.int64)
         dynamic.plan(
-            earn, values.change[step:last], values.boot[step:last], values.off[step:last], int(self.n_boot),
-            self.start_usd + self.rest_frac * max(0.0, float(earn[0].max())), -self.start_usd - lost_usd, choice,
-        )  # fmt: skip
+            earn,
+            values.change[step:last],
+            values.boot[step:last],
+            values.off[step:last],
+            int(self.n_boot),
+            self.start_usd + self.rest_frac * max(0.0, float(earn[0].max())),
+            -self.start_usd - lost_usd,
+            choice,
+        )
         return int(choice[0, state])

@@ -96,9 +96,11 @@ IN_KERNEL: Final = ("profit", "profit_over_rule")
 off, would have earned at steady state in the same step; the subtracted baseline depends on no action, so the best policy is the same."""
 
 NAMED: Final[dict[str, Callable[[], Reward]]] = {
-    "profit_efficiency_stability": ProfitEfficiencyStability, "cooling_energy": CoolingEnergy,
-    "carbon_adjusted": CarbonAdjusted, "cvar": Cvar,
-}  # fmt: skip
+    "profit_efficiency_stability": ProfitEfficiencyStability,
+    "cooling_energy": CoolingEnergy,
+    "carbon_adjusted": CarbonAdjusted,
+    "cvar": Cvar,
+}
 
 NAMES: Final = (*IN_KERNEL, *NAMED)
 

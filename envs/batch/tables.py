@@ -192,18 +192,30 @@ class Form:
 
     @classmethod
     def of(
-        cls, site: SiteParams, channels: Mapping[str, Channel], forecast: str, *, has_offer: bool = False,
+        cls,
+        site: SiteParams,
+        channels: Mapping[str, Channel],
+        forecast: str,
+        *,
+        has_offer: bool = False,
         has_cooling: bool = False,
-    ) -> "Form":  # fmt: skip
+    ) -> "Form":
         """Return the form of a site's table over a history with some declared channels, for an action of some form."""
         contract = site.contract
         peaks = ("coincident_ratio",) if contract.coincident_peak is not None else ()
         calls = ("call_now", "call_soon") if contract.curtailment is not None else ()
         algorithm = site.zones[0].machine.algorithm
         return cls(
-            len(site.zones), forecast, algorithm, peaks + calls, tuple(channels.items()), bool(contract.demand),
-            len(site.markets), has_offer, has_cooling,
-        )  # fmt: skip
+            len(site.zones),
+            forecast,
+            algorithm,
+            peaks + calls,
+            tuple(channels.items()),
+            bool(contract.demand),
+            len(site.markets),
+            has_offer,
+            has_cooling,
+        )
 
 
 def _scaled(entry: Observed, scale: float) -> Observed:

@@ -68,11 +68,19 @@ _TEMP_NOISE_K: Final = 0.5  # of a chip sensor; assumed
 STATE: Final = np.dtype(
     [("seed", np.uint64), ("episode", np.uint64), ("key", np.uint64), ("age", np.int64)]
     + [(name, np.float64) for name in ("silicon", "leak", "inlet_c", "price", "hashprice_pu", "freq_pu", "volt_pu")]
-)  # fmt: skip
+)
 
 FLOW_KEYS: Final = (
-    "profit_usd", "revenue_usd", "energy_usd", "energy_kwh", "hash_th", "max_chip_temp_c", "error_frac", "freq_mhz", "rail_v",
-)  # fmt: skip
+    "profit_usd",
+    "revenue_usd",
+    "energy_usd",
+    "energy_kwh",
+    "hash_th",
+    "max_chip_temp_c",
+    "error_frac",
+    "freq_mhz",
+    "rail_v",
+)
 """What `info` holds. A bench has no cooling plant, so there is no PUE."""
 
 _PROFIT, _REVENUE, _ENERGY_USD, _ENERGY_KWH, _HASH, _CHIP_TEMP, _ERROR, _FREQ, _RAIL = range(len(FLOW_KEYS))
@@ -140,9 +148,18 @@ def _run(
 
 @kernel
 def _observe(
-    i: int, place: np.void, p: np.void, steps: int, power_w: float, ths: float, hot_c: float, error: float, fan_pu: float,
-    rated_ths: float, obs: np.ndarray,
-) -> None:  # fmt: skip
+    i: int,
+    place: np.void,
+    p: np.void,
+    steps: int,
+    power_w: float,
+    ths: float,
+    hot_c: float,
+    error: float,
+    fan_pu: float,
+    rated_ths: float,
+    obs: np.ndarray,
+) -> None:
     key = noise.combine(place["key"], np.uint64(place["age"]))
     obs[i, 0] = place["freq_pu"]
     obs[i, 1] = place["volt_pu"]
@@ -179,10 +196,21 @@ def _begin(
 
 @kernel
 def _advance(
-    action: np.ndarray, p: np.void, low: np.ndarray, high: np.ndarray, steps: int, rated_ths: float, usd_per_terahash: float,
-    thresholds: np.ndarray, state: np.ndarray, flow: np.ndarray, costs: np.ndarray, reward: np.ndarray, truncated: np.ndarray,
+    action: np.ndarray,
+    p: np.void,
+    low: np.ndarray,
+    high: np.ndarray,
+    steps: int,
+    rated_ths: float,
+    usd_per_terahash: float,
+    thresholds: np.ndarray,
+    state: np.ndarray,
+    flow: np.ndarray,
+    costs: np.ndarray,
+    reward: np.ndarray,
+    truncated: np.ndarray,
     obs: np.ndarray,
-) -> None:  # fmt: skip
+) -> None:
     for i in range(state.shape[0]):
         place = state[i]
         wanted_pu, volt_pu, limit_pu = (
@@ -266,9 +294,21 @@ class ChipBatch:
         take(action, self._action)
         low, high = self._range
         _advance(
-            self._action, self._params, low, high, self.episode_steps, self.machine.rated_hashrate_ths, self._usd_per_th,
-            self._thresholds, self.state, self.flow_table, self.costs, self.reward, self.truncated, self.obs,
-        )  # fmt: skip
+            self._action,
+            self._params,
+            low,
+            high,
+            self.episode_steps,
+            self.machine.rated_hashrate_ths,
+            self._usd_per_th,
+            self._thresholds,
+            self.state,
+            self.flow_table,
+            self.costs,
+            self.reward,
+            self.truncated,
+            self.obs,
+        )
         np.clip(self.obs, self.low, self.high, out=self.obs)
 
     def save(self) -> dict[str, np.ndarray]:

@@ -30,10 +30,18 @@ class ChipCanvas(Canvas):
         batch, place = self.unit, self.unit.state[0]
         flow = dict(zip(batch.info_keys, batch.flow_table[0].tolist(), strict=True))
         usd_per_h = flow["profit_usd"] * 6.0
-        self.tries.append({
-            "freq": float(place["freq_pu"]), "volt": float(place["volt_pu"]), "usd_per_h": usd_per_h, "hot_c": flow["max_chip_temp_c"],
-            "error": flow["error_frac"], "hash": float(batch.obs[0, 2]), "power": float(batch.obs[0, 3]), "cost": float(batch.costs[0].sum()),
-        })  # fmt: skip
+        self.tries.append(
+            {
+                "freq": float(place["freq_pu"]),
+                "volt": float(place["volt_pu"]),
+                "usd_per_h": usd_per_h,
+                "hot_c": flow["max_chip_temp_c"],
+                "error": flow["error_frac"],
+                "hash": float(batch.obs[0, 2]),
+                "power": float(batch.obs[0, 3]),
+                "cost": float(batch.costs[0].sum()),
+            }
+        )
 
     def render(self, mode: str) -> Picture | None:
         """Return a picture (rgb_array) or text (ansi), or show a window (human)."""

@@ -86,9 +86,12 @@ class SiteOperationParallelEnv(ParallelEnv):  # type: ignore[misc]
         info = {**flows, "cost": sum(costs.values()), "costs": costs}
         reward, ended, agents = float(self.batch.reward[0]), bool(self.batch.truncated[0]), self.agents
         result = (
-            self._observations(), dict.fromkeys(agents, reward), dict.fromkeys(agents, False), dict.fromkeys(agents, ended),
+            self._observations(),
+            dict.fromkeys(agents, reward),
+            dict.fromkeys(agents, False),
+            dict.fromkeys(agents, ended),
             {agent: dict(info) for agent in agents},
-        )  # fmt: skip
+        )
         if ended:
             self.agents = []
         return result

@@ -92,11 +92,17 @@ class Canvas:
             Frame(
                 time=(batch.scenario.history.start + STEP * step).tz_convert(batch.scenario.history.timezone),
                 energy_price_usd_per_mwh=float(batch.exogenous.values[site["series"], step, ENERGY_PRICE]),
-                power_kw=float(flow["energy_kwh"]) / STEP_H, profit_usd=float(flow["profit_usd"]), pue=float(flow["pue"]),
-                costs=batch.costs[0].copy(), mode=zone["mode"].copy(), load_pu=zone["power_w"] / rated_w,
-                hot_c=zone["hot_temp_c"].copy(), fan_pu=zone["fan_pu"].copy(), pad_on=zone["pad_on"].copy(),
+                power_kw=float(flow["energy_kwh"]) / STEP_H,
+                profit_usd=float(flow["profit_usd"]),
+                pue=float(flow["pue"]),
+                costs=batch.costs[0].copy(),
+                mode=zone["mode"].copy(),
+                load_pu=zone["power_w"] / rated_w,
+                hot_c=zone["hot_temp_c"].copy(),
+                fan_pu=zone["fan_pu"].copy(),
+                pad_on=zone["pad_on"].copy(),
             )
-        )  # fmt: skip
+        )
 
     def render(self, mode: str) -> Picture | None:
         """Return a picture (rgb_array) or text (ansi), or show a window (human)."""
@@ -234,8 +240,12 @@ def _tiles(axis: Any, episode: Episode) -> None:
         if last.hot_c[z] > episode.limit_c:
             axis.add_patch(Rectangle((x + 0.03, y + 0.03), 0.94, 0.9, fill=False, edgecolor="#cf222e", lw=3.0))
         mode = _MODE_NAMES.get(float(last.mode[z]), "tripped")
-        text = f"{last.hot_c[z]:.0f}°" if small else (
-            f"zone {z}: {name}\n{mode}, {last.load_pu[z]:.0%} of rated\nchip {last.hot_c[z]:.1f} °C\n"
-            f"fans {last.fan_pu[z]:.0%}{', pads wet' if last.pad_on[z] > 0.0 else ''}"
-        )  # fmt: skip
+        text = (
+            f"{last.hot_c[z]:.0f}°"
+            if small
+            else (
+                f"zone {z}: {name}\n{mode}, {last.load_pu[z]:.0%} of rated\nchip {last.hot_c[z]:.1f} °C\n"
+                f"fans {last.fan_pu[z]:.0%}{', pads wet' if last.pad_on[z] > 0.0 else ''}"
+            )
+        )
         axis.text(x + 0.5, y + 0.48, text, ha="center", va="center", fontsize=7 if small else 9)

@@ -243,6 +243,10 @@ def _synthesize(mapping: Mapping[str, Any]) -> History:
         if key not in mapping:
             raise BadInputError(f"scenario: key 'history.{key}' is missing")
     return synthesize(
-        str(mapping["region"]), str(mapping["start"]), str(mapping["end"]), int(mapping["seed"]),
-        tuple(mapping.get("coins", ())), mapping.get("kind", "replay"),
-    )  # fmt: skip
+        str(mapping["region"]),
+        str(mapping["start"]),
+        str(mapping["end"]),
+        int(mapping["seed"]),
+        tuple(mapping.get("coins", ())),
+        mapping.get("kind", "replay"),
+    )

@@ -23,8 +23,11 @@ from ...sim.site.params import Link, SiteParams, ZoneParams
 
 TARIFFS: Final = {"real_time": RealTimeTariff, "flat": FlatTariff, "time_of_use": TimeOfUseTariff}
 _PARTS: Final = {
-    "block": Block, "coincident_peak": CoincidentPeakCharge, "curtailment": CurtailmentProgramme, "demand": DemandCharge,
-}  # fmt: skip
+    "block": Block,
+    "coincident_peak": CoincidentPeakCharge,
+    "curtailment": CurtailmentProgramme,
+    "demand": DemandCharge,
+}
 
 
 def check_keys(prefix: str, mapping: object, allowed: set[str]) -> None:

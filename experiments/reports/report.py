@@ -52,8 +52,16 @@ def page(title: str, lead: str, sections: list[tuple[str, str]]) -> str:
 
 def summary_table(summary: dict[str, Any]) -> str:
     """Return the policies of a summary as an HTML table, best first, with the bound below."""
-    head = ("policy", "net profit<br>USD/day", "95 % interval", "gain over<br>always-on, %", "95 % interval", "starts<br>a week",
-            "zone-steps<br>too hot, %", "trips")  # fmt: skip
+    head = (
+        "policy",
+        "net profit<br>USD/day",
+        "95 % interval",
+        "gain over<br>always-on, %",
+        "95 % interval",
+        "starts<br>a week",
+        "zone-steps<br>too hot, %",
+        "trips",
+    )
     entries = sorted(summary["policies"].items(), key=lambda item: -item[1]["net_profit_usd_per_day"]["mean"])
     rows = []
     best = next(name for name, _ in entries if not name.startswith("foresight"))
@@ -131,13 +139,21 @@ def draw_learning(curve: list[dict[str, float]], rule_usd: float) -> Figure:
     )
     rows = [row for row in curve if "validation/profit_usd_per_day" in row]
     exploring.plot(
-        [row["step"] / 1e6 for row in rows], [row["selection/profit_usd_per_day"] for row in rows],
-        color=GREEN, marker="o", lw=2, label="training months, not exploring; the best is kept",
-    )  # fmt: skip
+        [row["step"] / 1e6 for row in rows],
+        [row["selection/profit_usd_per_day"] for row in rows],
+        color=GREEN,
+        marker="o",
+        lw=2,
+        label="training months, not exploring; the best is kept",
+    )
     checked.plot(
-        [row["step"] / 1e6 for row in rows], [row["validation/profit_usd_per_day"] for row in rows],
-        color=BLUE, marker="o", lw=2, label="validation months",
-    )  # fmt: skip
+        [row["step"] / 1e6 for row in rows],
+        [row["validation/profit_usd_per_day"] for row in rows],
+        color=BLUE,
+        marker="o",
+        lw=2,
+        label="validation months",
+    )
     checked.axhline(rule_usd, color=ORANGE, ls="--", label="tuned hysteresis, validation months")
     checked.set_xlabel("million environment steps")
     for axis in (exploring, checked):

@@ -100,8 +100,12 @@ def room_supply(
     if p["condenser_is_wet"] > 0.0:
         condenser_c = weather.wet_bulb_temp_c + p["condenser_approach_k"]
     performance = cop(
-        max(heat_w / rated_w, LEAST_LOAD_PU), p["chilled_water_c"], condenser_c,
-        p["chiller_entropy_per_k"], p["chiller_loss"], p["chiller_resistance_k"],
-    )  # fmt: skip
+        max(heat_w / rated_w, LEAST_LOAD_PU),
+        p["chilled_water_c"],
+        condenser_c,
+        p["chiller_entropy_per_k"],
+        p["chiller_loss"],
+        p["chiller_resistance_k"],
+    )
     compressor_w = heat_w / performance
     return mixed_c - heat_w / air_w_per_k, heat_w, compressor_w + p["chiller_side_frac"] * (heat_w + compressor_w)

@@ -64,9 +64,19 @@ class MachineParams:
     def __post_init__(self) -> None:
         """Check ranges; raises BadInputError."""
         require_positive(
-            self, "rated_power_w", "rated_hashrate_ths", "ths_per_mhz", "ref_mhz", "ref_v", "floor_v",
-            "a_w_per_mhz_v2", "chip_w_per_k", "chip_j_per_k", "sink_j_per_k", "chips",
-        )  # fmt: skip
+            self,
+            "rated_power_w",
+            "rated_hashrate_ths",
+            "ths_per_mhz",
+            "ref_mhz",
+            "ref_v",
+            "floor_v",
+            "a_w_per_mhz_v2",
+            "chip_w_per_k",
+            "chip_j_per_k",
+            "sink_j_per_k",
+            "chips",
+        )
         require(self.cooling in COOLING, "MachineParams", "cooling", self.cooling, f"one of {', '.join(COOLING)}")
         require(
             self.algorithm in ALGORITHMS,
@@ -142,6 +152,9 @@ class FirmwareParams:
             and self.fan_target_temp_c < self.throttle_down_temp_c
         )
         require(
-            ordered, "FirmwareParams", "trip_temp_c", self.trip_temp_c,
+            ordered,
+            "FirmwareParams",
+            "trip_temp_c",
+            self.trip_temp_c,
             "above throttle_down_temp_c, that above throttle_rise_temp_c and fan_target_temp_c, those above trip_restart_temp_c",
-        )  # fmt: skip
+        )

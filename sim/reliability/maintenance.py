@@ -78,9 +78,15 @@ class MaintenanceRun:
     """The state of one run: machines' parts on a heap by the age at which they fail, crew, stores and the report."""
 
     def __init__(
-        self, env: simpy.Environment, site: SiteParams, temp_c: FloatArray, factors: FloatArray, rule: MaintenanceRule, crew: Crew,
+        self,
+        env: simpy.Environment,
+        site: SiteParams,
+        temp_c: FloatArray,
+        factors: FloatArray,
+        rule: MaintenanceRule,
+        crew: Crew,
         seed: int,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Make an empty world: `store` and `install` fill it."""
         self.env, self.site, self.temp_c, self.factors, self.rule, self.crew = env, site, temp_c, factors, rule, crew
         self.seed, n_zones = seed, len(site.zones)

@@ -28,8 +28,9 @@ class Shop:
         """Open the shop without spares."""
         self.env, self.crew, self.report = env, crew, report
         self.teams = (
-            simpy.PriorityResource(env, int(crew.n_general)), simpy.PriorityResource(env, int(crew.n_electronics))
-        )  # fmt: skip
+            simpy.PriorityResource(env, int(crew.n_general)),
+            simpy.PriorityResource(env, int(crew.n_electronics)),
+        )
         self.stock: dict[str, simpy.Container] = {}
 
     def store(self, part: Part, expected: float) -> None:

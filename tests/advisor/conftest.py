@@ -96,8 +96,11 @@ def opened(mapping: dict[str, Any], history: History, folder: Path) -> Workshop:
         published_series(scenario.history, scenario.site.markets[0]), pd.Timestamp("2024-05-20", tz="UTC"), FIT
     )
     metrics = {
-        "split": "test", "episodes": 1, "episode_days": 1, "values": {"score": {"mean": 0.5, "lo": 0.4, "hi": 0.6}},
-    }  # fmt: skip
+        "split": "test",
+        "episodes": 1,
+        "episode_days": 1,
+        "values": {"score": {"mean": 0.5, "lo": 0.4, "hi": 0.6}},
+    }
     extra = {FORECAST: forecaster.dump().encode()}
     origin = Origin(name="ppo", scenario=mapping, metrics=metrics, tags={"git.revision": "none"}, extra=extra)
     pack(folder / "bundle", model, config, origin, 0)

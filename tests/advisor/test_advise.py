@@ -59,9 +59,22 @@ def test_dear_energy_brings_advice_with_every_key_of_its_schema(workshop: Worksh
     assert {"schema_version", "advice", "abstentions", "rejected_rows"} <= set(content)
     for entry in content["advice"]:
         assert set(entry) == {
-            "kind", "target", "current", "recommended", "effect", "confidence", "reasons", "steps", "undo_steps", "risk",
-            "horizon_h", "expires_utc", "automation", "evidence", "excludes",
-        }  # fmt: skip
+            "kind",
+            "target",
+            "current",
+            "recommended",
+            "effect",
+            "confidence",
+            "reasons",
+            "steps",
+            "undo_steps",
+            "risk",
+            "horizon_h",
+            "expires_utc",
+            "automation",
+            "evidence",
+            "excludes",
+        }
         profit = entry["effect"]["profit_usd"]
         assert profit["lo"] <= profit["mean"] <= profit["hi"]
         assert profit["mean"] > entry["evidence"]["switching_cost_usd"]

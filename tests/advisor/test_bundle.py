@@ -42,10 +42,14 @@ def test_graph_and_network_agree_on_ten_thousand_observations(workshop: Workshop
 
 @pytest.mark.parametrize(
     ("learner", "action"),
-    [(PpoConfig(n_envs=2, n_steps=8, batch_size=16), "discrete"), (PpoConfig(n_envs=2, n_steps=8, batch_size=16), "profile"),
-     (PpoConfig(n_envs=2, n_steps=8, batch_size=16), "box"), (SacConfig(n_envs=2, learning_starts=4), "box")],
+    [
+        (PpoConfig(n_envs=2, n_steps=8, batch_size=16), "discrete"),
+        (PpoConfig(n_envs=2, n_steps=8, batch_size=16), "profile"),
+        (PpoConfig(n_envs=2, n_steps=8, batch_size=16), "box"),
+        (SacConfig(n_envs=2, learning_starts=4), "box"),
+    ],
     ids=["ppo-discrete", "ppo-profile", "ppo-box", "sac-box"],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("zones", [1, 2])
 def test_every_action_form_sets_what_the_environment_sets(
     learner: PpoConfig | SacConfig, action: str, zones: int, small: Scenario, two_zones: Scenario, tmp_path: Path
@@ -212,5 +216,11 @@ def test_a_graph_that_differs_from_the_network_is_not_written(
     other = PpoConfig(n_envs=64, n_steps=16, batch_size=256).build(workshop.model.env, batch.table, 9)
     monkeypatch.setattr(packing, "to_onnx", lambda graph, n: to_onnx(graph_of(other, decoding), n))
     with pytest.raises(BundleError, match="nothing was written"):
-        packing.pack(tmp_path / "b", workshop.model, workshop.config, packing.Origin(name="p", scenario={}, metrics={}, tags={}), 0)  # fmt: skip
+        packing.pack(
+            tmp_path / "b",
+            workshop.model,
+            workshop.config,
+            packing.Origin(name="p", scenario={}, metrics={}, tags={}),
+            0,
+        )
     assert list(tmp_path.iterdir()) == []

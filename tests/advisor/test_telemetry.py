@@ -218,7 +218,14 @@ def test_the_fleet_s_state_is_what_the_simulator_reported(small: Scenario) -> No
     found = fleet.assess(telemetry.typed(fleet_rows(small.site, truth, NOW, 5)), small.site, 20.0, 1e6)
     assert found.silent == {}
     assert found.site.zones[0].n_units == 280
-    for name, tolerance in (("power_w", 10.0), ("hashrate_ths", 0.3), ("hot_temp_c", 0.5), ("inlet_temp_c", 0.3), ("chip_temp_c", 1.0), ("sink_temp_c", 1.5)):  # fmt: skip
+    for name, tolerance in (
+        ("power_w", 10.0),
+        ("hashrate_ths", 0.3),
+        ("hot_temp_c", 0.5),
+        ("inlet_temp_c", 0.3),
+        ("chip_temp_c", 1.0),
+        ("sink_temp_c", 1.5),
+    ):
         assert found.zones[0][name] == pytest.approx(truth[0][name], abs=tolerance), name
     for name in ("mode", "target_mhz", "freq_mhz"):
         assert found.zones[0][name] == truth[0][name]

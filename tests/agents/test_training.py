@@ -46,7 +46,9 @@ def test_the_policy_that_the_judge_likes_best_is_kept(small: Scenario, tmp_path:
     training.learn(judge, told)
     assert hashes[1] != hashes[2] != hashes[3]
     assert training.weights_hash == hashes[2]
-    assert [row["selection/profit_usd_per_day"] for _, row in told.rows if "selection/profit_usd_per_day" in row] == liked  # fmt: skip
+    assert [
+        row["selection/profit_usd_per_day"] for _, row in told.rows if "selection/profit_usd_per_day" in row
+    ] == liked
     assert training.curve[-1]["step"] == 1536
     assert tracked_run(tmp_path) == "r1"
 

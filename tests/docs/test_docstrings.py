@@ -26,11 +26,17 @@ def test_examples_of_a_module(name):
 
 def test_what_people_meet_first_has_an_example():
     objects = {
-        "sim.hardware.catalogue": ("machine", "firmware"), "sim.site.params": ("SiteParams", "ZoneParams"),
-        "sim.site.step": ("Site",), "sim.contract.settlement": ("settle",), "sim.series.exogenous": ("build",),
-        "synthesis.generate": ("synthesize",), "envs.scenario.scenario": ("names",), "envs.batch.core": ("Batch",),
-        "envs.batch.config": ("UserCost",), "envs.forms.sb3": ("SiteVecEnv",),
-    }  # fmt: skip
+        "sim.hardware.catalogue": ("machine", "firmware"),
+        "sim.site.params": ("SiteParams", "ZoneParams"),
+        "sim.site.step": ("Site",),
+        "sim.contract.settlement": ("settle",),
+        "sim.series.exogenous": ("build",),
+        "synthesis.generate": ("synthesize",),
+        "envs.scenario.scenario": ("names",),
+        "envs.batch.core": ("Batch",),
+        "envs.batch.config": ("UserCost",),
+        "envs.forms.sb3": ("SiteVecEnv",),
+    }
     for module, names in objects.items():
         for name in names:
             assert ">>> " in (getattr(importlib.import_module(f"hashgym.{module}"), name).__doc__ or ""), name

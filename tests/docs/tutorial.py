@@ -48,7 +48,12 @@ def run(page: Path, folder: Path) -> None:
             exec(compile("\n" * (block.line - 1) + block.code, str(page), "exec"), namespace)
         elif block.language == "bash":
             done = subprocess.run(
-                ["bash", "-euo", "pipefail", "-c", block.code], cwd=folder, env={**os.environ, "PATH": path},
-                capture_output=True, text=True, timeout=300, check=False,
-            )  # fmt: skip
+                ["bash", "-euo", "pipefail", "-c", block.code],
+                cwd=folder,
+                env={**os.environ, "PATH": path},
+                capture_output=True,
+                text=True,
+                timeout=300,
+                check=False,
+            )
             assert done.returncode == 0, f"{page}:{block.line}: {block.code}\n{done.stdout}\n{done.stderr}"

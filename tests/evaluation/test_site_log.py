@@ -31,12 +31,19 @@ def logged(world: Scenario, n: int) -> tuple[pd.DataFrame, np.ndarray, list[np.n
             choice = np.array([[int(rng.integers(0, 12))]])
         batch.step(choice)
         actions.append(choice[0].copy())
-        rows.append({
-            "time_utc": (world.history.start + STEP * place).isoformat(), "zone": 0, "status": names[float(zone["mode"])],
-            "target_mhz": 0.0 if choice[0, 0] == 0 else ladder[choice[0, 0] - 1],
-            **{name: float(zone[name]) for name in ("power_w", "hashrate_ths", "hot_temp_c", "inlet_temp_c", "fan_pu")},
-            "energy_kwh": float(batch.flow("energy_kwh")[0]),
-        })  # fmt: skip
+        rows.append(
+            {
+                "time_utc": (world.history.start + STEP * place).isoformat(),
+                "zone": 0,
+                "status": names[float(zone["mode"])],
+                "target_mhz": 0.0 if choice[0, 0] == 0 else ladder[choice[0, 0] - 1],
+                **{
+                    name: float(zone[name])
+                    for name in ("power_w", "hashrate_ths", "hot_temp_c", "inlet_temp_c", "fan_pu")
+                },
+                "energy_kwh": float(batch.flow("energy_kwh")[0]),
+            }
+        )
     return pd.DataFrame(rows), np.array(actions), seen
 
 

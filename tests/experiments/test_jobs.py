@@ -186,9 +186,19 @@ def test_evaluate_command_takes_json_and_refuses_another_site(
 @pytest.mark.slow
 def test_sac_trains_on_the_box_action(tmp_path: Path) -> None:
     config = composed(
-        "train", "agent=sac", "env.action=box", "env.episode_steps=96", "tracking=none", "warm_start.teacher=null", *SHORT,
-        "agent.total_steps=2000", "agent.n_envs=16", "agent.learning_starts=200", "agent.batch_size=64", "validations=1",
-    )  # fmt: skip
+        "train",
+        "agent=sac",
+        "env.action=box",
+        "env.episode_steps=96",
+        "tracking=none",
+        "warm_start.teacher=null",
+        *SHORT,
+        "agent.total_steps=2000",
+        "agent.n_envs=16",
+        "agent.learning_starts=200",
+        "agent.batch_size=64",
+        "validations=1",
+    )
     settings = TrainSettings.of(config)
     result = train(settings, tmp_path / "run")
     assert load_policy(tmp_path / "run", settings.agent, settings.env).name == "sac"
@@ -259,8 +269,16 @@ def test_bench_writes_the_names_that_scripts_rely_on(tmp_path: Path, monkeypatch
     monkeypatch.setattr(bench, "_PPO_STEPS", 65_536)
     assert main(["bench", "--json", str(tmp_path / "b.json")]) == 0
     content = json.loads((tmp_path / "b.json").read_text())
-    for key in ("single_env_steps_per_s", "batched_env_steps_per_s", "zone_steps_per_s", "ppo_rollout_steps_per_s",
-                "ppo_train_steps_per_s", "pendulum_single_steps_per_s", "bundle_p99_ms", "bundle_decisions_per_s"):  # fmt: skip
+    for key in (
+        "single_env_steps_per_s",
+        "batched_env_steps_per_s",
+        "zone_steps_per_s",
+        "ppo_rollout_steps_per_s",
+        "ppo_train_steps_per_s",
+        "pendulum_single_steps_per_s",
+        "bundle_p99_ms",
+        "bundle_decisions_per_s",
+    ):
         assert content[key] > 0.0
         assert content["by_env"][bench.ENV_ID].get(key, content[key]) == content[key]
     assert "envpool_pendulum_steps_per_s" in content

@@ -68,10 +68,18 @@ def test_a_log_is_judged_by_the_scenarios_own_threshold(tmp_path: Path) -> None:
     stamps = pd.date_range("2024-06-05", periods=20, freq="5min", tz="UTC")
     frame = pd.DataFrame(
         {
-            "time_utc": stamps.strftime("%Y-%m-%dT%H:%M:%SZ"), "zone": 0, "status": "hashing", "target_mhz": 545.0, "power_w": 3000.0,
-            "hashrate_ths": 100.0, "hot_temp_c": 70.0, "inlet_temp_c": 20.0, "fan_pu": 0.5, "energy_kwh": 50.0,
+            "time_utc": stamps.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "zone": 0,
+            "status": "hashing",
+            "target_mhz": 545.0,
+            "power_w": 3000.0,
+            "hashrate_ths": 100.0,
+            "hot_temp_c": 70.0,
+            "inlet_temp_c": 20.0,
+            "fan_pu": 0.5,
+            "energy_kwh": 50.0,
         }
-    )  # fmt: skip
+    )
     frame.to_csv(tmp_path / "log.csv", index=False)
     counted = []
     for mapping in (SMALL, STRICT):

@@ -11,8 +11,15 @@ from tools import results_page
 from tools.results_page import Figure, Results, read
 
 ROW: dict[str, Any] = {
-    "scenario": "s", "env": "e", "policy": "always_on", "metric": results_page.PROFIT, "mean": 5.0, "lo": 4.0, "hi": 6.5, "seeds": 1,
-}  # fmt: skip
+    "scenario": "s",
+    "env": "e",
+    "policy": "always_on",
+    "metric": results_page.PROFIT,
+    "mean": 5.0,
+    "lo": 4.0,
+    "hi": 6.5,
+    "seeds": 1,
+}
 
 
 def written(folder: Path, *rows: dict[str, Any]) -> Path:

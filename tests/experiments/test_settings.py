@@ -42,11 +42,17 @@ def test_overrides_arrive_as_values_and_no_history_is_made(monkeypatch: pytest.M
         ({"env": {"limits": {}}}, "unknown key 'env.limits'; 'limits' is now 'thresholds'; there are action"),
         ({"env": {"stak": 3}}, "unknown key 'env.stak'; did you mean 'stack'"),
         ({"reward": {"name": "glory"}}, "reward is 'glory'"),
-        ({"reward": {"_target_": "hashgym.envs.batch.rewards.Glory"}}, "reward: 'hashgym.envs.batch.rewards.Glory' could"),
-        ({"agent": {"_target_": "hashgym.agents.learners.PpoConfig", "gama": 1.0}}, "agent: unknown key 'gama'; did you mean 'gamma'"),
+        (
+            {"reward": {"_target_": "hashgym.envs.batch.rewards.Glory"}},
+            "reward: 'hashgym.envs.batch.rewards.Glory' could",
+        ),
+        (
+            {"agent": {"_target_": "hashgym.agents.learners.PpoConfig", "gama": 1.0}},
+            "agent: unknown key 'gama'; did you mean 'gamma'",
+        ),
         ({"warm_start": {"teachr": None}}, "unknown key 'warm_start.teachr'; did you mean 'teacher'"),
     ],
-)  # fmt: skip
+)
 def test_what_nothing_reads_is_named(part: dict[str, Any], message: str) -> None:
     with pytest.raises(BadInputError, match=message):
         TrainSettings.of({**composed("train"), **part})

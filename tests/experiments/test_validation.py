@@ -46,11 +46,16 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         cop = measurements.gordon_ng(law, COEFFICIENTS)
         frame = pd.DataFrame(
             {
-                "Time": stamps, "PowIn": load * rated_w / cop, "Tons": load * rated_w, "TempCondIn": condenser_k,
-                "TempCondOut": condenser_k + 4.0, "TempEvapIn": evaporator_k + 4.0, "TempEvapOut": evaporator_k,
+                "Time": stamps,
+                "PowIn": load * rated_w / cop,
+                "Tons": load * rated_w,
+                "TempCondIn": condenser_k,
+                "TempCondOut": condenser_k + 4.0,
+                "TempEvapIn": evaporator_k + 4.0,
+                "TempEvapOut": evaporator_k,
                 "TempWetbulb": condenser_k - 3.0,
             }
-        )  # fmt: skip
+        )
         frame.loc[rng.random(n) < 0.02, "PowIn"] = 0.0
         frame.to_csv(folder / f"plant/esb_chiller{number}_5min_test.csv.gz", index=False)
     steps = pd.DataFrame(

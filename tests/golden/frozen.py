@@ -167,9 +167,12 @@ def judged() -> Hashes:
 
 def _cases() -> Iterator[tuple[str, Callable[[], Hashes]]]:
     tasks: tuple[tuple[str, Mapping[str, Any]], ...] = (
-        ("HashrateTuning", {"action": "discrete"}), ("HashrateTuning", {"action": "box"}),
-        ("HashrateTuning", {"action": "profile"}), ("CoolingControl", {}), ("SiteOperation", {}),
-    )  # fmt: skip
+        ("HashrateTuning", {"action": "discrete"}),
+        ("HashrateTuning", {"action": "box"}),
+        ("HashrateTuning", {"action": "profile"}),
+        ("CoolingControl", {}),
+        ("SiteOperation", {}),
+    )
     for scenario in SCENARIOS:
         for task, options in tasks:
             title = f"{task} {' '.join(options.values())} {scenario}".replace("  ", " ")
@@ -185,12 +188,20 @@ def _cases() -> Iterator[tuple[str, Callable[[], Hashes]]]:
     yield (
         "HashrateTuning options",
         lambda: rollout(
-            "hashgym/HashrateTuning-v0", stack=3, forecast="persistence", thresholds={"power_ramp": 0.1},
+            "hashgym/HashrateTuning-v0",
+            stack=3,
+            forecast="persistence",
+            thresholds={"power_ramp": 0.1},
             costs=(UserCost("thirst", lambda batch: batch.flow("water_l"), "L"),),
-            randomize={"power_dev": [-0.1, 0.1], "hashrate_dev": [-0.1, 0.1], "sink_dev": [-0.2, 0.1], "noise": [0.0, 4.0],
-                       "histories": 2},
+            randomize={
+                "power_dev": [-0.1, 0.1],
+                "hashrate_dev": [-0.1, 0.1],
+                "sink_dev": [-0.2, 0.1],
+                "noise": [0.0, 4.0],
+                "histories": 2,
+            },
         ),
-    )  # fmt: skip
+    )
     for reward in (
         "profit_over_rule",
         "profit_efficiency_stability",

@@ -21,9 +21,13 @@ CUTS = (2222, 3001, 4567)
 """Steps at which the future begins: none at an hour's, a day's or an interval's border."""
 
 CONTRACT = {
-    "kind": "real_time", "adder_usd_per_mwh": 5.0, "coincident_peak": {}, "curtailment": {"notice_s": 1800.0},
-    "demand": [{"usd_per_kw": 5.0}], "block": {"power_w": 300_000.0},
-}  # fmt: skip
+    "kind": "real_time",
+    "adder_usd_per_mwh": 5.0,
+    "coincident_peak": {},
+    "curtailment": {"notice_s": 1800.0},
+    "demand": [{"usd_per_kw": 5.0}],
+    "block": {"power_w": 300_000.0},
+}
 MARKETS = [
     {"coins": ["btc"]},
     {"coins": ["btc"], "pool": {"name": "lucky", "scheme": "pplns"}},
@@ -66,10 +70,21 @@ def altered(history: History, column: str, first: int) -> History:
 
 
 COLUMNS = (
-    "outdoor_temp_c", "relative_humidity_pct", "market_price_usd_per_mwh", "day_ahead_price_usd_per_mwh", "coin_price_usd",
-    "difficulty", "fee_share", "grid_load_mw", "carbon_g_per_kwh", "curtailment_call", "bch_price_usd", "bch_difficulty",
-    "bch_fee_share", "mood",
-)  # fmt: skip
+    "outdoor_temp_c",
+    "relative_humidity_pct",
+    "market_price_usd_per_mwh",
+    "day_ahead_price_usd_per_mwh",
+    "coin_price_usd",
+    "difficulty",
+    "fee_share",
+    "grid_load_mw",
+    "carbon_g_per_kwh",
+    "curtailment_call",
+    "bch_price_usd",
+    "bch_difficulty",
+    "bch_fee_share",
+    "mood",
+)
 
 
 def test_every_column_is_altered(world: Scenario) -> None:

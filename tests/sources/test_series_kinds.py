@@ -20,9 +20,13 @@ from hashgym.sim.site.params import SiteParams, ZoneParams
 from hashgym.sources.assembly import import_history
 
 REST: dict[str, float] = {
-    "market_price_usd_per_mwh": 30.0, "outdoor_temp_c": 15.0, "relative_humidity_pct": 50.0, "coin_price_usd": 30e3,
-    "difficulty": 5e13, "fee_share": 0.02,
-}  # fmt: skip
+    "market_price_usd_per_mwh": 30.0,
+    "outdoor_temp_c": 15.0,
+    "relative_humidity_pct": 50.0,
+    "coin_price_usd": 30e3,
+    "difficulty": 5e13,
+    "fee_share": 0.02,
+}
 
 Read = Callable[..., History]
 
@@ -30,9 +34,14 @@ Read = Callable[..., History]
 @pytest.fixture
 def read(tmp_path: Path) -> Read:
     def run(
-        text: str, start: str, end: str, zone: str = "UTC", name: str = "series.csv", price: dict[str, Any] | None = None,
+        text: str,
+        start: str,
+        end: str,
+        zone: str = "UTC",
+        name: str = "series.csv",
+        price: dict[str, Any] | None = None,
         **entry: Any,
-    ) -> History:  # fmt: skip
+    ) -> History:
         (tmp_path / name).write_text(text)
         entry = {
             "column": "market_price_usd_per_mwh",
@@ -43,11 +52,13 @@ def read(tmp_path: Path) -> Read:
             **entry,
         }
         content = {
-            "start": start, "end": end, "timezone": zone,
+            "start": start,
+            "end": end,
+            "timezone": zone,
             "price": price or {"publication": "after_interval", "interval_s": 3600},
             "series": [{k: v for k, v in entry.items() if v is not None}]
             + [{"column": k, "constant": v} for k, v in REST.items() if k != entry["column"]],
-        }  # fmt: skip
+        }
         (tmp_path / "mapping.yaml").write_text(yaml.safe_dump(content))
         return import_history(tmp_path / "mapping.yaml").history
 
@@ -86,9 +97,12 @@ def test_an_empty_first_hour_does_not_move_the_second(read: Read) -> None:
 def test_an_hour_that_should_stand_twice_and_does_not_is_refused(read: Read) -> None:
     with pytest.raises(BadInputError, match="row 4, column 'when': '2023-10-29T02:00' stands once"):
         read(
-            rows(*autumn(second=False)), "2023-10-28T22:00", "2023-10-29T04:00", timezone="Europe/Stockholm",
+            rows(*autumn(second=False)),
+            "2023-10-28T22:00",
+            "2023-10-29T04:00",
+            timezone="Europe/Stockholm",
             repeated="twice",
-        )  # fmt: skip
+        )
 
 
 def test_autumns_hour_stands_once_and_is_held(read: Read) -> None:
@@ -135,8 +149,13 @@ def test_prices_of_another_currency_take_the_rate_of_their_day(read: Read, tmp_p
     # The rate of a day is known when it has ended.
     assert hourly(history.frame["market_price_usd_per_mwh"]) == pytest.approx([110.0, 110.0, 120.0, 120.0])
     with pytest.raises(BadInputError, match="rates.csv: no value of 'usd_per_unit' for"):
-        read(rows(stamps, [40] * 4), "2024-01-01T22:00", "2024-01-02T02:00", unit="eur/mwh",
-             usd_per_unit={**rate, "max_age_h": 1})  # fmt: skip
+        read(
+            rows(stamps, [40] * 4),
+            "2024-01-01T22:00",
+            "2024-01-02T02:00",
+            unit="eur/mwh",
+            usd_per_unit={**rate, "max_age_h": 1},
+        )
 
 
 def test_rates_are_not_asked_for_outside_the_span(read: Read, tmp_path: Path) -> None:
@@ -161,17 +180,37 @@ def epw(hours: int) -> str:
 
 def test_an_epw_stands_for_every_year(read: Read) -> None:
     history = read(
-        epw(8760), "2024-02-27T06:00", "2024-03-02T06:00", name="here.epw", column="outdoor_temp_c", format="epw",
-        time="time", value="dry_bulb_c", unit="c", timezone="file", typical_year=True,
-    )  # fmt: skip
+        epw(8760),
+        "2024-02-27T06:00",
+        "2024-03-02T06:00",
+        name="here.epw",
+        column="outdoor_temp_c",
+        format="epw",
+        time="time",
+        value="dry_bulb_c",
+        unit="c",
+        timezone="file",
+        typical_year=True,
+    )
     temp = history.frame["outdoor_temp_c"]
     # Local midnight of the file's UTC-6 is 06:00 UTC; hour 1 of an EPW is the hour from midnight on.
     assert hourly(temp)[:4] == [0.0, 1.0, 2.0, 3.0]
     assert temp.loc["2024-02-29 10:00:00+00:00"] == temp.loc["2024-02-28 10:00:00+00:00"]
     assert len(temp) == 4 * 288
     with pytest.raises(BadInputError, match="row 1: an EPW begins with LOCATION"):
-        read("LAT,1\n", "2024-02-27", "2024-02-28", name="here.epw", column="outdoor_temp_c", format="epw", time="time",
-             value="dry_bulb_c", unit="c", timezone="file", typical_year=True)  # fmt: skip
+        read(
+            "LAT,1\n",
+            "2024-02-27",
+            "2024-02-28",
+            name="here.epw",
+            column="outdoor_temp_c",
+            format="epw",
+            time="time",
+            value="dry_bulb_c",
+            unit="c",
+            timezone="file",
+            typical_year=True,
+        )
 
 
 def test_a_typical_year_is_one_year(read: Read) -> None:
@@ -207,9 +246,14 @@ def test_a_declared_channel_is_known_a_delay_after_its_stamp_and_not_before(read
     changed, delay_h, seen = 30, 2, []
     for after in (0.0, 7.0):
         history = read(
-            rows(stamps, [hour + (after if hour >= changed else 0.0) for hour in range(48)]), "2024-01-01T02:00", "2024-01-03",
-            column="mood", unit=None, delay_s=3600 * delay_h, channel={"unit": "1", "low": 0.0, "high": 60.0},
-        )  # fmt: skip
+            rows(stamps, [hour + (after if hour >= changed else 0.0) for hour in range(48)]),
+            "2024-01-01T02:00",
+            "2024-01-03",
+            column="mood",
+            unit=None,
+            delay_s=3600 * delay_h,
+            channel={"unit": "1", "low": 0.0, "high": 60.0},
+        )
         world = build(history, site)
         observed = world.known[0, :, world.channels.index("mood")]
         published = published_series(history, site.markets[0]).series["mood"]
@@ -223,8 +267,14 @@ def test_a_declared_channel_is_known_a_delay_after_its_stamp_and_not_before(read
 
 def test_a_declared_channel_that_leaves_its_range_is_named(read: Read) -> None:
     with pytest.raises(BadInputError, match=r"row 7, column 'mood': 15.0 is not in 0…14 1"):
-        read(rows(HOURS, [10, 11, 12, 13, 14, 15]), "2024-01-01T02:00", "2024-01-01T06:00", column="mood", unit=None,
-             channel={"unit": "1", "low": 0.0, "high": 14.0})  # fmt: skip
+        read(
+            rows(HOURS, [10, 11, 12, 13, 14, 15]),
+            "2024-01-01T02:00",
+            "2024-01-01T06:00",
+            column="mood",
+            unit=None,
+            channel={"unit": "1", "low": 0.0, "high": 14.0},
+        )
 
 
 @pytest.mark.parametrize(

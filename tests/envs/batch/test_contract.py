@@ -12,7 +12,7 @@ from gymnasium.utils.env_checker import check_env
 from stable_baselines3.common.env_checker import check_env as check_env_sb3
 
 import hashgym.envs  # noqa: F401
-from hashgym.envs.batch import observing, rewards, tables
+from hashgym.envs.batch import rewards, tables
 from hashgym.envs.forms.sb3 import SiteVecEnv
 from hashgym.envs.hashrate import HashrateTuningEnv, HashrateTuningVectorEnv
 from hashgym.envs.scenario.scenario import Scenario
@@ -337,7 +337,3 @@ def test_a_batch_never_leaves_its_series(small: Scenario) -> None:
     assert batch.state.site["step"].tolist() == [batch.exogenous.n_steps - 1] * 2
     with pytest.raises(ValueError, match="at most"):
         batch.reset(starts=np.array([last + 1, 0]))
-
-
-def test_the_kernel_reads_the_hashprice_where_the_table_has_it() -> None:
-    assert tables.SITE_CHANNELS[observing.KNOWN_HASHPRICE].name == "expected_hashprice_usd_per_ph_day"

@@ -242,9 +242,13 @@ def test_the_sites_set_points_are_those_that_are_commanded() -> None:
     zones = watched.state.zone[0]
     stock = SiteReporter(watched, 3).set_points()
     assert stock == {
-        "zone0_chip_target_c": 74.0, "zone0_pads_target_c": 28.0, "zone1_chip_target_c": 74.0, "zone1_supply_target_c": 24.0,
-        "zone2_coolant_target_c": 38.0, "zone2_pump_target_pu": 1.0,
-    }  # fmt: skip
+        "zone0_chip_target_c": 74.0,
+        "zone0_pads_target_c": 28.0,
+        "zone1_chip_target_c": 74.0,
+        "zone1_supply_target_c": 24.0,
+        "zone2_coolant_target_c": 38.0,
+        "zone2_pump_target_pu": 1.0,
+    }
     zones["fan_shift_k"], zones["plant_shift_k"], zones["pump_shift_pu"] = (
         [-4.0, 2.0, 0.0],
         [1.0, -3.0, 5.0],
@@ -253,9 +257,13 @@ def test_the_sites_set_points_are_those_that_are_commanded() -> None:
     watched.step(np.full((1, 3), 1e6))
     seen = SiteReporter(watched, 3).read(NOW)
     assert {name: seen[name] for name in stock} == {
-        "zone0_chip_target_c": 70.0, "zone0_pads_target_c": 29.0, "zone1_chip_target_c": 76.0, "zone1_supply_target_c": 21.0,
-        "zone2_coolant_target_c": 43.0, "zone2_pump_target_pu": 0.7,
-    }  # fmt: skip
+        "zone0_chip_target_c": 70.0,
+        "zone0_pads_target_c": 29.0,
+        "zone1_chip_target_c": 76.0,
+        "zone1_supply_target_c": 21.0,
+        "zone2_coolant_target_c": 43.0,
+        "zone2_pump_target_pu": 0.7,
+    }
 
 
 def test_a_site_reads_the_same_for_a_seed() -> None:
