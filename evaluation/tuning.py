@@ -22,13 +22,14 @@ TUNING_ROLE: Final = 1
 
 OFF_RATIOS: Final = (1.5, 2.0, 3.0, 4.5, 7.0, 10.0, 15.0, 22.0)
 ON_RATIOS: Final = (0.5, 0.7, 0.9, 1.1, 1.4)
-"""First grid of the hysteresis thresholds; it grows until its best point is inside."""
+"""First grid of the hysteresis thresholds, chosen; it grows until its best point is inside."""
 
 PEAK_RATIOS: Final = (0.9, 0.92, 0.94, 0.955, 0.97, 0.98, 0.99, 1.0, np.inf)
-"""Shares of the month's highest load among which the tuned rule's is chosen; the last never sheds."""
+"""Shares of the month's highest load among which the tuned rule's is chosen, dense where peaks are; the last never sheds."""
 
 _GROWTH: Final = 1.5
 _MOST_ROUNDS: Final = 6
+"""By what factor the grid grows at an edge, and how often at most: to eleven times its ends. chosen."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,14 +83,14 @@ def load_weight(action: float) -> float:
 @kernel
 def share_load(i: int, world: EnvWorld, batch: EnvBatch) -> None:
     """Spread the plan's load over the zones of environment `i` by their weights, each on the profile nearest to its part."""
-    profiles, columns = world.profiles, world.columns[0]
+    profiles, env = world.profiles, world.env[0]
     total_w, weighted_w = 0.0, 0.0
     for z in range(profiles.shape[0]):
         plan_w = profiles[z, batch.myopic[i, z]]["meter_w"]
         total_w += plan_w
-        weighted_w += plan_w * load_weight(batch.action[i, z * columns["act_per_zone"] + columns["act_share"]])
+        weighted_w += plan_w * load_weight(batch.action[i, z * env["act_per_zone"] + env["act_share"]])
     for z in range(profiles.shape[0]):
-        weight = load_weight(batch.action[i, z * columns["act_per_zone"] + columns["act_share"]])
+        weight = load_weight(batch.action[i, z * env["act_per_zone"] + env["act_share"]])
         part_w = profiles[z, batch.myopic[i, z]]["meter_w"] * weight * total_w / weighted_w
         batch.sim.setpoint_mhz[i, z] = nearest_mhz(z, profiles, world.menus, part_w)
 
@@ -98,20 +98,20 @@ def share_load(i: int, world: EnvWorld, batch: EnvBatch) -> None:
 @kernel
 def act(i: int, world: EnvWorld, batch: EnvBatch) -> None:
     """Turn the action of environment `i` into commands: its columns are those of `actions.action_table`."""
-    env, columns, action = world.env[0], world.columns[0], batch.action[i]
+    env, action = world.env[0], batch.action[i]
     for z in range(batch.sim.zone.shape[1]):
-        zone, myopic, base = batch.sim.zone[i, z], batch.myopic[i, z], z * columns["act_per_zone"]
+        zone, myopic, base = batch.sim.zone[i, z], batch.myopic[i, z], z * env["act_per_zone"]
         if env["action_kind"] == PLAN:
             batch.sim.setpoint_mhz[i, z] = world.profiles[z, myopic]["freq_mhz"]
         else:
-            batch.sim.setpoint_mhz[i, z] = decode(z, action[base + columns["act_power"]], zone, myopic, world)
-        if columns["act_cooling"] >= 0:
-            at = base + columns["act_cooling"]
+            batch.sim.setpoint_mhz[i, z] = decode(z, action[base + env["act_power"]], zone, myopic, world)
+        if env["act_cooling"] >= 0:
+            at = base + env["act_cooling"]
             plants.command(zone, world.sim.zones[z], action[at], action[at + 1])
-    if columns["act_share"] >= 0:
+    if env["act_share"] >= 0:
         share_load(i, world, batch)
-    if columns["act_market"] >= 0:
-        wish, n = action[columns["act_market"]], world.sim.switch_s.shape[0]
+    if env["act_market"] >= 0:
+        wish, n = action[env["act_market"]], world.sim.switch_s.shape[0]
         wanted = wish if env["market_kind"] == MARKET_NUMBER else np.floor((wish + 1.0) * 0.5 * n)
         change_market(batch.sim.site[i], int(min(max(wanted, 0.0), n - 1.0)), world.sim.switch_s)
 
@@ -119,7 +119,7 @@ def act(i: int, world: EnvWorld, batch: EnvBatch) -> None:
 @kernel
 def offer(i: int, world: EnvWorld, batch: EnvBatch) -> None:
     """Take the offer of environment `i`'s action for the next local day: after the step, which may have begun a day."""
-    column = world.columns[0]["act_offer"]
+    column = world.env[0]["act_offer"]
     if column >= 0:
         batch.sim.site[i]["next_withheld_frac"] = 0.5 - 0.5 * min(max(batch.action[i, column], -1.0), 1.0)
 

@@ -28,36 +28,6 @@ RANDOMIZED: Final = ("power_dev", "hashrate_dev", "sink_dev", "noise")
 """What can be drawn anew for each episode. power_dev, hashrate_dev, sink_dev: by what share a zone's machines draw more, hash more and
 shed heat better than the model that rules and observations reckon with; noise: factor on the sensors' noise."""
 
-ENV_PARAMS: Final = float_record(
-    "action_kind",
-    "market_kind",
-    "first_offset",
-    "sleep_below",
-    "wake_above",
-    "min_sleep_s",
-    "over_rule",
-    "reward_per_usd",
-    "chip_limit_c",
-    "ramp_limit_pu",
-    "gradient_limit_k",
-    "inlet_low_c",
-    "inlet_high_c",
-    "coolant_low_c",
-    "coolant_high_c",
-    "episode_steps",
-    "first_start",
-    "last_start",
-    "n_series",
-    "rated_kw",
-    "interval_h",
-    "peak_kw",
-    *(f"{name}_{end}" for name in RANDOMIZED for end in ("low", "high")),
-)
-"""Parameters of a batch. action_kind, market_kind: forms of the action; first_offset: profile offset of discrete action 1; sleep_below,
-wake_above, min_sleep_s: sleep band and shortest sleep; over_rule: 1 for `profit_over_rule`; …_limit_…, inlet_…, coolant_…:
-thresholds of costs; first_start, last_start: range of episode starts; peak_kw: largest drawn peak of the month before, 0
-without demand charges; …_low, …_high of RANDOMIZED: ranges from which an episode draws."""
-
 COLUMNS: Final = np.dtype(
     [
         (name, np.int64)
@@ -83,9 +53,45 @@ COLUMNS: Final = np.dtype(
         )
     ]
 )
-"""Columns of an observation and of an action, made of their tables by `tables.observation_columns` and `actions.action_columns`;
+"""Columns of an observation and of an action, part of ENV_PARAMS, made of their tables by `tables.observation_columns` and `actions.fill_action_columns`;
 -1 where there is none. zones: column of the first zone's first entry; per_zone: entries of a zone; act_per_zone: entries of a zone in the
 action, act_power, act_cooling, act_share: positions among them."""
+
+
+ENV_PARAMS: Final = np.dtype(
+    [
+        *float_record(
+            "action_kind",
+            "market_kind",
+            "first_offset",
+            "sleep_below",
+            "wake_above",
+            "min_sleep_s",
+            "over_rule",
+            "reward_per_usd",
+            "chip_limit_c",
+            "ramp_limit_pu",
+            "gradient_limit_k",
+            "inlet_low_c",
+            "inlet_high_c",
+            "coolant_low_c",
+            "coolant_high_c",
+            "episode_steps",
+            "first_start",
+            "last_start",
+            "n_series",
+            "rated_kw",
+            "interval_h",
+            "peak_kw",
+            *(f"{name}_{end}" for name in RANDOMIZED for end in ("low", "high")),
+        ).descr,
+        *COLUMNS.descr,
+    ]
+)
+"""Parameters of a batch. action_kind, market_kind: forms of the action; first_offset: profile offset of discrete action 1; sleep_below,
+wake_above, min_sleep_s: sleep band and shortest sleep; over_rule: 1 for `profit_over_rule`; …_limit_…, inlet_…, coolant_…:
+thresholds of costs; first_start, last_start: range of episode starts; peak_kw: largest drawn peak of the month before, 0
+without demand charges; …_low, …_high of RANDOMIZED: ranges from which an episode draws; then COLUMNS."""
 
 
 class EnvWorld(NamedTuple):
@@ -94,12 +100,10 @@ class EnvWorld(NamedTuple):
     sim: SiteWorld
     known: np.ndarray  # (n_series, n_steps, n_known) float32
     env: np.ndarray  # (1,) of ENV_PARAMS
-    columns: np.ndarray  # (1,) of COLUMNS
     profiles: np.ndarray  # (n_zones, n_profiles) of PROFILE
     menus: np.ndarray  # (n_zones,) of MENU
     fresh: np.ndarray  # (n_zones,) of ZONE_STATE: how zones begin an episode
-    low: np.ndarray  # (n_observations,) float32
-    high: np.ndarray  # (n_observations,) float32
+    bounds: np.ndarray  # (2, n_observations) float32: lowest and highest value of each observation
 
 
 class EnvBatch(NamedTuple):

@@ -22,7 +22,7 @@ from ...sim.site.step import SiteBatch, SiteWorld
 from ...sim.site.world import Events, Exogenous
 from . import kernels, rewards, tables
 from .actions import MARKET_KINDS, POWER_KINDS, action_space, action_table, fill_action_columns
-from .arrays import ENV_PARAMS, EnvBatch, EnvWorld
+from .arrays import COLUMNS, ENV_PARAMS, EnvBatch, EnvWorld
 from .config import EnvConfig
 from .observing import observe
 from .profiles import profile_table
@@ -106,17 +106,16 @@ class Batch:
         """Return what kernels read."""
         columns = tables.observation_columns(now, self.n_zones)
         fill_action_columns(columns, self.setup.form, self.site)
-        low, high = (np.ascontiguousarray(edge[-self.n_now :]) for edge in (self.low, self.high))
+        for name in COLUMNS.names or ():
+            self._env[name] = columns[name]
         return EnvWorld(
             SiteWorld.of(self.site, self.exogenous, self.events),
             self.exogenous.known,
             self._env,
-            columns,
             self.profiles,
             self.menus,
             State.hashing(1, self.site).zone[0].copy(),
-            low,
-            high,
+            np.stack([edge[-self.n_now :] for edge in (self.low, self.high)]),
         )
 
     @cached_property

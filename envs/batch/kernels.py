@@ -9,7 +9,7 @@ from ...sim.cooling import plants
 from ...sim.foundation import noise
 from ...sim.foundation.constants import CONTROL_STEP_S, SECONDS_PER_HOUR
 from ...sim.foundation.jit import kernel
-from ...sim.site.step import BLOCK, step_block
+from ...sim.site.step import block_size, step_block
 from .acting import act, baseline_usd, offer
 from .arrays import EnvBatch, EnvWorld
 from .observing import observe, span
@@ -59,15 +59,16 @@ def count_costs(i: int, world: EnvWorld, batch: EnvBatch) -> None:
     out[COST_COLUMNS.curtailment_breach] = flow["call_excess_kwh"] * steps_per_h / env["rated_kw"]
     out[COST_COLUMNS.inlet_range] = out_of_range_k
     out[COST_COLUMNS.temp_gradient] = apart_k
-    out[COST_COLUMNS.load_missed] = missed_load(i, world, batch) if world.columns[0]["act_share"] >= 0 else 0.0
+    out[COST_COLUMNS.load_missed] = missed_load(i, world, batch) if world.env[0]["act_share"] >= 0 else 0.0
 
 
 @kernel
 def step(lo: int, hi: int, world: EnvWorld, batch: EnvBatch) -> None:
     """Step the environments of [lo, hi): action, simulator, costs, reward, truncation, observation."""
     env = world.env[0]
-    for first in range(lo, hi, BLOCK):
-        last = min(first + BLOCK, hi)
+    size = block_size(batch.sim.zone.shape[1])
+    for first in range(lo, hi, size):
+        last = min(first + size, hi)
         for i in range(first, last):
             batch.reward[i] = 0.0
             if env["over_rule"] > 0.0:

@@ -42,17 +42,17 @@ def observe_known(i: int, world: EnvWorld, batch: EnvBatch) -> None:
 @kernel
 def observe_site(i: int, world: EnvWorld, batch: EnvBatch) -> None:
     """Write what environment `i` knows of its meter, its offers and its market, where they are observed."""
-    site, env, columns, obs = batch.sim.site[i], world.env[0], world.columns[0], batch.obs[i]
-    if columns["interval_pu"] >= 0:
-        obs[columns["interval_pu"]] = site["interval_kwh"] / (env["rated_kw"] * env["interval_h"])
-        obs[columns["month_peak_pu"]] = max(site["peak_kw"], site["window_peak_kw"]) / env["rated_kw"]
-    if columns["offer"] >= 0:
-        obs[columns["offer"]] = 1.0 - site["withheld_frac"]
-        obs[columns["next_offer"]] = 1.0 - site["next_withheld_frac"]
-    if columns["at_market0"] >= 0:
+    site, env, obs = batch.sim.site[i], world.env[0], batch.obs[i]
+    if env["interval_pu"] >= 0:
+        obs[env["interval_pu"]] = site["interval_kwh"] / (env["rated_kw"] * env["interval_h"])
+        obs[env["month_peak_pu"]] = max(site["peak_kw"], site["window_peak_kw"]) / env["rated_kw"]
+    if env["offer"] >= 0:
+        obs[env["offer"]] = 1.0 - site["withheld_frac"]
+        obs[env["next_offer"]] = 1.0 - site["next_withheld_frac"]
+    if env["at_market0"] >= 0:
         for m in range(world.sim.switch_s.shape[0]):
-            obs[columns["at_market0"] + m] = 1.0 if site["market"] == m else 0.0
-        obs[columns["switch_rest_s"]] = site["switch_s"]
+            obs[env["at_market0"] + m] = 1.0 if site["market"] == m else 0.0
+        obs[env["switch_rest_s"]] = site["switch_s"]
 
 
 @kernel
@@ -93,15 +93,15 @@ def observe_zone(
 @kernel
 def observe_rest(i: int, world: EnvWorld, batch: EnvBatch) -> None:
     """Write the rest of the observation of environment `i`, after its known channels, and clip it."""
-    site, env, columns, obs = batch.sim.site[i], world.env[0], world.columns[0], batch.obs[i]
-    known_usd = float(obs[columns["known_energy_price_usd_per_mwh"]])
-    terahash_usd = usd_per_th(float(obs[columns["expected_hashprice_usd_per_ph_day"]]))
+    site, env, obs = batch.sim.site[i], world.env[0], batch.obs[i]
+    known_usd = float(obs[env["known_energy_price_usd_per_mwh"]])
+    terahash_usd = usd_per_th(float(obs[env["expected_hashprice_usd_per_ph_day"]]))
     step_key = noise.combine(site["key"], np.uint64(site["age"]))
     rough = env["noise_low"]
     if env["noise_high"] > rough:
         rough = span(rough, env["noise_high"], site["key"], noise.STREAM_ROUGHNESS)
     observe_site(i, world, batch)
-    break_even, first = 0.0, columns["zones"]
+    break_even, first = 0.0, env["zones"]
     for z in range(batch.sim.zone.shape[1]):
         break_even = max(break_even, break_even_usd_per_mwh(world.menus[z], terahash_usd))
         k = myopic_profile(z, world.profiles, world.menus, known_usd, terahash_usd)
@@ -112,13 +112,13 @@ def observe_rest(i: int, world: EnvWorld, batch: EnvBatch) -> None:
             rough * noise.bell(step_key, noise.STREAM_HASHRATE_SENSOR + shift),
             rough * noise.bell(step_key, noise.STREAM_CHIP_SENSOR + shift),
         )
-        entries = obs[first : first + columns["per_zone"]]
+        entries = obs[first : first + env["per_zone"]]
         observe_zone(z, batch.sim.zone[i, z], world.sim.zones[z], world.profiles[z, k]["freq_mhz"], noises, entries)
-        first += columns["per_zone"]
-    obs[columns["break_even_usd_per_mwh"]] = break_even
-    obs[columns["price_ratio"]] = known_usd / max(break_even, 1.0)
+        first += env["per_zone"]
+    obs[env["break_even_usd_per_mwh"]] = break_even
+    obs[env["price_ratio"]] = known_usd / max(break_even, 1.0)
     for j in range(obs.shape[0]):
-        obs[j] = min(max(obs[j], world.low[j]), world.high[j])
+        obs[j] = min(max(obs[j], world.bounds[0, j]), world.bounds[1, j])
 
 
 @kernel

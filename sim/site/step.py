@@ -25,8 +25,8 @@ from .state import SITE_FLOW, ZONE_FLOW, State
 from .world import CALL_LEFT, FOULING, GRID_ON, ONLINE, POOL_FRAC, Events, Exogenous
 from .zone import begin_step, end_step, sub_step
 
-BLOCK: Final = 16
-"""Sites that are stepped together. Measured: 8 to 64 are alike."""
+BLOCK_ZONES: Final = 16
+"""Zones, about, that are stepped together. Measured: 8 to 64 are alike; more do not stay in a processor's first cache."""
 
 
 class SiteWorld(NamedTuple):
@@ -136,8 +136,14 @@ def site_event(which: int, series: int, step: int, world: SiteWorld) -> float:
 
 
 @kernel
+def block_size(n_zones: int) -> int:
+    """Return how many sites are stepped together: at least one."""
+    return max(1, BLOCK_ZONES // n_zones)
+
+
+@kernel
 def step_block(first: int, last: int, world: SiteWorld, batch: SiteBatch) -> None:
-    """Advance the sites of [first, last), BLOCK at most, by a control step.
+    """Advance the sites of [first, last), a block, by a control step.
 
     The sub-steps of neighbouring sites follow each other, not those of one site: they do not wait for each other's
     results, which lets the processor overlap them, and a block stays in its cache.
@@ -178,8 +184,9 @@ def step_block(first: int, last: int, world: SiteWorld, batch: SiteBatch) -> Non
 @kernel
 def step(lo: int, hi: int, world: SiteWorld, batch: SiteBatch) -> None:
     """Advance the sites of [lo, hi) by a control step."""
-    for first in range(lo, hi, BLOCK):
-        step_block(first, min(first + BLOCK, hi), world, batch)
+    size = block_size(batch.zone.shape[1])
+    for first in range(lo, hi, size):
+        step_block(first, min(first + size, hi), world, batch)
 
 
 class Site:

@@ -13,7 +13,7 @@ from hashgym.envs.batch.config import EnvConfig
 from hashgym.envs.batch.core import Batch
 from hashgym.envs.forms.render import Canvas
 from hashgym.envs.scenario import scenario as scenarios
-from hashgym.experiments import site_log
+from hashgym.evaluation import site_log
 from hashgym.experiments.cli import main
 from hashgym.experiments.reports import report
 from tests.conftest import SMALL
