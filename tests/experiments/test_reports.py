@@ -96,7 +96,8 @@ def test_export_refuses_another_task_before_any_work(
     monkeypatch.chdir(tmp_path)
     run = tmp_path / "run"
     run.mkdir()
-    config = {"scenario": {}, "env": {"task": task}, "agent": {}, "seed": 0, "history": None}
+    agent = {"_target_": "hashgym.agents.learners.PpoConfig", "name": "ppo"}
+    config = {"scenario": {}, "env": {"task": task}, "agent": agent, "seed": 0, "history": None}
     (run / "config.json").write_text(json.dumps(config))
     assert main(["export", "run=run", "tracking=none"]) == 2
     error = capsys.readouterr().err
