@@ -32,7 +32,7 @@ def yardsticks(config: EnvConfig, tuning: Tuning) -> list[Policy]:
 
 
 def bound_trace(config: EnvConfig) -> FloatArray:
-    """Return the certified bound on each episode's profit, (n_episodes,). [USD]"""
+    """Return the upper bound on each episode's profit, (n_episodes,). [USD]"""
     probe = Batch(judged(config))
     starts = episode_starts(config, probe)
     first = int(starts[0])
