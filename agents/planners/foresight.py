@@ -41,10 +41,10 @@ class StepValues:
         zone = site.zones[0]
         values = exogenous.values[series]
         price, hashprice = marginal_usd_per_mwh(values, site.contract.carbon_usd_per_t), values[:, REALISED_HASHPRICE]
-        revenue = np.outer(hashprice * usd_per_th(1.0), profiles["paid_ths"])
-        energy = np.outer(price, profiles["meter_w"]) * STEP_MWH_PER_W
+        revenue = np.outer(hashprice * usd_per_th(1.0), profiles["paid_hashrate_ths"])
+        energy = np.outer(price, profiles["meter_power_w"]) * STEP_MWH_PER_W
         lost_s = zone.firmware.restart_s + 0.5 * zone.firmware.ramp_s / len(profiles)
-        boot_w = zone.firmware.boot_power_frac * profiles["meter_w"].mean()
+        boot_w = zone.firmware.boot_power_frac * profiles["meter_power_w"].mean()
         return cls(
             earn=revenue * CONTROL_STEP_S - energy,
             change=revenue * lost_s,

@@ -25,7 +25,7 @@ def myopic_profile(
     terahash_usd = CONTROL_STEP_S * usd_per_terahash
     best, best_usd = 0, -np.inf
     for k in range(menus[z]["n_profiles"]):
-        usd = profiles[z, k]["paid_ths"] * terahash_usd - profiles[z, k]["meter_w"] * watt_usd
+        usd = profiles[z, k]["paid_hashrate_ths"] * terahash_usd - profiles[z, k]["meter_power_w"] * watt_usd
         if usd > best_usd:
             best, best_usd = k, usd
     return best
@@ -42,7 +42,7 @@ def nearest_mhz(z: int, profiles: np.ndarray, menus: np.ndarray, target_w: float
     """Return the frequency of the profile of zone `z` whose power is nearest to a target. [MHz]"""
     best, best_gap_w = 0, np.inf
     for k in range(menus[z]["n_profiles"]):
-        gap_w = abs(profiles[z, k]["meter_w"] - target_w)
+        gap_w = abs(profiles[z, k]["meter_power_w"] - target_w)
         if gap_w < best_gap_w:
             best, best_gap_w = k, gap_w
     return profiles[z, best]["freq_mhz"]
@@ -70,7 +70,7 @@ def decode(z: int, action: float, zone: np.void, myopic: int, world: EnvWorld) -
     if action < env["sleep_below"] or (is_asleep and action <= env["wake_above"]):
         return 0.0
     frac = min(max((action - env["sleep_below"]) / (1.0 - env["sleep_below"]), 0.0), 1.0)
-    low_w, high_w = profiles[z, 0]["meter_w"], profiles[z, top]["meter_w"]
+    low_w, high_w = profiles[z, 0]["meter_power_w"], profiles[z, top]["meter_power_w"]
     return nearest_mhz(z, profiles, menus, low_w + frac * (high_w - low_w))
 
 
@@ -86,12 +86,12 @@ def share_load(i: int, world: EnvWorld, batch: EnvBatch) -> None:
     profiles, env = world.profiles, world.env[0]
     total_w, weighted_w = 0.0, 0.0
     for z in range(profiles.shape[0]):
-        plan_w = profiles[z, batch.myopic[i, z]]["meter_w"]
+        plan_w = profiles[z, batch.myopic[i, z]]["meter_power_w"]
         total_w += plan_w
         weighted_w += plan_w * load_weight(batch.action[i, z * env["act_per_zone"] + env["act_share"]])
     for z in range(profiles.shape[0]):
         weight = load_weight(batch.action[i, z * env["act_per_zone"] + env["act_share"]])
-        part_w = profiles[z, batch.myopic[i, z]]["meter_w"] * weight * total_w / weighted_w
+        part_w = profiles[z, batch.myopic[i, z]]["meter_power_w"] * weight * total_w / weighted_w
         batch.sim.setpoint_mhz[i, z] = nearest_mhz(z, profiles, world.menus, part_w)
 
 
@@ -133,5 +133,5 @@ def baseline_usd(i: int, world: EnvWorld, batch: EnvBatch) -> float:
     total = 0.0
     for z in range(world.profiles.shape[0]):
         profile = world.profiles[z, batch.myopic[i, z]]
-        total += profile["paid_ths"] * terahash_usd - profile["meter_w"] * watt_usd
+        total += profile["paid_hashrate_ths"] * terahash_usd - profile["meter_power_w"] * watt_usd
     return total

@@ -18,7 +18,7 @@ MARKET_NUMBER: Final = 1.0
 MARKET_BIN: Final = 2.0
 """Forms of the action on the market: its number, or a bin of [-1, 1]. Numbers by definition."""
 
-PROFILE: Final = float_record("freq_mhz", "meter_w", "paid_ths")
+PROFILE: Final = float_record("freq_mhz", "meter_power_w", "paid_hashrate_ths")
 """A profile of a zone at steady state: frequency, power of the zone at the meter, hashrate that the pool pays."""
 
 MENU: Final = np.dtype([("n_profiles", np.int64), ("best_ths_per_w", np.float64)])

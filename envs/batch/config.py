@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Final, Self
+from typing import Final, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -15,9 +15,7 @@ from ..scenario.scenario import Scenario
 from . import rewards, tables
 from .actions import ActionForm, form_of
 from .arrays import RANDOMIZED
-
-if TYPE_CHECKING:
-    from .core import Batch
+from .like import CountedBatch
 
 TASKS: Final = {"hashrate": "discrete", "cooling": "box", "operation": "box", "coin": "discrete"}
 """Environments over a site, each with its usual form of action."""
@@ -39,7 +37,7 @@ class UserCost:
     """
 
     name: str
-    count: Callable[["Batch"], npt.NDArray[np.float64]]
+    count: Callable[[CountedBatch], npt.NDArray[np.float64]]
     unit: str = "1"
     limit: float = 0.0
     meaning: str = "a cost of the user's"

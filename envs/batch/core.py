@@ -203,7 +203,7 @@ class Batch:
     @property
     def full_power_w(self) -> float:
         """Power at the meter with every zone at its top profile, at the reference temperature. [W]"""
-        return float(self.profiles["meter_w"].max(axis=1).sum())
+        return float(self.profiles["meter_power_w"].max(axis=1).sum())
 
     @property
     def start_range(self) -> tuple[int, int]:

@@ -24,10 +24,10 @@ def missed_load(i: int, world: EnvWorld, batch: EnvBatch) -> float:
     """Return the share of the plan's power that the chosen profiles of environment `i` do not add up to."""
     planned_w, wanted_w = 0.0, 0.0
     for z in range(world.profiles.shape[0]):
-        planned_w += world.profiles[z, batch.myopic[i, z]]["meter_w"]
+        planned_w += world.profiles[z, batch.myopic[i, z]]["meter_power_w"]
         for k in range(world.profiles.shape[1]):
             if world.profiles[z, k]["freq_mhz"] == batch.sim.setpoint_mhz[i, z]:
-                wanted_w += world.profiles[z, k]["meter_w"]
+                wanted_w += world.profiles[z, k]["meter_power_w"]
     return max(0.0, 1.0 - wanted_w / planned_w) if planned_w > 0.0 else 0.0
 
 

@@ -7,6 +7,8 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
 
+from ...sim.site.params import SiteParams
+from ...sim.site.state import State
 from .actions import Acted
 from .tables import Observed
 
@@ -73,3 +75,30 @@ class BatchLike(Protocol):
 
     def restore(self, saved: Saved) -> None:
         """Go back to a saved state."""
+
+
+class CountedBatch(Protocol):
+    """What rewards and costs read of a batch of sites after a step: see `core.Batch`, which has more."""
+
+    n_envs: int
+    obs: npt.NDArray[np.float32]
+    zone_flow: np.ndarray
+    setpoint_mhz: FloatArray
+    profiles: np.ndarray
+    menus: np.ndarray
+    last_energy_kwh: FloatArray
+    site: SiteParams
+    state: State
+
+    @property
+    def full_power_w(self) -> float:
+        """Power at the meter with every zone at its top profile, at the reference temperature. [W]"""
+
+    def flow(self, name: str) -> FloatArray:
+        """Return a flow of the last step by its name in `info`, (n_envs,)."""
+
+    def column(self, name: str) -> int:
+        """Return the column of an observation; raises BadInputError if there is none of that name."""
+
+    def reward_of_usd(self, usd: FloatArray) -> FloatArray:
+        """Return dollars of a step on the scale of rewards, (n_envs,)."""

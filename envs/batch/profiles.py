@@ -12,8 +12,8 @@ def profile_table(site: SiteParams) -> tuple[np.ndarray, np.ndarray]:
     ladders = SiteLadders.of(site)
     table = np.zeros(ladders.freq_mhz.shape, PROFILE)
     table["freq_mhz"] = ladders.freq_mhz
-    table["meter_w"] = ladders.meter_power_w
-    table["paid_ths"] = ladders.paid_hashrate_ths
+    table["meter_power_w"] = ladders.meter_power_w
+    table["paid_hashrate_ths"] = ladders.paid_hashrate_ths
     table[~ladders.is_profile] = 0.0
     menus = np.zeros(len(site.zones), MENU)
     menus["n_profiles"] = ladders.n_profiles

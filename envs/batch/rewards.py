@@ -10,19 +10,17 @@ Under Hydra: `reward: {_target_: my.module.frugal, _partial_: true}`.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from ...sim.foundation.constants import CONTROL_STEP_S, JOULES_PER_KWH, SECONDS_PER_HOUR
 from ...sim.foundation.errors import BadInputError
-
-if TYPE_CHECKING:
-    from .core import Batch
+from .like import CountedBatch
 
 FloatArray = npt.NDArray[np.float64]
-Reward = Callable[["Batch"], FloatArray]
+Reward = Callable[[CountedBatch], FloatArray]
 
 STEP_H: Final = CONTROL_STEP_S / SECONDS_PER_HOUR
 
@@ -38,7 +36,7 @@ class ProfitEfficiencyStability:
     efficiency: float = 0.2
     stability: float = 0.1
 
-    def __call__(self, batch: "Batch") -> FloatArray:
+    def __call__(self, batch: CountedBatch) -> FloatArray:
         """Return the reward, (n_envs,)."""
         best_th_per_kwh = float(batch.menus["best_ths_per_w"].max()) * JOULES_PER_KWH
         per_kwh = batch.flow("hash_th") / np.maximum(batch.flow("energy_kwh"), 1e-9)
@@ -54,7 +52,7 @@ class CoolingEnergy:
     usd_per_mwh: float = 50.0
     """chosen: the order of a site's price of energy, so that energy and water weigh about as they cost."""
 
-    def __call__(self, batch: "Batch") -> FloatArray:
+    def __call__(self, batch: CountedBatch) -> FloatArray:
         """Return the reward, (n_envs,)."""
         cooling_kwh = batch.flow("cooling_energy_kwh") + batch.zone_flow["fan_energy_kwh"].sum(axis=1)
         return batch.reward_of_usd(-cooling_kwh * self.usd_per_mwh / 1000.0 - batch.flow("water_usd"))
@@ -67,7 +65,7 @@ class CarbonAdjusted:
     usd_per_t: float = 100.0
     """chosen: the order of what an emission allowance of the EU cost in 2022-2024."""
 
-    def __call__(self, batch: "Batch") -> FloatArray:
+    def __call__(self, batch: CountedBatch) -> FloatArray:
         """Return the reward, (n_envs,)."""
         return batch.reward_of_usd(batch.flow("profit_usd") - batch.flow("carbon_kg") / 1000.0 * self.usd_per_t)
 
@@ -85,7 +83,7 @@ class Cvar:
     var_usd: float = 0.0
     """ζ, profit of a step below which the tail lies. [USD]"""
 
-    def __call__(self, batch: "Batch") -> FloatArray:
+    def __call__(self, batch: CountedBatch) -> FloatArray:
         """Return the reward, (n_envs,)."""
         shortfall = np.maximum(0.0, self.var_usd - batch.flow("profit_usd"))
         return batch.reward_of_usd(self.var_usd - shortfall / self.alpha)

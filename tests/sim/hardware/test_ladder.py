@@ -86,6 +86,6 @@ def test_the_kernels_table_is_the_ladders_with_nothing_behind_the_last_profile()
     table, menus = profile_table(SITE)
     assert menus["n_profiles"].tolist() == LADDERS.n_profiles.tolist()
     for z, n in enumerate(LADDERS.n_profiles):
-        assert table["meter_w"][z, :n].tolist() == LADDERS.meter_power_w[z, :n].tolist()
+        assert table["meter_power_w"][z, :n].tolist() == LADDERS.meter_power_w[z, :n].tolist()
         assert not table["freq_mhz"][z, n:].any()
-        assert menus["best_ths_per_w"][z] == np.max(table["paid_ths"][z, :n] / table["meter_w"][z, :n])
+        assert menus["best_ths_per_w"][z] == np.max(table["paid_hashrate_ths"][z, :n] / table["meter_power_w"][z, :n])
