@@ -12,7 +12,7 @@ import gymnasium as gym
 import hashgym.envs  # noqa: F401
 from hashgym.envs.batch import tables
 from hashgym.envs.batch.actions import Acted
-from hashgym.envs.chip import batch
+from hashgym.envs.chip import kernels
 from hashgym.sim.foundation.files import write_text
 
 TARGET: Final = Path(__file__).resolve().parent.parent / "docs" / "environments"
@@ -39,8 +39,8 @@ def page(name: str) -> str:
             lines = [f"# hashgym/{name}-v0", "", inspect.cleandoc(type(env).__doc__ or ""), ""]
         lines += [f"## Table of actions ({title}): `{env.action_space}`", "", *_actions(env.actions), ""]
         lines += [f"## Table of observations ({title})", "", *_observations(env.table), ""]
-    costs = batch.COSTS if name == "ChipTuning" else tables.COSTS
-    keys = batch.FLOW_KEYS if name == "ChipTuning" else tables.INFO_KEYS
+    costs = kernels.COSTS if name == "ChipTuning" else tables.COSTS
+    keys = kernels.FLOW.names if name == "ChipTuning" else tables.INFO_KEYS
     lines += ["## Table of costs", "", "| name | unit | threshold | limit per step | counts |", "|---|---|---|---|---|"]
     lines += [f"| `{c.name}` | {c.unit} | {c.threshold:g} | {c.limit:g} | {c.meaning} |" for c in costs]
     lines += ["", "## Info", ""]

@@ -27,13 +27,13 @@ class ChipCanvas(Canvas):
 
     def add(self) -> None:
         """Keep what the last step did."""
-        batch, place = self.unit, self.unit.state[0]
+        batch, unit = self.unit, self.unit.state[0]
         flow = dict(zip(batch.info_keys, batch.flow_table[0].tolist(), strict=True))
         usd_per_h = flow["profit_usd"] * 6.0
         self.tries.append(
             {
-                "freq": float(place["freq_pu"]),
-                "volt": float(place["volt_pu"]),
+                "freq": float(unit["freq_pu"]),
+                "volt": float(unit["volt_pu"]),
                 "usd_per_h": usd_per_h,
                 "hot_c": flow["max_chip_temp_c"],
                 "error": flow["error_frac"],

@@ -1,4 +1,4 @@
-"""What a site reads in each step: names and places of the channels in force, and those that a contract makes of a history."""
+"""What a site reads in each step: names and columns of the channels in force, and those that a contract makes of a history."""
 
 from typing import Final
 
@@ -54,7 +54,7 @@ CALL_PU: Final = CHANNELS.index("call_pu")
 CAPACITY_USD: Final = CHANNELS.index("capacity_usd")
 CARBON: Final = CHANNELS.index("carbon_g_per_kwh")
 HEAT_PRICE: Final = CHANNELS.index("heat_usd_per_mwh")
-"""Places of the channels in a row."""
+"""Columns of the channels in a row."""
 
 ENDS_INTERVAL: Final = 1
 BEGINS_MONTH: Final = 2

@@ -107,9 +107,10 @@ def switch_pads(zone: np.void, p: np.void, felt_temp_c: float) -> None:
 
 
 @kernel
-def command_fans(zone: np.void, p: np.void, action: float) -> None:
-    """Move the chip temperature that the machines' fans hold."""
-    zone["fan_shift_k"] = between(action, p["first_low"], p["first_high"])
+def command(zone: np.void, p: np.void, first: float, second: float) -> None:
+    """Move the chip temperature that the machines' fans hold, and what the plant aims at."""
+    zone["fan_shift_k"] = between(first, p["first_low"], p["first_high"])
+    zone["plant_shift_k"] = between(second, p["second_low"], p["second_high"])
 
 
 class AirFlow(NamedTuple):

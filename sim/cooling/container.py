@@ -9,7 +9,7 @@ from ..foundation.constants import SUB_STEP_S
 from ..foundation.jit import kernel
 from . import air
 from .air import AirParams, check_pads
-from .plant import Boards, Command, CooledZone, Weather, between
+from .plant import Boards, Command, CooledZone, Weather
 
 KIND: Final = 0.0
 """Code of the kind in records, by definition."""
@@ -49,13 +49,6 @@ class ContainerParams(AirParams):
         low_k, high_k = PADS_K
         meaning = "outdoor temperature at which the pads go on"
         return self.fan_command(zone), Command("pads", "°C", self.pad_on_temp_c, low_k, high_k, meaning)
-
-
-@kernel
-def command(zone: np.void, p: np.void, first: float, second: float) -> None:
-    """Move the chip temperature that fans hold, and the outdoor temperature at which the pads go on."""
-    air.command_fans(zone, p, first)
-    zone["plant_shift_k"] = between(second, p["second_low"], p["second_high"])
 
 
 @kernel

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..foundation.jit import kernel
 from ..foundation.records import number_fields
-from . import container, loop, rear_door, room
+from . import air, container, loop, rear_door, room
 from .air import AIR_FIELDS
 from .container import ContainerParams
 from .loop import LOOP_FIELDS, LoopParams
@@ -46,12 +46,8 @@ def command(zone: np.void, p: np.void, first: float, second: float) -> None:
     """Give a zone's plant its two commands, each in [-1, 1]; 0 is where it stands by itself."""
     if p["plant_kind"] == loop.KIND:
         loop.command(zone, p, first, second)
-    elif p["plant_kind"] == room.KIND:
-        room.command(zone, p, first, second)
-    elif p["plant_kind"] == rear_door.KIND:
-        rear_door.command(zone, p, first, second)
     else:
-        container.command(zone, p, first, second)
+        air.command(zone, p, first, second)
 
 
 @kernel

@@ -14,7 +14,7 @@ from ..hardware.params import PROFILE_FAN_PU
 from ..hardware.thermal import CONVECTION_EXPONENT
 from . import air
 from .air import AirParams
-from .plant import Boards, Command, CooledZone, Weather, between
+from .plant import Boards, Command, CooledZone, Weather
 
 KIND: Final = 3.0
 """Code of the kind in records, by definition."""
@@ -91,13 +91,6 @@ class RearDoorParams(AirParams):
 REAR_DOOR_FIELDS: Final = ("door_full_w", "water_full_w_per_k", "water_per_air", "water_fan_full_w", "water_pump_w")
 """Derived fields beside those of air, per machine at the site's density of air: most heat of a door, conductance of the dry cooler, over the
 heat capacity flow of its air, power of its fans at full speed, power of the pump."""
-
-
-@kernel
-def command(zone: np.void, p: np.void, first: float, second: float) -> None:
-    """Move the chip temperature that fans hold, and the target of the doors' water."""
-    air.command_fans(zone, p, first)
-    zone["plant_shift_k"] = between(second, p["second_low"], p["second_high"])
 
 
 @kernel

@@ -11,7 +11,7 @@ from ..foundation.jit import kernel
 from ..hardware.firmware import ASLEEP
 from . import air, chiller
 from .air import AirParams
-from .plant import Boards, Command, CooledZone, Weather, between
+from .plant import Boards, Command, CooledZone, Weather
 
 KIND: Final = 1.0
 """Code of the kind in records, by definition."""
@@ -103,13 +103,6 @@ class RoomParams(AirParams):
 
 ROOM_FIELDS: Final = ("chiller_full_w",)
 """Derived field of a room beside those of air: rated cooling of the chiller, per machine. [W]"""
-
-
-@kernel
-def command(zone: np.void, p: np.void, first: float, second: float) -> None:
-    """Move the chip temperature that fans hold, and the target of the supply air."""
-    air.command_fans(zone, p, first)
-    zone["plant_shift_k"] = between(second, p["second_low"], p["second_high"])
 
 
 @kernel

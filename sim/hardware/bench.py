@@ -1,7 +1,7 @@
 """One machine on the bench: what it does at a frequency and a voltage of one's own, when its silicon is not the model's."""
 
 import math
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -43,11 +43,24 @@ def failing_frac(rail_v: float, stock_v: float, silicon_frac: float, chip_temp_c
     return 0.5 * math.erfc(margin / (CHIP_SPREAD_FRAC * math.sqrt(2.0)))
 
 
+class Steady(NamedTuple):
+    """What a machine does at steady state."""
+
+    power_w: float
+    """At the socket. [W]"""
+    hashrate_ths: float
+    hot_temp_c: float
+    """Hottest chip. [°C]"""
+    error_frac: float
+    """Share of failed work."""
+    fan_pu: float
+
+
 @kernel
-def settle(
+def steady_state(
     p: np.void, freq_mhz: float, rail_v: float, inlet_temp_c: float, silicon_frac: float, leak_frac: float
-) -> tuple[float, float, float, float, float]:
-    """Return power at the socket [W], hashrate [TH/s], hottest chip [°C], share of failed work, fan speed, at steady state.
+) -> Steady:
+    """Return what a machine does when a setting has settled.
 
     The fans hold the firmware's target as far as they can; leakage and temperature are iterated to their fixed point, which is
     cut at 150 °C where there is none.
@@ -74,4 +87,4 @@ def settle(
     error = machine.error_frac(hot_c, p["error_ref_frac"], p["error_ref_temp_c"], p["error_per_k"])
     error = min(1.0, error + failing_frac(rail_v, stock_v, silicon_frac, chip_c))
     power_w = machine.wall_power_w(board_w, p["psu_efficiency"], p["control_w"], fan_power_w(fan_pu, p["fan_full_w"]))
-    return power_w, p["ths_per_mhz"] * freq_mhz * (1.0 - error), hot_c, error, fan_pu
+    return Steady(power_w, p["ths_per_mhz"] * freq_mhz * (1.0 - error), hot_c, error, fan_pu)

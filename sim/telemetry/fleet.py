@@ -1,4 +1,4 @@
-"""A fleet unit by unit: every machine runs through the kernel as a zone of its own, with its silicon, place and faults."""
+"""A fleet unit by unit: every machine runs through the kernel as a zone of its own, with its silicon, slot and faults."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from ..site.world import Events, Exogenous
 FloatArray = npt.NDArray[np.float64]
 
 _LEAK_SPREAD: Final = 0.03
-"""Mean of a unit's own recirculation, exponentially distributed over the places. assumed: inlets differ by some kelvin."""
+"""Mean of a unit's own recirculation, exponentially distributed over the slots. assumed: inlets differ by some kelvin."""
 
 _SINK_SPREAD: Final = 0.04
 """Standard deviation of a unit's conductance from heatsink to air. assumed: paste, dust and fans."""
@@ -101,9 +101,9 @@ class UnitFleet:
         """Draw the units of a site and start them hashing at their top profile, at the first step of series 0.
 
         Args:
-            site: The site; its links are left out, a unit's own recirculation stands for its place.
+            site: The site; its links are left out, a unit's own recirculation stands for its slot.
             exogenous: The world.
-            seed: Of silicon and places.
+            seed: Of silicon and slots.
             faults: What is wrong, when and with whom.
 
         Raises:

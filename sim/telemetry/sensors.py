@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from ..contract.channels import OUTDOOR_TEMP_C, WET_BULB_TEMP_C
 from ..cooling.air import supply_temp_c
 from ..cooling.plants import ContainerParams, LoopParams
 from ..cooling.psychrometrics import humidity_after_pct, humidity_of_wet_bulb
@@ -60,10 +61,11 @@ class SiteReporter:
     def true(self) -> dict[str, float]:
         """Return what perfect sensors would read."""
         run, i = self.run, self.env
-        place = run.state.site[i]
-        if place["step"] < 1:
+        site = run.state.site[i]
+        if site["step"] < 1:
             raise BadInputError("the site has done no step yet; its sensors have nothing to read")
-        outdoor_c, wet_c = run.exogenous.values[place["series"], place["step"] - 1, :2]
+        row = run.exogenous.values[site["series"], site["step"] - 1]
+        outdoor_c, wet_c = row[OUTDOOR_TEMP_C], row[WET_BULB_TEMP_C]
         altitude_m = run.params.altitude_m
         per_kw = SECONDS_PER_HOUR / CONTROL_STEP_S
         values: dict[str, float] = {}

@@ -20,4 +20,6 @@ def test_info_holds_what_was_measured_and_no_pue_for_there_is_no_plant() -> None
     assert 0.5 * machine.floor_v < info["rail_v"] < 2.0 * machine.ref_v
     assert info["hash_th"] < machine.rated_hashrate_ths * 600.0
     assert 0.0 <= info["error_frac"] <= 1.0
-    assert reward == pytest.approx(info["profit_usd"] / (machine.rated_hashrate_ths * 600.0 * batch._usd_per_th))
+    assert reward == pytest.approx(
+        info["profit_usd"] / (machine.rated_hashrate_ths * 600.0 * float(batch.world.env["usd_per_terahash"][0]))
+    )

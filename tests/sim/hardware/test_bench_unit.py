@@ -20,7 +20,7 @@ def stock_v(freq_mhz: float) -> float:
 
 def test_the_mean_unit_at_stock_is_the_model() -> None:
     freq = ZONE.max_mhz
-    power_w, ths, hot_c, error, fan_pu = bench.settle(P, freq, stock_v(freq), 25.0, 0.0, 0.0)
+    power_w, ths, hot_c, error, fan_pu = bench.steady_state(P, freq, stock_v(freq), 25.0, 0.0, 0.0)
     assert power_w == pytest.approx(ZONE.ladder.listed_power_w[-1], rel=0.03)
     assert ths == pytest.approx(ZONE.ladder.listed_hashrate_ths[-1], rel=0.01)
     assert hot_c == pytest.approx(ZONE.firmware.fan_target_temp_c, abs=1.0)
@@ -49,14 +49,14 @@ def test_chips_fail_as_their_needs_are_spread() -> None:
 def test_laws_hold_everywhere(freq_pu: float, volt_pu: float, inlet_c: float, silicon: float, leak: float) -> None:
     freq = freq_pu * ZONE.max_mhz
     rail = volt_pu * stock_v(freq)
-    power_w, ths, hot_c, error, fan_pu = bench.settle(P, freq, rail, inlet_c, silicon, leak)
+    power_w, ths, hot_c, error, fan_pu = bench.steady_state(P, freq, rail, inlet_c, silicon, leak)
     assert all(np.isfinite((power_w, ths, hot_c, error, fan_pu)))
     assert 0.0 <= error <= 1.0
     assert 0.0 <= fan_pu <= 1.0
     assert inlet_c < hot_c <= 150.0
-    more = bench.settle(P, freq, 1.01 * rail, inlet_c, silicon, leak)
+    more = bench.steady_state(P, freq, 1.01 * rail, inlet_c, silicon, leak)
     assert more[0] > power_w
-    warmer = bench.settle(P, freq, rail, inlet_c + 5.0, silicon, leak)
+    warmer = bench.steady_state(P, freq, rail, inlet_c + 5.0, silicon, leak)
     assert warmer[2] >= hot_c - 1e-9
-    poorer = bench.settle(P, freq, rail, inlet_c, silicon + 0.01, leak)
+    poorer = bench.steady_state(P, freq, rail, inlet_c, silicon + 0.01, leak)
     assert poorer[1] <= ths
