@@ -30,6 +30,7 @@ def main(args: list[str]) -> int:
 def _evaluate(config: dict[str, Any], _: Path) -> None:
     """Evaluate as a composed configuration says; print the table and write the JSON."""
     options = env_config(config, config["split"])
+    options.load().scenario.rows(options.split)  # no such split is said before anything runs
     learned = [_load(Path(folder), options, config) for folder in config["runs"]]
     names = [policy.name for policy in learned]
     if len(set(names)) < len(names) or any(is_rule(name) for name in names):
