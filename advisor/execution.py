@@ -5,10 +5,9 @@ import numpy.typing as npt
 
 from ..sim.hardware.firmware import HASHING
 from ..sim.site.ladders import SiteLadders
+from .telemetry import SAME_MHZ
 
 FloatArray = npt.NDArray[np.float64]
-
-_SAME_MHZ = 0.5  # chosen: as in telemetry.py
 
 
 def limit_rise(
@@ -27,7 +26,7 @@ def limit_rise(
     """
     wanted = np.asarray(wanted_mhz, dtype=np.float64)
     now_mhz = zones["target_mhz"]
-    rises = (zones["mode"] == HASHING) & (wanted > now_mhz + _SAME_MHZ)
+    rises = (zones["mode"] == HASHING) & (wanted > now_mhz + SAME_MHZ)
     if not rises.any():
         return wanted
     highest = _highest_next(ladders, ladders.index(now_mhz), max_rise_pu)

@@ -237,8 +237,7 @@ def reset(index: np.ndarray, world: ChipWorld, arrays: ChipArrays) -> None:
         unit["price"] = draw(first, _PRICE, PRICE_USD_PER_MWH)
         unit["hashprice_pu"] = draw(first, _HASHPRICE, HASHPRICE_PU)
         unit["freq_pu"], unit["volt_pu"] = 1.0, 1.0
-        steady, _ = run_limited(world.machine[0], unit, 1.0, 1.0, np.inf)
-        observe(i, steady, world, arrays)
+        observe(i, run_at(world.machine[0], unit, 1.0, 1.0), world, arrays)
 
 
 @kernel

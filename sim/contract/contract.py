@@ -1,6 +1,6 @@
 """What electricity costs: energy at a tariff, blocks bought ahead, charges on peaks, and pay for being ready to shed load.
 
-A contract is composed of these parts; `billing` settles it.
+A contract is composed of these parts; `settlement` settles it.
 """
 
 from dataclasses import dataclass
