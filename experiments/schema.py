@@ -41,7 +41,7 @@ KINDS: Final[dict[type, str]] = {cls: kind for kinds in (PLANTS, sites.TARIFFS) 
 NOT_IN_YAML: Final = {
     SiteParams: ("contract", "markets"),
     Contract: ("energy",),
-    mappings.Series: ("where", "role"),
+    mappings.Series: ("origin", "role", "zone_is_default"),
 }
 """Fields that another part of the file fills."""
 

@@ -11,7 +11,7 @@ import pandas as pd
 from ..sim.foundation.errors import BadInputError
 from ..sim.history.history import COLUMNS, STEP, History
 from ..sim.market.coins import COINS
-from .clocks import spread_over
+from .clocks import own_steps, spread_over
 from .mapping import Mapping, Series, read_mappings, span_of
 from .quality import Quality, assess
 from .readers import check_price, read_series
@@ -35,7 +35,7 @@ def import_history(
 ) -> Imported:
     """Build a history from the files that mappings name.
 
-    Rule for gaps: a value is held until the next, for at most max_age_h (default three times the series' usual step);
+    Rule for gaps: a value is held until the next, for at most max_age_h (default three times the series' step at that place);
     anything longer is refused by name. No value is used before its stamp plus delay_s.
 
     Args:
@@ -61,10 +61,10 @@ def import_history(
             provenance.append({"column": series.column, "constant": series.constant})
             continue
         joined = _joined(series, index)
-        frame[series.column], age_ns = _held(joined, index, series)
+        frame[series.column], age_ns, step_ns = _held(joined, index, series)
         if series.column == published:
             ahead = _ahead(joined, index, series)
-        quality.append(assess(series.column, joined, index, age_ns, mapping.timezone))
+        quality.append(assess(series, joined, index, age_ns, step_ns, mapping.timezone))
         provenance.append(
             {
                 "column": series.column,
@@ -110,7 +110,10 @@ def _share_of_fees(frame: pd.DataFrame, index: pd.DatetimeIndex) -> None:
 
 def _joined(series: Series, index: pd.DatetimeIndex) -> pd.Series:
     """Return the values of all files of a series, in dollars where it is a price, on the UTC times at which they begin."""
-    parts = [read_series(path, series) for path in series.files]
+    parts: list[pd.Series] = [part for part in (read_series(path, series) for path in series.files) if len(part)]
+    if not parts:
+        raise BadInputError(f"{series.files[0]}: no value in column {series.value!r}")
+    parts.sort(key=lambda part: part.index[0])
     joined = pd.concat(parts)
     if series.duplicates == "same":
         joined = joined.sort_index(kind="stable")
@@ -121,9 +124,7 @@ def _joined(series: Series, index: pd.DatetimeIndex) -> pd.Series:
         joined = joined[~joined.index.duplicated()]
     if not joined.index.is_monotonic_increasing or joined.index.has_duplicates:
         names = ", ".join(path.name for path in series.files)
-        raise BadInputError(f"{names}: the files of {series.label!r} overlap or are not in order of time")
-    if joined.empty:
-        raise BadInputError(f"{series.files[0]}: no value in column {series.value!r}")
+        raise BadInputError(f"{names}: the files of {series.label!r} overlap; 'duplicates: same' drops equal rows")
     check_price(series, joined)
     if series.typical_year:
         joined = spread_over(joined, index[0], index[-1])
@@ -132,23 +133,24 @@ def _joined(series: Series, index: pd.DatetimeIndex) -> pd.Series:
         after = joined.index.searchsorted(index[0], side="right") - 1
         joined = joined.iloc[max(after, 0) :]
         joined = joined[joined.index < index[-1] + _MOST_AHEAD]
-        rates, _ = _held(_joined(series.usd_per_unit, index), pd.DatetimeIndex(joined.index), series.usd_per_unit)
+        rates, _, _ = _held(_joined(series.usd_per_unit, index), pd.DatetimeIndex(joined.index), series.usd_per_unit)
         return joined * rates
     return joined * series.usd_per_unit
 
 
-def _held(values: pd.Series, index: pd.DatetimeIndex, series: Series) -> tuple[np.ndarray, np.ndarray]:
+def _held(values: pd.Series, index: pd.DatetimeIndex, series: Series) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Hold each value from the time it is in force until the next; refuse gaps longer than the series allows.
 
     Returns:
-        The values and how long each has been held [ns], (n_steps,) each.
+        The values, how long each has been held [ns], and the series' step at that place [ns], (n_steps,) each.
     """
     in_force = pd.DatetimeIndex(values.index).as_unit("ns").asi8 + int(series.delay_s * 1e9)
     wanted = index.as_unit("ns").asi8
     position = np.searchsorted(in_force, wanted, side="right") - 1
-    usual_ns = float(np.median(np.diff(in_force))) if len(in_force) > 1 else 0.0
-    limit_ns = series.max_age_h * 3.6e12 if series.max_age_h is not None else 3.0 * usual_ns
-    age_ns = wanted - in_force[np.maximum(position, 0)]
+    held = np.maximum(position, 0)
+    step_ns = own_steps(in_force)[held]
+    limit_ns = 3.0 * step_ns if series.max_age_h is None else np.full(len(wanted), series.max_age_h * 3.6e12)
+    age_ns = wanted - in_force[held]
     bad = np.flatnonzero((position < 0) | (age_ns >= limit_ns))
     if bad.size:
         first = int(bad[0])
@@ -156,9 +158,9 @@ def _held(values: pd.Series, index: pd.DatetimeIndex, series: Series) -> tuple[n
         names = ", ".join(path.name for path in series.files)
         raise BadInputError(
             f"{names}: no value of {series.label!r} for {index[first]}…{index[int(bad[run])]}; "
-            f"a value is held for at most {limit_ns / 3.6e12:g} h (max_age_h)"
+            f"a value is held for at most {limit_ns[first] / 3.6e12:g} h (max_age_h)"
         )
-    return values.to_numpy(np.float64)[position], age_ns
+    return values.to_numpy(np.float64)[position], age_ns, step_ns
 
 
 def _ahead(values: pd.Series, index: pd.DatetimeIndex, series: Series) -> np.ndarray | None:
@@ -166,8 +168,9 @@ def _ahead(values: pd.Series, index: pd.DatetimeIndex, series: Series) -> np.nda
     stamps = pd.DatetimeIndex(values.index)
     if len(stamps) < 2:
         return None
-    usual = stamps.to_series().diff().median()
-    beyond_end = np.flatnonzero((stamps[:-1] >= index[-1] - usual) & (np.diff(stamps) > usual))
+    own = pd.to_timedelta(own_steps(stamps.as_unit("ns").asi8), unit="ns")
+    usual = own[-1]
+    beyond_end = np.flatnonzero((stamps[:-1] >= index[-1] - own[:-1]) & (np.diff(stamps) > own[:-1]))
     last_stamp = stamps[int(beyond_end[0])] if beyond_end.size else stamps[-1]
     last = min(last_stamp + pd.Timedelta(seconds=series.delay_s) + usual, index[-1] + STEP + _MOST_AHEAD)
     beyond = pd.date_range(index[-1] + STEP, last, freq=STEP, inclusive="left")

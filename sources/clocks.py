@@ -1,105 +1,333 @@
-"""Time stamps of all kinds to UTC: ISO or not, local with or without change of clocks, begin or end of an interval."""
+"""Time stamps of all kinds to UTC: in one column or several, local with or without change of clocks, begin or end of an interval."""
 
 from collections.abc import Callable
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
 
 from ..sim.foundation.errors import BadInputError
 from .mapping import Series
+from .tables import Table
 
 Where = Callable[[int], str]
 
 NOT_A_TIME: Final = "is no unambiguous time stamp"
 
-
 _OFFSET: Final = r"[T ]\d\d.*(?:[+-]\d\d(?::?\d\d)?|Z)$"
 """What ends a stamp that states its offset: a time, then the offset; a date alone has none."""
+_MARK: Final = r"\s*(?:\(([A-Z]{3,5})\)|(?<=\s)([A-Z]{3,5})|(\*))$"
+"""What ends a stamp that says which clock it is of: (CET), EST, or the * of the hour that autumn repeats."""
+_LAST_HOUR: Final = r"(?<=[ T])24(?=(?::00)*(?:$|[Z+ ]))"
+"""The hour that ends a day, written as its twenty-fourth."""
+_HOUR: Final = r"^\s*(?:HE?\s*)?(\d{1,2})(?::(\d{2})(?::\d{2})?)?\s*$"
+"""An hour in a column of its own: 7, 07:15, 24:00, HE07."""
+_UNITS_BY_DIGITS: Final = {10: "s", 13: "ms", 16: "us", 19: "ns"}
+"""Unit of a number since 1970 by its digits; so for the years 2001 to 2286."""
+_RUN: Final = 4
+"""Equal steps that make a step of a series; fewer are gaps. chosen: an hour of quarter hours."""
 
 
 def to_utc(
-    column: pd.Series, series: Series, offset: str | None, where: Where, needed: np.ndarray | None = None
+    frame: pd.DataFrame, series: Series, table: Table, where: Where, needed: np.ndarray | None = None
 ) -> pd.DatetimeIndex:
     """Return the UTC times at which the intervals of some rows begin.
 
     Args:
-        column: The stamps as they stand in the file.
-        series: Says how to read them.
-        offset: Offset that the file states, for `timezone: file`.
+        frame: The rows.
+        series: Says in which columns the stamps stand and how to read them.
+        table: The file: the offset and zone that it states, for `timezone: file`.
         where: Names a row.
         needed: Which rows count; an empty value's stamp may be one that does not exist, as spring's hour. All by default.
 
     Raises:
         BadInputError: Names the first row whose stamp cannot be read, does not exist on its clock or is ambiguous.
     """
-    needed = np.ones(len(column), np.bool_) if needed is None else needed
+    needed = np.ones(len(frame), np.bool_) if needed is None else needed
     if not needed.any():
-        return pd.DatetimeIndex([pd.NaT] * len(column), tz="UTC")
-    parsed = _parsed(column, series, where, needed)
-    zone = offset if series.timezone == "file" else series.timezone
-    if zone is None:
-        times = _aware(parsed, column, series, where)
+        return pd.DatetimeIndex([pd.NaT] * len(frame), tz="UTC")
+    stamps = _Stamps(frame, series, table, where, needed)
+    parsed, marks = stamps.parsed()
+    if series.stamp == "hour_ending" and not isinstance(series.time, dict):
+        parsed = parsed - pd.Timedelta(seconds=series.interval_s or 3600.0)
+    zone = table.offset if series.timezone == "file" else series.timezone
+    if parsed.dt.tz is not None:
+        if zone is not None and not series.zone_is_default:
+            raise BadInputError(f"{where(0)}, {stamps.column}: stamps carry an offset; remove 'timezone'")
+        times = pd.DatetimeIndex(parsed.dt.tz_convert("UTC"))
+    elif zone is None:
+        first = int(np.flatnonzero(needed)[0])
+        raise BadInputError(
+            f"{where(first)}, {stamps.column}: {stamps.text(first)!r} has no offset; say 'timezone', for example UTC"
+        )
     else:
-        times = _localized(parsed, column, series, zone, where, needed)
-    if series.stamp == "end" and len(times) > 1:
-        usual = pd.Series(times).diff().median()
-        times = times - usual
+        times = stamps.localized(parsed, marks, zone)
+    if series.stamp == "end":
+        times = times - stamps.lengths(times)
     return times + pd.Timedelta(hours=series.shift_h)
 
 
-def _parsed(column: pd.Series, series: Series, where: Where, needed: np.ndarray) -> pd.Series:
-    if series.time_unit is not None:
-        numbers = pd.to_numeric(column, errors="coerce")
-        unit: Any = series.time_unit
-        parsed = pd.to_datetime(numbers, unit=unit, errors="coerce", utc=True)
-    elif pd.api.types.is_datetime64_any_dtype(column.dtype):
-        parsed = column
-    else:
-        text = column.astype(str)
-        if series.time_split is not None:
-            text = text.str.split(series.time_split, n=1, regex=False).str[0].str.strip()
-        form = series.time_format or "ISO8601"
+class _Stamps:
+    """The stamps of a file: what stands in it, and how messages name it."""
+
+    def __init__(self, frame: pd.DataFrame, series: Series, table: Table, where: Where, needed: np.ndarray) -> None:
+        self.frame, self.series, self.table, self.where, self.needed = frame, series, table, where, needed
+        self.columns = series.time_columns
+        self.column = "column " + ", ".join(map(repr, self.columns))
+
+    def text(self, row: int) -> str:
+        return " ".join(str(self.frame[name].iloc[row]).strip() for name in self.columns)
+
+    def refuse(self, bad: np.ndarray, why: str) -> None:
+        rows = np.flatnonzero(bad)
+        if rows.size:
+            row = int(rows[0])
+            raise BadInputError(f"{self.where(row)}, {self.column}: {self.text(row)!r} {why}")
+
+    def parsed(self) -> tuple[pd.Series, pd.Series | None]:
+        """Return the stamps, naive or in UTC, and the mark of the clock that each carries, if any does."""
+        series = self.series
+        if isinstance(series.time, dict):
+            parsed, marks = self._parts(series.time), None
+        elif len(self.columns) == 1 and pd.api.types.is_datetime64_any_dtype(self.frame[self.columns[0]].dtype):
+            parsed, marks = self.frame[self.columns[0]], None
+        elif (unit := self._unit()) is not None:
+            parsed, marks = self._since_1970(unit), None
+        else:
+            parsed, marks = self._texts()
+        self.refuse(parsed.isna().to_numpy() & self.needed, NOT_A_TIME)
+        return parsed, marks
+
+    def _unit(self) -> str | None:
+        """Return the unit of stamps that are numbers since 1970: as declared, else "auto" where digits tell it."""
+        if self.series.time_unit is not None or self.series.time_format is not None or len(self.columns) > 1:
+            return self.series.time_unit
+        digits = self.frame[self.columns[0]].astype(str).str.strip().str.replace(r"\.0*$", "", regex=True)[self.needed]
+        if not digits.str.fullmatch(r"\d{10}|\d{13}|\d{16}|\d{19}").all():
+            return None
+        hours = pd.to_datetime(digits, format="%Y%m%d%H", errors="coerce")
+        if hours.notna().all():
+            first = int(np.flatnonzero(self.needed)[0])
+            raise BadInputError(
+                f"{self.where(first)}, {self.column}: {self.text(first)!r} may be a date with an hour or seconds since 1970; "
+                "say time_format: '%Y%m%d%H' or time_unit: s"
+            )
+        return "auto"
+
+    def _since_1970(self, unit: str) -> pd.Series:
+        numbers = pd.to_numeric(self.frame[self.columns[0]], errors="coerce")
+        if unit != "auto":
+            return pd.to_datetime(numbers, unit=unit, errors="coerce", utc=True)  # type: ignore[call-overload]
+        result = pd.Series(pd.NaT, index=numbers.index, dtype="datetime64[ns, UTC]")
+        sizes = numbers.fillna(0.0).abs().astype("int64").astype(str).str.len()
+        for digits, one in _UNITS_BY_DIGITS.items():
+            these = (sizes == digits) & numbers.notna()
+            result[these] = pd.to_datetime(numbers[these].astype("int64"), unit=one, utc=True).astype(  # type: ignore[call-overload]
+                "datetime64[ns, UTC]"
+            )
+        return result
+
+    def _texts(self) -> tuple[pd.Series, pd.Series | None]:
+        text = self.frame[self.columns[0]].astype(str).str.strip()
+        for name in self.columns[1:]:
+            text = text + " " + self.frame[name].astype(str).str.strip()
+        if self.series.time_split is not None:
+            text = text.str.split(self.series.time_split, n=1, regex=False).str[0].str.strip()
+        marks = None
+        found = text.str.extract(_MARK)
+        if found.notna().to_numpy().any():
+            marks = found[0].fillna(found[1]).fillna(found[2])
+            is_utc = marks.isin(["UTC", "GMT"])
+            text = text.str.replace(_MARK, "", regex=True) + np.where(is_utc, "+00:00", "")
+            marks = marks.mask(is_utc)
+        is_last = text.str.contains(_LAST_HOUR, regex=True)
+        if is_last.any():
+            text = text.str.replace(_LAST_HOUR, "00", regex=True)
+        form = self.series.time_format or "ISO8601"
         has_offset = text.str.contains(_OFFSET, regex=True).to_numpy()
-        is_aware = bool(has_offset[needed].any())
+        is_aware = bool(has_offset[self.needed].any())
         parsed = pd.to_datetime(text, errors="coerce", format=form, utc=is_aware)
         mixed = parsed.notna().to_numpy() & ~has_offset & is_aware
-        _refuse(needed & mixed, column, series, where, "has no offset; other rows have one")
-    _refuse(parsed.isna().to_numpy() & needed, column, series, where, NOT_A_TIME)
-    return parsed
+        self.refuse(self.needed & mixed, "has no offset; other rows have one")
+        return parsed + pd.to_timedelta(is_last.astype(int), unit="D"), marks
 
-
-def _aware(parsed: pd.Series, column: pd.Series, series: Series, where: Where) -> pd.DatetimeIndex:
-    if parsed.dt.tz is None:
-        raise BadInputError(
-            f"{where(0)}, column {series.time!r}: {column.iloc[0]!r} has no offset; say 'timezone', for example UTC"
-        )
-    return pd.DatetimeIndex(parsed.dt.tz_convert("UTC"))
-
-
-def _localized(
-    parsed: pd.Series, column: pd.Series, series: Series, zone: str, where: Where, needed: np.ndarray
-) -> pd.DatetimeIndex:
-    if parsed.dt.tz is not None:
-        raise BadInputError(f"{where(0)}, column {series.time!r}: stamps carry an offset; remove 'timezone'")
-    local = pd.DatetimeIndex(parsed)
-    try:
-        is_repeated = _is_repeated(local, zone)
-        if series.repeated == "twice":
-            ambiguous: object = _second_time(local)
-        elif series.repeated == "once":
-            ambiguous = np.ones(len(local), np.bool_)
+    def _parts(self, parts: dict[str, Any]) -> pd.Series:
+        """Return stamps put together from columns for date, or year, month and day, and hour, minute and interval."""
+        if "date" in parts:
+            form = self.series.time_format or "ISO8601"
+            day = pd.to_datetime(self.frame[parts["date"]].astype(str).str.strip(), format=form, errors="coerce")
         else:
-            ambiguous = "NaT"
-        times = local.tz_localize(zone, ambiguous=ambiguous, nonexistent="NaT")  # type: ignore[arg-type]
-    except (KeyError, OSError, ValueError) as error:
-        raise BadInputError(f"{series.where}: timezone {zone!r} of {series.column!r} is unknown ({error})") from error
-    hint = f"{NOT_A_TIME} in {zone}: clocks change then; say 'repeated' if autumn's hour stands twice or once"
-    _refuse(np.asarray(times.isna()) & needed, column, series, where, hint)
-    if series.repeated == "twice":
-        alone = is_repeated & ~pd.Series(local).duplicated(keep=False).to_numpy()
-        _refuse(alone, column, series, where, "stands once; autumn repeats it, and 'repeated: twice' promises both")
-    return times.tz_convert("UTC")
+            fields = {
+                name: pd.to_numeric(self.frame[parts[name]], errors="coerce") for name in ("year", "month", "day")
+            }
+            day = pd.to_datetime(pd.DataFrame(fields), errors="coerce")
+        clock = pd.DataFrame(0.0, index=self.frame.index, columns=["hour", "minute"])
+        if "hour" in parts:
+            found = self.frame[parts["hour"]].astype(str).str.replace(r"\.0+$", "", regex=True).str.extract(_HOUR)
+            clock = found.astype(float).set_axis(["hour", "minute"], axis=1).fillna({"minute": 0.0})
+        if "minute" in parts:
+            clock["minute"] = pd.to_numeric(self.frame[parts["minute"]], errors="coerce")
+        clock = clock.where((clock["hour"] <= 24) & (clock["minute"] < 60))
+        seconds = 3600.0 * clock["hour"] + 60.0 * clock["minute"]
+        length_s = self.series.interval_s or 3600.0
+        if "interval" in parts:
+            number = pd.to_numeric(self.frame[parts["interval"]], errors="coerce")
+            seconds += (number.where(number >= 1) - 1.0) * length_s
+            length_s = 3600.0  # the hour is what has the ending number
+        if self.series.stamp == "hour_ending":
+            seconds -= length_s
+        return day + pd.to_timedelta(seconds, unit="s")
+
+    def localized(self, parsed: pd.Series, marks: pd.Series | None, zone: str) -> pd.DatetimeIndex:
+        series, local = self.series, pd.DatetimeIndex(parsed)
+        stated = self.table.zone if series.timezone == "file" else None
+        try:
+            is_repeated = _is_repeated(local, zone)
+            self._refuse_local_clock(local, stated)
+            if marks is not None:
+                is_summer = self._is_summer(marks, local, zone)
+            elif isinstance(series.repeated, dict):
+                is_second = np.logical_and.reduce(
+                    [self.frame[name].astype(str).str.strip() == str(said) for name, said in series.repeated.items()]
+                )
+                # The column speaks of the interval; the clock at the end of its first hour's last part has gone back already.
+                is_summer = ~(is_second | (_is_second_pass(local, is_repeated) if series.stamp == "end" else False))
+            else:
+                is_summer = ~_is_second_pass(local, is_repeated)
+            ambiguous = (
+                "NaT" if series.repeated == "refuse" and marks is None else is_summer | (series.repeated == "once")
+            )
+            times = local.tz_localize(zone, ambiguous=ambiguous, nonexistent="NaT")  # type: ignore[arg-type]
+        except (KeyError, OSError, ValueError) as error:
+            if isinstance(error, BadInputError):
+                raise
+            raise BadInputError(
+                f"{series.origin}: timezone {zone!r} of {series.column!r} is unknown ({error})"
+            ) from error
+        self.refuse(
+            np.asarray(times.isna()) & self.needed,
+            f"{NOT_A_TIME} in {zone}: clocks change then. A market may keep one offset all year, as '+10:00': say it as timezone. "
+            "If its clocks do change, 'repeated' says whether autumn's hour stands twice or once, or which column tells; "
+            "hours that are numbered 1 to 24 are stamp: hour_ending",
+        )
+        if series.repeated == "twice" and marks is None:
+            alone = is_repeated & ~_is_told(local, is_repeated)
+            self.refuse(alone, "stands once; autumn repeats it, and 'repeated: twice' promises both")
+        return times.tz_convert("UTC")
+
+    def _is_summer(self, marks: pd.Series, local: pd.DatetimeIndex, zone: str) -> np.ndarray:
+        """Tell for each stamp whether its mark is of summer time; refuse marks that are not of the zone."""
+        if (marks == "*").any():
+            return np.asarray(marks != "*")
+        days = local.dropna()
+        known = _abbreviations(zone, days.min().year, days.max().year)
+        strange = marks.notna() & ~marks.isin(list(known))
+        there = ", ".join(known) or "none"
+        self.refuse(strange.to_numpy() & self.needed, f"has a mark that {zone} does not know; there are {there}")
+        is_summer = marks.map(known).eq(True).to_numpy(np.bool_)
+        sure = local.tz_localize(zone, ambiguous=is_summer, nonexistent="NaT")
+        is_one = np.asarray(sure == local.tz_localize(zone, ambiguous=~is_summer, nonexistent="NaT"))
+        other = is_one & marks.notna().to_numpy() & (_is_summer_time(sure, zone) != is_summer)
+        self.refuse(
+            other & self.needed, f"is not of the clock that {zone} keeps then; if the market keeps one offset, say it"
+        )
+        # A stamp without a mark is ambiguous in autumn's hour: that of a zone that marks it must carry one.
+        alone = _is_repeated(local, zone) & marks.isna().to_numpy()
+        self.refuse(
+            alone & self.needed, f"{NOT_A_TIME} in {zone}: autumn repeats it, and it has no mark as others have"
+        )
+        return is_summer
+
+    def _refuse_local_clock(self, local: pd.DatetimeIndex, stated: str | None) -> None:
+        """Refuse stamps that change their clock in a file that states one offset for all of them."""
+        if stated is None or len(local) < 3:
+            return
+        try:
+            times = local.tz_localize(stated, ambiguous=True, nonexistent="NaT")
+        except (KeyError, OSError, ValueError):
+            return
+        if times.hasnans:
+            return  # an hour that the clock of the zone leaves out: the stamps keep the stated offset
+        steps = np.diff(local.as_unit("s").asi8)
+        moves = np.diff(_offsets(times).as_unit("s").asi8) != 0
+        changes = (moves & (steps != np.median(steps))) | (steps <= 0)
+        if changes.any():
+            row = int(np.flatnonzero(changes)[0]) + 1
+            raise BadInputError(
+                f"{self.where(row)}, {self.column}: {self.text(row)!r}: the clock of {stated} changes here, and the file states "
+                f"one offset, {self.table.offset}, for all its stamps; ask the service for timezone=GMT, or say timezone: {stated} "
+                "and 'repeated: twice'"
+            )
+
+    def lengths(self, times: pd.DatetimeIndex) -> pd.TimedeltaIndex:
+        """Return the length of the interval that ends at each stamp."""
+        if self.series.interval_s is not None:
+            return pd.to_timedelta(np.full(len(times), self.series.interval_s), unit="s")
+        known = np.flatnonzero(times.notna())
+        order = known[np.argsort(times.asi8[known], kind="stable")]
+        if len(order) < 2:
+            raise BadInputError(
+                f"{self.where(0)}, {self.column}: one stamp that ends an interval does not say how long that is; say 'interval_s'"
+            )
+        steps = own_steps(times.as_unit("ns").asi8[order])
+        lengths = np.zeros(len(times), np.int64)
+        lengths[order] = np.concatenate([steps[:1], steps[:-1]])
+        return pd.to_timedelta(lengths, unit="ns")
+
+
+def own_steps(stamps_ns: np.ndarray) -> np.ndarray:
+    """Return for each stamp the step of the series at that place: a series may go from hours to quarter hours.
+
+    A step that stands four times running is a step of the series; others are gaps, or repeats that a format omits, and
+    take the step before them. A series without any takes its median.
+
+    Args:
+        stamps_ns: Stamps in order of time, (n,). [ns]
+
+    Examples:
+        >>> own_steps(np.array([0, 4, 8, 12, 16, 17, 18, 19, 20, 22, 23])).tolist()
+        [4, 4, 4, 4, 1, 1, 1, 1, 1, 1, 1]
+    """
+    if len(stamps_ns) < 2:
+        return np.zeros(len(stamps_ns), np.int64)
+    steps = np.diff(stamps_ns)
+    begins = np.flatnonzero(np.diff(steps, prepend=steps[0] - 1))
+    runs = np.diff(np.append(begins, len(steps)))
+    is_own = np.repeat((runs >= _RUN) & (steps[begins] > 0), runs)
+    if not is_own.any():
+        return np.full(len(stamps_ns), np.int64(np.median(steps)))
+    last_own = np.maximum.accumulate(np.where(is_own, np.arange(len(steps)), -1))
+    last_own[last_own < 0] = int(np.argmax(is_own))
+    own = steps[last_own]
+    return np.append(own, own[-1])
+
+
+def _abbreviations(zone: str, first_year: int, last_year: int) -> dict[str, bool]:
+    """Return the abbreviations that a zone's clocks carry, and whether each is of summer time."""
+    place = ZoneInfo(zone)
+    found: dict[str, bool] = {}
+    for year in range(first_year, last_year + 1):
+        times = [pd.Timestamp(year, month, 15, tz=place) for month in (1, 7)]
+        summer = max(time.utcoffset() for time in times)  # type: ignore[type-var]
+        if times[0].utcoffset() != times[1].utcoffset():
+            found |= {str(time.tzname()): time.utcoffset() == summer for time in times}
+    return found
+
+
+def _offsets(times: pd.DatetimeIndex) -> pd.TimedeltaIndex:
+    """Return how far the clock of each time is ahead of UTC."""
+    return times.tz_localize(None) - times.tz_convert("UTC").tz_localize(None)
+
+
+def _is_summer_time(times: pd.DatetimeIndex, zone: str) -> np.ndarray:
+    """Tell for each time whether its clock is the later of the year's two."""
+    years = pd.Series(times.year)
+    winter = {
+        year: min(pd.Timestamp(int(year), month, 15, tz=zone).utcoffset() for month in (1, 7))  # type: ignore[type-var]
+        for year in years.dropna().unique()
+    }
+    return np.asarray(pd.Series(_offsets(times)) > pd.to_timedelta(years.map(winter)))
 
 
 def _is_repeated(local: pd.DatetimeIndex, zone: str) -> np.ndarray:
@@ -111,43 +339,64 @@ def _is_repeated(local: pd.DatetimeIndex, zone: str) -> np.ndarray:
     return np.asarray(first != second) & ~np.asarray(first.isna())
 
 
-def _second_time(local: pd.DatetimeIndex) -> np.ndarray:
-    """Tell for each stamp whether it is of summer time: of equal ones, the first is."""
-    return ~pd.Series(local).duplicated().to_numpy()
+def _passes(local: pd.DatetimeIndex, is_repeated: np.ndarray) -> pd.Series:
+    """Count for each stamp of autumn's hour how often the clock has gone back within it, in order of time."""
+    rows = np.flatnonzero(is_repeated)
+    if local[0] > local[-1]:
+        rows = rows[::-1]
+    wall = pd.Series(local.as_unit("s").asi8[rows], index=rows)
+    days = pd.Series(local[rows].normalize(), index=rows)
+    back = wall.groupby(days, sort=False).diff() <= 0
+    # The end of the hour's first half stands at its begin's name and comes after it.
+    return back.groupby(days, sort=False).cumsum()
 
 
-def _refuse(bad: np.ndarray, column: pd.Series, series: Series, where: Where, why: str) -> None:
-    rows = np.flatnonzero(bad)
-    if rows.size:
-        row = int(rows[0])
-        raise BadInputError(f"{where(row)}, column {series.time!r}: {column.iloc[row]!r} {why}")
+def _is_second_pass(local: pd.DatetimeIndex, is_repeated: np.ndarray) -> np.ndarray:
+    """Tell for each stamp whether it is of the second time that autumn has its hour."""
+    second = np.zeros(len(local), np.bool_)
+    if is_repeated.any():
+        passes = _passes(local, is_repeated)
+        second[passes.index[passes > 0]] = True
+    return second
+
+
+def _is_told(local: pd.DatetimeIndex, is_repeated: np.ndarray) -> np.ndarray:
+    """Tell for each stamp of autumn's hour whether its day has both times of it."""
+    told = np.zeros(len(local), np.bool_)
+    if is_repeated.any():
+        passes = _passes(local, is_repeated)
+        days = pd.Series(local[passes.index].normalize(), index=passes.index)
+        both = passes.groupby(days, sort=False).transform("max") > 0
+        told[both.index[both]] = True
+    return told
 
 
 def ordered(values: pd.Series, series: Series, where: Where) -> pd.Series:
-    """Return values in order of time; repeated or backward stamps are refused unless the mapping says otherwise.
+    """Return values in order of time; repeated stamps are refused unless the mapping says otherwise.
+
+    Rows that stand in another order, as newest first, are sorted: nothing is lost.
 
     Raises:
-        BadInputError: Names the row that stands twice or before its forerunner.
+        BadInputError: Names the rows that share a stamp.
     """
     stamps = pd.DatetimeIndex(values.index)
-    if series.duplicates == "same":
-        values = values.sort_index(kind="stable")
-        again = np.flatnonzero(values.index.duplicated(keep="first"))
-        for row in again.tolist():
-            if values.iloc[row] != values.iloc[row - 1]:
-                one, twin = (where(int(at)) for at in np.flatnonzero(stamps == values.index[row])[:2])
-                raise BadInputError(
-                    f"{one} and {twin}, column {series.time!r}: {values.index[row]} stands twice with different values, "
-                    f"{values.iloc[row - 1]:g} and {values.iloc[row]:g}; 'duplicates: same' drops equal ones only"
-                )
-        return values[~values.index.duplicated(keep="first")]
-    steps = np.diff(stamps.asi8)
-    twice = "stands twice; 'duplicates: same' drops rows that repeat a stamp with the same value"
-    for bad, what in ((steps == 0, twice), (steps < 0, "is earlier than the row before")):
-        if bad.any():
-            row = int(np.flatnonzero(bad)[0]) + 1
-            raise BadInputError(f"{where(row)}, column {series.time!r}: {stamps[row]} {what}")
-    return values
+    values = values.sort_index(kind="stable")
+    again = np.flatnonzero(values.index.duplicated(keep="first"))
+    for row in again.tolist():
+        one, twin = (where(int(at)) for at in np.flatnonzero(stamps == values.index[row])[:2])
+        first = one.rpartition(", ")[2]
+        place = f"{twin}, column {', '.join(map(repr, series.time_columns))}: {values.index[row]} stands twice (also {first})"
+        if values.iloc[row] != values.iloc[row - 1]:
+            raise BadInputError(
+                f"{place} with different values, {values.iloc[row - 1]:g} and {values.iloc[row]:g}; if rows of "
+                "several places stand in one file, 'where' says which count; 'duplicates: same' drops equal ones only"
+            )
+        if series.duplicates != "same":
+            raise BadInputError(
+                f"{place}; 'duplicates: same' drops rows that repeat a stamp with the same value, "
+                "'where' chooses rows by a column"
+            )
+    return values[~values.index.duplicated(keep="first")]
 
 
 def spread_over(values: pd.Series, first: pd.Timestamp, last: pd.Timestamp) -> pd.Series:

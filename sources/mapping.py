@@ -9,13 +9,14 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from ..sim.foundation.checks import Problems, require_known
 from ..sim.foundation.errors import BadInputError
 from ..sim.foundation.renamed import renamed_hint
 from ..sim.history.history import PUBLISHED_H, Channel
 from .units import CURRENCIES, UNITS
 
 FORMATS: Final = ("csv", "parquet", "json", "epw")
-STAMPS: Final = ("begin", "end")
+STAMPS: Final = ("begin", "end", "hour_ending")
 REPEATED: Final = ("refuse", "twice", "once")
 DUPLICATES: Final = ("refuse", "same")
 DERIVED: Final = ("retarget",)
@@ -26,16 +27,25 @@ class Series:
     """One entry of a mapping.
 
     column: of the history, or the name of a declared channel. files: names or patterns, relative to the mapping or to the
-    given root, in order of time. unit: of the values. format: csv, parquet, json or epw; separator: of a CSV. records: key of the rows in a
-    JSON, with dots for deeper ones. time, value: columns; in rows that are lists, their positions. time_format: as
-    strptime has it, if the stamps are not ISO 8601; time_unit: s or ms of numbers since 1970. time_split: text before
-    which a stamp ends ("begin - end"). stamp: whether stamps are of an interval's begin or end. timezone: of stamps
-    without offset: a name, "+01:00", or "file" for the offset that the file states. repeated: what stands for the hour that autumn
-    repeats: refuse, twice (both rows in order) or once (the second is missing and held). duplicates: "same" drops
+    given root. unit: of the values. format: csv, parquet, json or epw. separator: of a CSV's columns. decimal: sign before
+    decimals. thousands: sign between thousands. encoding: of a CSV. skip_rows: lines before the header. header: false
+    where a CSV has none; columns then are positions from 0. records: key of the rows in a
+    JSON, with dots for deeper ones. where: rows that count, as {Name: WEST}; a list of values allows each. missing: what
+    stands for no value, as [-999, "N/A"]. value: column of the values; in rows that are lists, its position. time: column of the
+    stamps; a list of columns, joined by a blank; or columns by what they hold, as {date: Day, hour: HourEnding, interval: Quarter} or
+    {year: YEAR, month: MO, day: DY, hour: HR}. time_format: as
+    strptime has it, if the stamps or dates are not ISO 8601. time_unit: s, ms, us or ns of numbers since 1970, or auto, by their
+    digits; by default their digits tell it. time_split: text before
+    which a stamp ends ("begin - end"). stamp: whether stamps are of an interval's begin, of its end as the clock has it then, or
+    number the hour that ends (hour_ending: 1 to 24, or 01:00 to 24:00). interval_s: length of the intervals, where stamps of their ends do not tell it [s]. timezone: of stamps
+    without offset: a name, "+01:00", or "file" for the offset that the file states; by default the mapping's. A mark behind a stamp, as (CET),
+    tells which clock it is of. repeated: what stands for the hour that autumn
+    repeats: refuse, twice (both rows in order), once (the second is missing and held), or the column that tells the second, as {DSTFlag: Y}. duplicates: "same" drops
     rows that repeat a stamp with the same value, wherever they stand. typical_year: the file's year stands for every
     year. shift_h: added to stamps that are known to be wrong. delay_s: time after a row's stamp from which its value is in
-    force, or known (an hourly close: 3600): rows are moved by it, so that a history holds nothing before it is known. max_age_h: how long a value may be held; a longer gap is refused; by default
-    three times the usual step. usd_per_unit: dollars for a unit of the currency; a number, or a series of its own.
+    force, or known (an hourly close: 3600): rows are moved by it, so that a history holds nothing before it is known. max_age_h: how long a value may be held, as
+    where a format omits repeats; a longer gap is refused; by default
+    three times the step at that place. usd_per_unit: dollars for a unit of the currency; a number, or a series of its own.
     derive: "retarget" computes difficulty from the blocks of one file. height: its column of block heights. first_difficulty: that
     of the first epoch that begins among them. expect: columns that must hold one value, as {Currency: EUR}. channel: unit, low and high of a declared channel. constant: a number for the whole span.
     """
@@ -44,16 +54,24 @@ class Series:
     files: tuple[Path, ...] = ()
     format: str = "csv"
     separator: str = ","
+    decimal: str = "."
+    thousands: str = ""
+    encoding: str = "utf-8"
+    skip_rows: int = 0
+    header: bool = True
     records: str | None = None
-    time: str | int = ""
+    where: dict[str | int, tuple[str, ...]] = field(default_factory=dict)
+    missing: tuple[str | float, ...] = ()
     value: str | int = ""
     unit: str = ""
+    time: str | int | tuple[str | int, ...] | dict[str, str | int] = ""
     time_format: str | None = None
     time_unit: str | None = None
     time_split: str | None = None
     stamp: str = "begin"
+    interval_s: float | None = None
     timezone: str | None = None
-    repeated: str = "refuse"
+    repeated: str | dict[str | int, str] = "refuse"
     duplicates: str = "refuse"
     typical_year: bool = False
     shift_h: float = 0.0
@@ -65,14 +83,29 @@ class Series:
     first_difficulty: float = 0.0
     channel: Channel | None = None
     constant: float | None = None
-    expect: dict[str, str] = field(default_factory=dict)
-    where: str = ""
+    expect: dict[str | int, str] = field(default_factory=dict)
+    origin: str = ""
     role: str = ""
+    zone_is_default: bool = False
 
     @property
     def label(self) -> str:
         """What messages call it: its column, or what it stands for within another series."""
         return self.role or self.column
+
+    @property
+    def time_columns(self) -> tuple[str | int, ...]:
+        """Columns that hold the stamps."""
+        if isinstance(self.time, dict):
+            return tuple(self.time.values())
+        return self.time if isinstance(self.time, tuple) else (self.time,)
+
+    @property
+    def columns(self) -> tuple[str | int, ...]:
+        """Columns of a file that are read."""
+        repeated = self.repeated if isinstance(self.repeated, dict) else {}
+        value = self.height if self.derive else self.value
+        return (*self.time_columns, value, *self.where, *self.expect, *repeated)
 
     def convert(self, values: Any) -> Any:
         """Convert values to the history's unit, currency left as it is."""
@@ -108,10 +141,12 @@ PRICE_KEYS: Final = {
     "interval_s": "length of a settlement interval [s]; required",
     "published_h": f"local hour at which day-ahead prices are out; default {PUBLISHED_H:g}",
 }
-_SERIES_KEYS: Final = {entry.name for entry in fields(Series)} - {"where", "role"}
+_SERIES_KEYS: Final = {entry.name for entry in fields(Series)} - {"origin", "role", "zone_is_default"}
+TIME_PARTS: Final = ("date", "year", "month", "day", "hour", "minute", "interval")
+"""What a column of a stamp may hold, where several make it up."""
 _CHOICES: Final = {
-    "format": FORMATS, "stamp": STAMPS, "repeated": REPEATED, "duplicates": DUPLICATES, "derive": DERIVED,
-    "time_unit": ("s", "ms"),
+    "format": FORMATS, "stamp": STAMPS, "duplicates": DUPLICATES, "derive": DERIVED,
+    "time_unit": ("s", "ms", "us", "ns", "auto"),
 }  # fmt: skip
 
 
@@ -131,28 +166,33 @@ def read_mappings(paths: Sequence[Path], start: str | None, end: str | None, roo
     given = {key for key, value in found.items() if value is not None}
     series: dict[str, Series] = {}
     sources = []
+    problems = Problems()
     for path in paths:
-        content = _content(path)
+        content = _content(path, problems)
         sources.append({"mapping": path.name, "source": str(content.get("source", path.stem))})
         for key in ("start", "end", "timezone", "price"):
             if key in content and key not in given:
                 if found.get(key) not in (None, content[key]):
                     raise BadInputError(f"{path}: '{key}' is {content[key]!r}; another mapping has {found[key]!r}")
                 found[key] = content[key]
-        for entry in content.get("series", ()):
-            one = _series(entry, path, path.parent if root is None else root)
-            if one.column in series:
-                raise BadInputError(
-                    f"{path}: column {one.column!r} is mapped twice, also in {series[one.column].where}"
-                )
-            series[one.column] = one
+        for entry in content.get("series") or ():
+            with problems.noted():
+                one = _series(entry, path, path.parent if root is None else root, content.get("timezone"))
+                if one.column in series:
+                    raise BadInputError(
+                        f"{path}: column {one.column!r} is mapped twice, also in {series[one.column].origin}"
+                    )
+                series[one.column] = one
     names = ", ".join(path.name for path in paths)
     for key in ("start", "end", "timezone", "price", "series"):
-        if found.get(key) is None and not (key == "series" and series):
-            raise BadInputError(f"{names}: key '{key}' is missing")
-    price = found["price"]
-    _check_keys(paths[0], "price.", price, set(PRICE_KEYS), {"publication", "interval_s"})
-    _number(paths[0], "price.", price, "published_h")
+        with problems.noted():
+            if found.get(key) is None and not (key == "series" and (series or problems.lines)):
+                raise BadInputError(f"{names}: key '{key}' is missing; it is {KEYS[key]}")
+    price = found.get("price") or {}
+    with problems.noted():
+        _check_keys(paths[0], "price.", price, set(PRICE_KEYS), {"publication", "interval_s"} if price else set())
+        _number(paths[0], "price.", price, "published_h")
+    problems.raise_all()
     return Mapping(
         start=str(found["start"]),
         end=str(found["end"]),
@@ -180,36 +220,38 @@ def span_of(mapping: Mapping, step: pd.Timedelta) -> pd.DatetimeIndex:
     return index
 
 
-def _content(path: Path) -> dict[str, Any]:
+def _content(path: Path, problems: Problems) -> dict[str, Any]:
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise BadInputError(f"{path}: not a readable mapping ({error})") from error
     if not isinstance(content, dict):
         raise BadInputError(f"{path}: a mapping is a YAML dictionary with the keys {', '.join(sorted(KEYS))}")
-    _check_keys(path, "", content, set(KEYS), set())
+    with problems.noted():
+        _check_keys(path, "", content, set(KEYS), set())
     if not isinstance(content.get("series", []), list):
         raise BadInputError(f"{path}: 'series' must be a list")
+    if not isinstance(content.get("timezone", ""), str):
+        raise BadInputError(f"{path}: 'timezone' is {content['timezone']!r}; it must be a name like America/Chicago")
     return content
 
 
 def _check_keys(path: Path, prefix: str, entry: Any, allowed: set[str], needed: set[str]) -> None:
     if not isinstance(entry, dict):
         raise BadInputError(f"{path}: '{prefix.rstrip('.') or 'mapping'}' is {entry!r}; it must be a dictionary")
+    problems = Problems()
     for key in entry:
-        if key not in allowed:
-            raise BadInputError(f"{path}: unknown key '{prefix}{key}'; there are {', '.join(sorted(allowed))}")
-    for key in sorted(needed):
-        if key not in entry:
-            raise BadInputError(f"{path}: key '{prefix}{key}' is missing")
+        with problems.noted():
+            require_known(f"{path}: unknown key", [key], allowed, prefix)
+    problems.lines += [f"{path}: key '{prefix}{key}' is missing" for key in sorted(needed) if key not in entry]
+    problems.raise_all()
 
 
-def _series(entry: Any, path: Path, root: Path) -> Series:
-    _check_keys(path, "series.", entry, _SERIES_KEYS, {"column"})
+def _series(entry: Any, path: Path, root: Path, zone: str | None = None) -> Series:
+    if not isinstance(entry, dict) or "column" not in entry:
+        _check_keys(path, "series.", entry, _SERIES_KEYS, {"column"})
     column = str(entry["column"])
     prefix = f"series[{column}]."
-    for key, least in (("shift_h", -np.inf), ("delay_s", 0.0), ("max_age_h", 0.0), ("first_difficulty", 0.0)):
-        _number(path, prefix, entry, key, least)
     channel = _channel(entry, path, prefix)
     if channel is None and column not in UNITS:
         raise BadInputError(
@@ -219,43 +261,96 @@ def _series(entry: Any, path: Path, root: Path) -> Series:
     if "constant" in entry:
         _number(path, prefix, entry, "constant")
         _check_keys(path, prefix, entry, {"column", "constant", "channel"}, set())
-        return Series(column=column, constant=float(entry["constant"]), channel=channel, where=path.name)
+        return Series(column=column, constant=float(entry["constant"]), channel=channel, origin=path.name)
     needed = {"files", "time", "value"} | (set() if channel is not None else {"unit"})
     if entry.get("derive") == "retarget":
         needed = needed - {"value"} | {"height", "first_difficulty"}
-    _check_keys(path, prefix, entry, _SERIES_KEYS, needed)
+    problems = Problems()
+    with problems.noted():
+        _check_keys(path, prefix, entry, _SERIES_KEYS, needed)
+    with problems.noted():
+        _check_values(path, prefix, entry)
     unit = str(entry.get("unit", ""))
-    if channel is None and unit not in UNITS[column]:
-        raise BadInputError(f"{path}: unit {unit!r} of {column!r} is unknown; use {', '.join(UNITS[column])}")
-    _check_values(path, prefix, entry)
+    if channel is None and "unit" in entry and unit not in UNITS[column]:
+        problems.lines.append(f"{path}: unit {unit!r} of {column!r} is unknown; use {', '.join(UNITS[column])}")
+    problems.raise_all()
     files = _files(entry, path, prefix, root)
     if entry.get("derive") == "retarget" and len(files) != 1:
         raise BadInputError(
             f"{path}: '{prefix}files' names {len(files)} files; blocks are read from one, so that no epoch is cut"
         )
-    rest = {
-        key: value for key, value in entry.items() if key not in ("files", "unit", "column", "channel", "usd_per_unit")
-    }
+    apart = ("files", "unit", "column", "channel", "usd_per_unit", "where", "missing", "time", "timezone")
+    time = entry["time"]
     return Series(
         column=column,
         files=files,
         unit=unit,
         channel=channel,
-        where=path.name,
-        usd_per_unit=_rate(entry, unit, path, prefix, root),
-        **rest,
+        origin=path.name,
+        zone_is_default="timezone" not in entry,
+        timezone=entry.get("timezone", zone),
+        usd_per_unit=_rate(entry, unit, path, prefix, root, zone),
+        time=tuple(time) if isinstance(time, list) else time,
+        missing=tuple(_listed(entry.get("missing", ()))),
+        where={name: tuple(map(str, _listed(wanted))) for name, wanted in entry.get("where", {}).items()},
+        **{key: value for key, value in entry.items() if key not in apart},
     )
 
 
+def _listed(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, list | tuple) else [value]
+
+
 def _check_values(path: Path, prefix: str, entry: dict[str, Any]) -> None:
+    problems = Problems()
+
+    def check(ok: bool, key: str, allowed: str) -> None:
+        if not ok:
+            problems.lines.append(f"{path}: '{prefix}{key}' is {entry[key]!r}; it must be {allowed}")
+
+    for key, least in (
+        ("shift_h", -np.inf), ("delay_s", 0.0), ("max_age_h", 0.0), ("first_difficulty", 0.0), ("interval_s", 1.0),
+    ):  # fmt: skip
+        with problems.noted():
+            _number(path, prefix, entry, key, least)
     for key, choices in _CHOICES.items():
-        if key in entry and entry[key] not in choices:
-            raise BadInputError(f"{path}: '{prefix}{key}' is {entry[key]!r}; it must be one of {', '.join(choices)}")
-    for key in ("time_format", "time_split", "separator", "records", "timezone"):
-        if key in entry and not isinstance(entry[key], str):
-            raise BadInputError(f"{path}: '{prefix}{key}' is {entry[key]!r}; it must be text")
-    if not isinstance(entry.get("expect", {}), dict):
-        raise BadInputError(f"{path}: '{prefix}expect' is {entry['expect']!r}; it must be a dictionary of columns")
+        check(key not in entry or entry[key] in choices, key, f"one of {', '.join(choices)}")
+    for key in ("time_format", "time_split", "records", "timezone", "encoding", "thousands"):
+        check(isinstance(entry.get(key, ""), str), key, "text")
+    for key in ("separator", "decimal"):
+        check(isinstance(entry.get(key, ","), str) and len(entry.get(key, ",")) == 1, key, "one sign")
+    check(isinstance(entry.get("header", True), bool), "header", "true or false")
+    rows = entry.get("skip_rows", 0)
+    check(isinstance(rows, int) and not isinstance(rows, bool) and rows >= 0, "skip_rows", "a whole number, 0 or more")
+    for key in ("expect", "where"):
+        check(isinstance(entry.get(key, {}), dict), key, "a dictionary of columns, as {Name: WEST}")
+    repeated = entry.get("repeated", "refuse")
+    check(repeated in REPEATED or (isinstance(repeated, dict) and len(repeated) > 0), "repeated",
+          f"one of {', '.join(REPEATED)}, or the column that tells the second hour, as {{DSTFlag: Y}}")  # fmt: skip
+    marks = _listed(entry.get("missing", []))
+    check(all(isinstance(mark, str | int | float) for mark in marks), "missing", "a list of what stands for no value")
+    problems.lines += _time_problems(path, prefix, entry)
+    problems.raise_all()
+
+
+def _time_problems(path: Path, prefix: str, entry: dict[str, Any]) -> list[str]:
+    """Return what is wrong with the columns of the stamps."""
+    time = entry.get("time", "")
+    if isinstance(time, dict):
+        unknown = [str(part) for part in time if part not in TIME_PARTS]
+        if unknown:
+            return [f"{path}: '{prefix}time' has {', '.join(unknown)}; its columns are {', '.join(TIME_PARTS)}"]
+        if "date" not in time and not {"year", "month", "day"} <= set(time):
+            return [f"{path}: '{prefix}time' needs a column of the date, or those of year, month and day"]
+        if "interval" in time and "interval_s" not in entry:
+            return [
+                f"{path}: '{prefix}interval_s' is missing; it is the length of what {time['interval']!r} counts [s]"
+            ]
+        return []
+    columns = time if isinstance(time, list) else [time]
+    if not columns or not all(isinstance(name, str | int) and not isinstance(name, bool) for name in columns):
+        return [f"{path}: '{prefix}time' is {time!r}; it must be a column, a list of columns or a dictionary of them"]
+    return []
 
 
 def _channel(entry: dict[str, Any], path: Path, prefix: str) -> Channel | None:
@@ -299,7 +394,7 @@ def _files(entry: dict[str, Any], path: Path, prefix: str, root: Path) -> tuple[
     return tuple(found)
 
 
-def _rate(entry: dict[str, Any], unit: str, path: Path, prefix: str, root: Path) -> float | Series:
+def _rate(entry: dict[str, Any], unit: str, path: Path, prefix: str, root: Path, zone: str | None) -> float | Series:
     rate = entry.get("usd_per_unit")
     is_foreign = "/" in unit and unit.split("/")[0] in CURRENCIES[1:]
     if rate is None:
@@ -307,7 +402,7 @@ def _rate(entry: dict[str, Any], unit: str, path: Path, prefix: str, root: Path)
             raise BadInputError(f"{path}: unit {unit!r} needs '{prefix}usd_per_unit', a number or a series of rates")
         return 1.0
     if isinstance(rate, dict):
-        series = _series({"column": "coin_price_usd", "unit": "usd", **rate}, path, root)
+        series = _series({"column": "coin_price_usd", "unit": "usd", **rate}, path, root, zone)
         return replace(series, role="usd_per_unit") if series.constant is None else series.constant
     _number(path, prefix, entry, "usd_per_unit")
     if rate <= 0.0:

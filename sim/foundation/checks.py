@@ -1,6 +1,7 @@
 """Checks of parameters, each with an error that names the owner, the parameter, its value and what is allowed."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
 
 from .errors import BadInputError
@@ -51,3 +52,35 @@ def require_known(what: str, names: Iterable[object], allowed: Iterable[str], pr
             raise BadInputError(
                 f"{what} {f'{prefix}{name}'!r}{hint}{'' if hint.endswith('?') else ';'} there are {', '.join(known)}"
             )
+
+
+class Problems:
+    """What is wrong with a file, gathered so that it is said at once, one line each.
+
+    Examples:
+        >>> problems = Problems()
+        >>> for name, value in (("fans", -1.0), ("pumps", -2.0)):
+        ...     with problems.noted():
+        ...         require(value >= 0.0, "Site", name, value, "0 or more")
+        >>> problems.raise_all()
+        Traceback (most recent call last):
+        hashgym.sim.foundation.errors.BadInputError: Site.fans is -1.0; it must be 0 or more
+        Site.pumps is -2.0; it must be 0 or more
+    """
+
+    def __init__(self) -> None:
+        """Begin with nothing noted."""
+        self.lines: list[str] = []
+
+    @contextmanager
+    def noted(self) -> Iterator[None]:
+        """Note a BadInputError of the block and go on after it."""
+        try:
+            yield
+        except BadInputError as error:
+            self.lines += [line for line in str(error).splitlines() if line not in self.lines]
+
+    def raise_all(self) -> None:
+        """Raise one BadInputError that holds all that was noted, if there is any."""
+        if self.lines:
+            raise BadInputError("\n".join(self.lines))

@@ -132,10 +132,14 @@ def test_equal_rows_are_dropped_and_different_ones_refused(read: Read) -> None:
     doubled = rows([*HOURS[:3], HOURS[2], *HOURS[3:]], [0, 1, 2, 2, 3, 4, 5])
     history = read(doubled, "2024-01-01", "2024-01-01T06:00", duplicates="same")
     assert hourly(history.frame["market_price_usd_per_mwh"]) == [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]
-    with pytest.raises(BadInputError, match="row 5, column 'when': .* stands twice; 'duplicates: same'"):
+    with pytest.raises(
+        BadInputError, match=r"row 5, column 'when': .* stands twice \(also row 4\); 'duplicates: same'"
+    ):
         read(doubled, "2024-01-01", "2024-01-01T06:00")
     other = rows([*HOURS[:3], HOURS[2], *HOURS[3:]], [0, 1, 2, 2.5, 3, 4, 5])
-    with pytest.raises(BadInputError, match=r"row 4 and .*row 5, column 'when': .* different values, 2 and 2.5"):
+    with pytest.raises(
+        BadInputError, match=r"row 5, column 'when': .* \(also row 4\) with different values, 2 and 2.5"
+    ):
         read(other, "2024-01-01", "2024-01-01T06:00", duplicates="same")
 
 
