@@ -86,6 +86,7 @@ class Advisor:
             raise BadInputError(
                 f"the policy knows the declared channels {sorted(declared)}; the history has {sorted(history.channels)}"
             )
+        given = telemetry.complete(given, site, _outdoor_temp_c(history, now))
         rows, rejected = telemetry.check(given, site, now, self.settings.max_age_s)
         try:
             situation = self._look(given, rows, site, history, now, published)
@@ -103,7 +104,9 @@ class Advisor:
             abstentions += none
         if len({entry.kind for entry in advice}) > 1:
             advice = [replace(entry, excludes=tuple(kind for kind in KINDS if kind != entry.kind)) for entry in advice]
-        return self._report(now, clock, advice, abstentions, rejected, situation.notes, situation, is_judged=True)
+        return self._report(
+            now, clock, advice, abstentions, rejected, situation.notes + _doubts(situation), situation, is_judged=True
+        )
 
     def _look(
         self,
@@ -124,7 +127,8 @@ class Advisor:
         self._require_ahead(history, step)
         outdoor_temp_c = float(history.frame["outdoor_temp_c"].iloc[step])
         longest_s = self.bundle.manifest["env"]["episode_steps"] * STEP.total_seconds()
-        fleet = fleets.assess(rows, site, outdoor_temp_c, longest_s)
+        fleet = fleets.assess(rows, site, outdoor_temp_c, longest_s, given.frame)
+        fleet = replace(fleet, notes=(*given.notes, *fleet.notes))
         if fleet.silent:
             raise _Silence("; ".join(fleet.silent.values()), fleet.notes)
         series = published or published_series(history, site.markets[0])
@@ -132,9 +136,9 @@ class Advisor:
             situation = Situation.at(self.bundle, history, series, self.forecaster, fleet, step, self.settings.n_paths)
         except TooFewForecastsError as error:
             raise _Silence(f"no forecast: {error}") from error
-        outside = situation.outside()
-        if outside:
-            raise _Silence("outside what the policy was trained on: " + "; ".join(outside), fleet.notes, situation)
+        far = situation.far_outside
+        if far:
+            raise _Silence("far outside what the policy was trained on: " + "; ".join(far), fleet.notes, situation)
         return situation
 
     def _require_ahead(self, history: History, step: int) -> None:
@@ -179,6 +183,23 @@ class Advisor:
             "paths": situation.paths.n_paths,
             "seed": self.settings.seed,
         }
+
+
+def _outdoor_temp_c(history: History, now: pd.Timestamp) -> float:
+    """Return the outdoor temperature that a history last held at a moment. [°C]"""
+    step = min(max(int((now - history.start) / STEP), 0), len(history.frame) - 1)
+    return float(history.frame["outdoor_temp_c"].iloc[step])
+
+
+def _doubts(situation: Situation) -> tuple[str, ...]:
+    """Return notes of what lies outside the trained range, and what that does to the figures."""
+    if not situation.excesses:
+        return ()
+    texts = "; ".join(excess.text for excess in situation.excesses)
+    wider = f"intervals are drawn {100.0 * (situation.widening - 1.0):.0f} % wider"
+    return (
+        f"outside what the policy was trained on: {texts}; it is given the nearest value that it knows, and {wider}",
+    )
 
 
 def moment(given: Telemetry, history: History, at: pd.Timestamp | None) -> tuple[pd.Timestamp, str]:

@@ -1,6 +1,7 @@
 """Back-test of advice: give it on days that have passed and see what it was worth."""
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -21,7 +22,6 @@ from .advise import Advisor
 from .kinds import KINDS
 from .outlook import published_series
 from .records import INTERVAL, Abstention, Advice, Effect, Tried
-from .telemetry import Telemetry
 
 SENSOR_SEED: Final = 7
 """Seed of the telemetry's spread and of the sensors in the runs that tell what came; advice draws from its own."""
@@ -61,10 +61,12 @@ def backtest(advisor: Advisor, scenario: Scenario, steps: range, *, progress: bo
     truth = scenario.exogenous(advisor.bundle.manifest["env"]["forecast"])
     cases: list[Case] = []
     silences: list[tuple[str, str]] = []
-    for step, zones in tqdm(stock_states(scenario, truth, steps), desc="decisions", disable=not progress):
+    for step, zones in tqdm(
+        stock_states(scenario, truth, steps), desc="decisions", total=len(steps), disable=not progress
+    ):
         now = history.start + STEP * step
         rows = fleet_rows(scenario.site, zones, now, SENSOR_SEED + step)
-        report = advisor.advise(Telemetry(telemetry.typed(rows), ""), history, now, "given", published)
+        report = advisor.advise(telemetry.of_frame(rows), history, now, "given", published)
         entries: list[Advice | Abstention] = [*report.advice, *report.abstentions]
         for entry in entries:
             if entry.tried is not None:
@@ -153,19 +155,18 @@ _REASONS: Final = {
     "the policy keeps": "the policy keeps the present profile",
     "not clear of the switching cost": "the gain is not clear of the switching cost",
     "wins on": "the change wins on too few paths",
-    "outside what the policy": "outside what the policy was trained on",
+    "outside what the policy": "far outside what the policy was trained on",
 }
 
 
-def stock_states(scenario: Scenario, truth: Exogenous, steps: range) -> list[tuple[int, np.ndarray]]:
-    """Return the state of the zones at each step of a site that has run its stock profile for a day before the first."""
+def stock_states(scenario: Scenario, truth: Exogenous, steps: range) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield the state of the zones at each step of a site that has run its stock profile for a day before the first."""
     batch = Batch(EnvConfig(scenario=scenario, action="profile", n_threads=1), 1, truth)
     saved = batch.save()
     saved["site"]["step"] = steps.start - STEPS_PER_DAY
     batch.restore(saved)
-    top, states = batch.menus["n_profiles"][None, :], []
+    top = batch.menus["n_profiles"][None, :]
     for step in range(steps.start - STEPS_PER_DAY, steps[-1] + 1):
         if step in steps:
-            states.append((step, batch.state.zone[0].copy()))
+            yield step, batch.state.zone[0].copy()
         batch.step(top)
-    return states

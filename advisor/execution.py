@@ -5,7 +5,7 @@ import numpy.typing as npt
 
 from ..sim.hardware.firmware import HASHING
 from ..sim.site.ladders import SiteLadders
-from .telemetry import SAME_MHZ
+from .soundness import SAME_MHZ
 
 FloatArray = npt.NDArray[np.float64]
 

@@ -12,7 +12,7 @@ from . import wording
 from .execution import rise_steps
 from .records import Abstention, Advice, Effect
 from .situation import Situation
-from .telemetry import SAME_MHZ
+from .soundness import SAME_MHZ
 from .trial import Settings, Trial, switching_usd, try_plans
 from .whatif import Plan, run
 
@@ -37,7 +37,7 @@ def dynamic_hashrate(situation: Situation, settings: Settings, evidence: dict[st
     "Keep" holds the present profile for `hold_h`, "change" goes to the policy's; after that the policy steers both, so
     that what is left of the difference is the value of this one change, its way back included.
     """
-    wanted = situation.bundle.decide(situation.observation).setpoint_mhz[0].astype(np.float64)
+    wanted = situation.bundle.decide(situation.seen).setpoint_mhz[0].astype(np.float64)
     now = situation.zones["target_mhz"].copy()
     advice, abstentions = [], []
     for z in range(len(now)):
@@ -60,7 +60,9 @@ def dynamic_hashrate(situation: Situation, settings: Settings, evidence: dict[st
             text = f"{wording.profile(situation, z, wanted[z])} instead of {wording.profile(situation, z, now[z])}: {doubt}"
             abstentions.append(Abstention(DYNAMIC, target, text, trial.tried))
             continue
-        sure = float((trial.gains_usd > 0.0).mean()) >= _SURE and min(now[z], wanted[z]) > 0.0
+        sure = (
+            float((trial.gains_usd > 0.0).mean()) >= _SURE and min(now[z], wanted[z]) > 0.0 and not situation.excesses
+        )
         advice.append(
             _advice(
                 situation,
@@ -155,8 +157,9 @@ def _advice(
 ) -> Advice:
     """Put a trial that is clear into words and figures."""
     outcome, gains = trial.outcome, trial.gains_usd
-    effect = {name: Effect.of(outcome.gain(name, 1)) for name in _FLOWS}
-    effect["max_chip_temp_c"] = Effect.of(outcome.hottest_c[1] - outcome.hottest_c[0])
+    wide = situation.widening
+    effect = {name: Effect.of(outcome.gain(name, 1), wide) for name in _FLOWS}
+    effect["max_chip_temp_c"] = Effect.of(outcome.hottest_c[1] - outcome.hottest_c[0], wide)
     keep, change = (plan.setpoint_mhz for plan in trial.plans)
     worst = np.sort(gains)[: max(1, len(gains) // 10)]
     return Advice(

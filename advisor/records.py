@@ -27,10 +27,11 @@ class Effect:
     hi: float
 
     @classmethod
-    def of(cls, gains: FloatArray) -> "Effect":
-        """Take it from the paired differences, (n_paths,)."""
+    def of(cls, gains: FloatArray, widening: float = 1.0) -> "Effect":
+        """Take it from the paired differences, (n_paths,), its interval drawn wider by a factor."""
         low, high = interval(gains, INTERVAL)
-        return cls(float(gains.mean()), float(low), float(high))
+        mean = float(gains.mean())
+        return cls(mean, mean - widening * (mean - float(low)), mean + widening * (float(high) - mean))
 
     def as_dict(self) -> dict[str, float]:
         """Return it as advice.json has it."""

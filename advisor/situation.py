@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -19,6 +19,7 @@ from ..forecast.paths import Paths, joint_paths
 from ..forecast.series import PublishedSeries
 from ..sim.foundation.constants import usd_per_th
 from ..sim.foundation.errors import BundleError
+from ..sim.foundation.wording import with_unit
 from ..sim.history.history import STEP, Channel, History
 from ..sim.series import futures
 from ..sim.series.exogenous import STEPS_PER_DAY, STEPS_PER_HOUR
@@ -29,6 +30,22 @@ from .bundle import Bundle
 from .fleet import Fleet
 
 _PATHS = ("market_price_usd_per_mwh", "expected_hashprice_usd_per_ph_day", "outdoor_temp_c")
+
+
+FAR: Final = 0.25
+"""Share of the trained width outside which a temperature or the weather is too far for advice. chosen: a summer some kelvin hotter than any before
+is near, another climate is far."""
+LEAST_WIDTH: Final = 0.05
+"""Least trained width, as a share of the larger end: what hardly moved in training has no scale of its own. chosen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Excess:
+    """An observation outside what the policy was trained on. share: how far, of the trained width."""
+
+    text: str
+    share: float
+    is_market: bool
 
 
 @dataclass(frozen=True)
@@ -115,18 +132,40 @@ class Situation:
                 obs[column] = np.clip(zone[name], self.batch.low[column], self.batch.high[column])
         return obs
 
-    def outside(self) -> list[str]:
-        """Return a text for each observation of market, weather and temperatures outside what the policy was trained on."""
-        texts = []
+    @cached_property
+    def excesses(self) -> tuple[Excess, ...]:
+        """Observations of market, weather and temperatures outside what the policy was trained on."""
+        found = []
         for entry, value in zip(self.bundle.observations, self.observation.tolist(), strict=True):
-            margin = 1e-6 * max(abs(entry["trained_low"]), abs(entry["trained_high"]))
-            is_in = entry["trained_low"] - margin <= value <= entry["trained_high"] + margin
-            is_checked = entry["group"] in ("market", "weather", "forecast") or entry["name"].endswith("_temp_c")
-            if is_checked and not is_in:
-                texts.append(
-                    f"{entry['name']} is {value:.4g} {entry['unit']}, trained on {entry['trained_low']:.4g}…{entry['trained_high']:.4g}"
-                )
-        return texts
+            low, high = entry["trained_low"], entry["trained_high"]
+            margin = 1e-6 * max(abs(low), abs(high))
+            is_market = entry["group"] in ("market", "forecast")
+            is_checked = is_market or entry["group"] == "weather" or entry["name"].endswith("_temp_c")
+            if is_checked and not low - margin <= value <= high + margin:
+                width = max(high - low, LEAST_WIDTH * max(abs(low), abs(high)), 1e-9)
+                share = max(low - value, value - high) / width
+                text = f"{entry['name']} is {with_unit(float(f'{value:.4g}'), entry['unit'])}, trained on {low:.4g}…{high:.4g}"
+                found.append(Excess(text, share, is_market))
+        return tuple(found)
+
+    @property
+    def far_outside(self) -> list[str]:
+        """Texts of what lies too far outside for advice: physical quantities only, since what-if runs price a market as it is."""
+        return [excess.text for excess in self.excesses if not excess.is_market and excess.share > FAR]
+
+    @property
+    def widening(self) -> float:
+        """How much wider intervals are drawn for what lies outside: 1 within the trained range, 2 at most."""
+        return 1.0 + min(1.0, max((excess.share for excess in self.excesses), default=0.0))
+
+    @property
+    def seen(self) -> np.ndarray:
+        """The observation as the policy is given it: what lies outside is taken at the end of the trained range."""
+        low = np.array([entry["trained_low"] for entry in self.bundle.observations], np.float32)
+        high = np.array([entry["trained_high"] for entry in self.bundle.observations], np.float32)
+        outside = np.array([entry["group"] in ("market", "forecast", "weather") for entry in self.bundle.observations])
+        outside &= low <= high
+        return np.where(outside, np.clip(self.observation, low, np.maximum(low, high)), self.observation)
 
     def meter_w(self, setpoint_mhz: np.ndarray) -> float:
         """Return what the whole site draws at the meter at some set-points, (n_zones,), fans and losses included. [W]"""

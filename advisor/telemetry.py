@@ -1,36 +1,27 @@
-"""Read a fleet's telemetry: rows that cannot be right are set aside with the reason, nothing is filled in."""
+"""Read a fleet's telemetry: rows that cannot be right are set aside with the reason; what no machine reports is modelled and told."""
 
 import csv
 import hashlib
 import io
-from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
 
-from ..sim.foundation.constants import CONTROL_STEP_S
 from ..sim.foundation.errors import BadInputError
+from ..sim.foundation.files import read_file, read_parquet
 from ..sim.foundation.renamed import renamed_hint
+from ..sim.foundation.wording import plain, with_unit
 from ..sim.hardware import catalogue
-from ..sim.site.params import SiteParams, ZoneParams
+from ..sim.site.params import SiteParams
 from ..sim.telemetry.columns import COLUMNS, STATUS
+from . import soundness
 
-OVER_RATED: Final = 2.0
-"""Readings above this multiple of a machine's rated hashrate or power are wrong. chosen: no firmware profile
-reaches it."""
-
-SAME_MHZ: Final = 0.5
-"""A reported frequency is a profile's if it is as near as this. [MHz] chosen: profiles lie 22 MHz apart or more."""
-
-HALF: Final = 0.5
-"""A hashing machine below this share of its profile's hashrate, or off its power by more than it, has a fault. chosen:
-one lost board of three stays above it."""
-
-IDLE_PU: Final = 0.1
-"""A machine that draws more than this share of rated power neither sleeps nor is tripped. chosen: fans take 3 %."""
+MAX_BYTES: Final = 256 << 20
+"""Largest file that is read. chosen: a day of 5-minute rows of 10,000 machines takes some 250 MB."""
 
 FUTURE_TOLERANCE_S: Final = 60.0
 """Clocks may differ by this much. [s] chosen: little beside a control step."""
@@ -38,12 +29,17 @@ FUTURE_TOLERANCE_S: Final = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """A row that is not used. row: number in the file, the header not counted, from 1."""
+    """A row that is not used.
+
+    row: number as imports count: the line of a CSV, from 1 in files without lines. kind: the reason without this row's numbers, by which a
+    report groups rows.
+    """
 
     row: int
     machine_id: str
     column: str
     reason: str
+    kind: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as advice.json has it."""
@@ -52,10 +48,16 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Telemetry:
-    """A file of telemetry: its table as it was read, every column in its type, and a hash of the file."""
+    """A file of telemetry: its table as it was read, every column in its type, and a hash of the file.
+
+    first_row: number of its first row in messages. absent: columns that no machine reports. notes: what was modelled in their place.
+    """
 
     frame: pd.DataFrame
     sha256: str
+    first_row: int = 1
+    absent: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def reported(self) -> pd.Timestamp | None:
@@ -64,27 +66,40 @@ class Telemetry:
         return None if newest.empty else newest.iloc[(len(newest) - 1) // 2]
 
 
-def read(path: Path) -> Telemetry:
+def read(path: Path, timezone: str | None = None) -> Telemetry:
     """Read a CSV or Parquet file.
 
+    Args:
+        path: The file.
+        timezone: Of stamps that state no offset, a name like America/Chicago; without it such stamps are refused.
+
     Raises:
-        BadInputError: The file is missing, not readable, or lacks a column; names it.
+        BadInputError: The file is missing, not readable, or lacks columns; names them.
     """
+    content = read_file(path, MAX_BYTES)
+    is_parquet = path.suffix in (".parquet", ".pq")
     try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise BadInputError(f"{path}: not readable ({error.strerror})") from error
-    try:
-        is_parquet = path.suffix in (".parquet", ".pq")
-        frame = pd.read_parquet(io.BytesIO(content)) if is_parquet else _read_csv(content)
+        frame = read_parquet(content) if is_parquet else _read_csv(content)
     except BadInputError as error:
         raise BadInputError(f"{path}{error}") from error
     except Exception as error:  # pandas and pyarrow raise many kinds
         raise BadInputError(f"{path}: not a readable CSV or Parquet table ({error})") from error
     try:
-        return Telemetry(typed(frame), hashlib.sha256(content).hexdigest())
+        return of_frame(frame, hashlib.sha256(content).hexdigest(), 1 if is_parquet else 2, timezone)
     except BadInputError as error:
         raise BadInputError(f"{path}: {error}") from error
+
+
+def of_frame(frame: pd.DataFrame, sha256: str = "", first_row: int = 1, timezone: str | None = None) -> Telemetry:
+    """Return telemetry of a table as it was read; raises BadInputError that names columns that are missing."""
+    table = typed(frame, timezone)
+    optional = [name for name, column in COLUMNS.items() if not column.is_required]
+    absent = tuple(name for name in optional if len(table) and _is_empty(table[name]).all())
+    return Telemetry(table, sha256, first_row, absent)
+
+
+def _is_empty(values: pd.Series) -> pd.Series:
+    return values.isna() | (values.astype(str) == "")
 
 
 def _read_csv(content: bytes) -> pd.DataFrame:
@@ -101,11 +116,13 @@ def _read_csv(content: bytes) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=header, dtype=str)
 
 
-def typed(frame: pd.DataFrame) -> pd.DataFrame:
+def typed(frame: pd.DataFrame, timezone: str | None = None) -> pd.DataFrame:
     """Return a telemetry table with every column in its type; what is not readable is missing there.
 
+    A negative hashrate, power, clock, speed or time is what firmware writes for none, and so is a chip at -1 °C.
+
     Raises:
-        BadInputError: A column is missing; names it.
+        BadInputError: Columns that are required are missing, or stamps state no offset; names them.
 
     Examples:
         >>> row = dict.fromkeys(COLUMNS, "0") | {"time_utc": "2025-07-01T00:00Z", "power_w": "3050", "hot_temp_c": "?"}
@@ -116,33 +133,60 @@ def typed(frame: pd.DataFrame) -> pd.DataFrame:
     twice = frame.columns[frame.columns.duplicated()]
     if len(twice):
         raise BadInputError(f"column {twice[0]!r} stands twice")
-    missing = [name for name in COLUMNS if name not in frame]
-    if missing:
-        hint = renamed_hint(map(str, frame), missing)
-        raise BadInputError(f"column {missing[0]!r} is missing{hint}; telemetry has {', '.join(COLUMNS)}")
+    missing = [name for name, column in COLUMNS.items() if column.is_required and name not in frame]
+    hint = renamed_hint(map(str, frame), COLUMNS)
+    if missing or hint:
+        names = ", ".join(map(repr, missing))
+        said = f"column {names} is missing" if len(missing) == 1 else f"columns {names} are missing"
+        required = ", ".join(name for name, column in COLUMNS.items() if column.is_required)
+        raise BadInputError(f"{said if missing else 'a column has an old name'}{hint}; telemetry needs {required}, and may have "
+                            f"{', '.join(name for name in COLUMNS if not COLUMNS[name].is_required)}")  # fmt: skip
     result = pd.DataFrame(index=range(len(frame)))
     for name, column in COLUMNS.items():
-        values = frame[name].reset_index(drop=True)
+        values = frame[name].reset_index(drop=True) if name in frame else pd.Series([None] * len(frame), dtype=object)
         if name == "time_utc":
-            result[name] = _stamps(values)
+            result[name] = _stamps(values, timezone)
         elif column.is_number:
-            result[name] = pd.to_numeric(values, errors="coerce").astype(np.float64)
+            numbers = pd.to_numeric(values, errors="coerce").astype(np.float64)
+            is_none = (numbers < 0.0) if column.low == 0.0 else (numbers == -1.0) & (name == "hot_temp_c")
+            result[name] = numbers.mask(is_none)
         else:
-            result[name] = values.astype(str).str.strip().where(values.notna(), "")
+            result[name] = values.astype(str).str.strip().map(plain).where(values.notna(), "")
     return result
 
 
-def _stamps(values: pd.Series) -> pd.Series:
-    """Return times in UTC, NaT where one is no full time stamp; raises BadInputError if the column is of no such type."""
+def _stamps(values: pd.Series, timezone: str | None) -> pd.Series:
+    """Return times in UTC, NaT where one is no full time stamp.
+
+    Raises:
+        BadInputError: The column is of no such type, or stamps state no offset and no time zone is given.
+    """
     if isinstance(values.dtype, pd.CategoricalDtype):
         values = values.astype(object)
     is_stamp = pd.api.types.is_datetime64_any_dtype(values)
     if not (is_stamp or pd.api.types.is_object_dtype(values) or pd.api.types.is_string_dtype(values) or values.empty):
         raise BadInputError(f"column 'time_utc' has type {values.dtype}; it must hold time stamps or ISO 8601 text")
-    if not is_stamp:
+    if is_stamp:
+        is_naive = pd.Series(values.dt.tz is None, index=values.index) & values.notna()
+    else:
         text = values.astype(str)
-        values = text.where(text.str.match(r"^\s*\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}").astype(bool), None)
+        is_full = text.str.match(r"^\s*\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}").astype(bool)
+        values = text.where(is_full, None)
+        is_naive = is_full & ~text.str.contains(r"(?:[+-]\d{2}:?\d{2}|Z|z|UTC)\s*$", regex=True)
+    if is_naive.any() and timezone is None:
+        first = values[is_naive].iloc[0]
+        raise BadInputError(
+            f"column 'time_utc': {int(is_naive.sum())} stamps state no offset, the first is {str(first)!r}; write them with Z or "
+            "+02:00, or say their time zone: --timezone America/Chicago"
+        )
     stamps = pd.to_datetime(values, utc=True, errors="coerce", format=None if is_stamp else "ISO8601")
+    if is_naive.any():
+        try:
+            zone = ZoneInfo(str(timezone))
+        except (ValueError, OSError, KeyError) as error:
+            raise BadInputError(f"timezone {timezone!r} is none; write a name like America/Chicago") from error
+        local = stamps.dt.tz_localize(None).dt.tz_localize(zone, ambiguous="NaT", nonexistent="NaT")
+        stamps = stamps.where(~is_naive, local.dt.tz_convert("UTC"))
     near = stamps.where((stamps >= _FIRST) & (stamps < _LAST))
     return near.astype("datetime64[ns, UTC]")
 
@@ -151,13 +195,53 @@ _FIRST: Final = pd.Timestamp("1970-01-01", tz="UTC")
 _LAST: Final = pd.Timestamp("2200-01-01", tz="UTC")
 
 
+def complete(given: Telemetry, site: SiteParams, outdoor_temp_c: float) -> Telemetry:
+    """Return telemetry with what no machine reports put in from the model of the machine, and a note of it.
+
+    Power is put in machine by machine, since some firmware reports none beside others that do.
+
+    Args:
+        given: What was read.
+        site: The site that the policy was made for.
+        outdoor_temp_c: Outdoor temperature, for an inlet that nobody measures. [°C]
+    """
+    frame = given.frame.copy()
+    wanted = [name for name in COLUMNS if name in given.absent]
+    if frame.empty or not (wanted or frame["power_w"].isna().any()):
+        return given
+    keys = {name: catalogue.key_of(name) for name in frame["model"].unique()}
+    models = frame["model"].map({name: key and catalogue.machine(key).name for name, key in keys.items()})
+    notes = []
+    if "zone" in wanted:
+        homes: dict[str, list[int]] = {}
+        for number, zone in enumerate(site.zones):
+            homes.setdefault(zone.machine.name, []).append(number)
+        frame["zone"] = models.map({name: zones[0] for name, zones in homes.items() if len(zones) == 1}).astype(
+            np.float64
+        )
+        notes.append("zone is not reported: machines are taken to stand in the one zone of their model")
+        wanted.remove("zone")
+    lacks_power = frame["power_w"].isna() & frame["hashrate_ths"].notna()
+    for number, zone in enumerate(site.zones):
+        rows = (frame["zone"] == number) & (models == zone.machine.name)
+        if rows.any():
+            frame.loc[rows] = soundness.modelled(frame[rows], zone, wanted, outdoor_temp_c)
+    for name in wanted:
+        if name != "power_w":
+            notes.append(f"{name} is not reported: {soundness.MODELLED[name]}")
+    n = int((lacks_power & frame["power_w"].notna()).sum())
+    if n:
+        notes.append(f"{n} readings hold no power: {soundness.MODELLED['power_w']}")
+    return replace(given, frame=frame, notes=tuple(notes))
+
+
 def check(
-    telemetry: Telemetry, site: SiteParams, now: pd.Timestamp, max_age_s: float
+    given: Telemetry, site: SiteParams, now: pd.Timestamp, max_age_s: float
 ) -> tuple[pd.DataFrame, list[Rejected]]:
     """Return the newest row of each machine where it is sound, and what was set aside.
 
     Args:
-        telemetry: What was read.
+        given: What was read, completed.
         site: The site that the policy was made for.
         now: Time of the advice.
         max_age_s: Age above which a reading is stale. [s]
@@ -165,12 +249,12 @@ def check(
     Returns:
         Rows in the file's order with the columns of telemetry, and rejected rows in that order too.
     """
-    frame = telemetry.frame
-    reasons: dict[int, tuple[str, str]] = {}
+    frame = given.frame
+    reasons: dict[int, tuple[str, str, str]] = {}
 
-    def reject(bad: pd.Series, column: str, reason: Any) -> None:
+    def reject(bad: pd.Series, column: str, kind: str, reason: Any = None) -> None:
         for row in np.flatnonzero(bad.to_numpy(dtype=bool)):
-            reasons.setdefault(int(row), (column, reason(row) if callable(reason) else reason))
+            reasons.setdefault(int(row), (column, kind if reason is None else reason(int(row)), kind))
 
     for name, column in COLUMNS.items():
         values = frame[name]
@@ -179,23 +263,24 @@ def check(
             reject(
                 (values < column.low) | (values > column.high),
                 name,
-                lambda r, v=values, c=column: f"{v[r]:g} {c.unit} is not in {c.low:g}…{c.high:g}",
+                f"outside {column.low:g}…{with_unit(column.high, column.unit)}",
+                lambda r, v=values, c=column, n=name: (
+                    f"{with_unit(v[r], c.unit)} is not in {c.low:g}…{c.high:g}"
+                    + soundness.unit_hint(n, v[r], frame["model"][r])
+                ),
             )
         else:
-            reject(values.isna() | (values.astype(str) == ""), name, "missing or not readable")
+            reject(_is_empty(values), name, "missing or not readable")
     age_s = (now - frame["time_utc"]).dt.total_seconds()
-    reject(
-        age_s < -FUTURE_TOLERANCE_S,
-        "time_utc",
-        lambda r: f"{-age_s[r]:.0f} s in the future of {now:%Y-%m-%dT%H:%M:%SZ}",
-    )
+    ahead = age_s < -FUTURE_TOLERANCE_S
+    reject(ahead, "time_utc", "in the future", lambda r: f"{-age_s[r]:.0f} s in the future of {now:%Y-%m-%dT%H:%M:%SZ}")
     reject(
         ~frame["status"].isin(list(STATUS)),
         "status",
+        f"none of {', '.join(STATUS)}",
         lambda r: f"{frame['status'][r]!r} is none of {', '.join(STATUS)}",
     )
     # What a machine said last counts, sound or not: an older good reading does not stand for a newer bad one.
-    ahead = age_s < -FUTURE_TOLERANCE_S
     last = frame["time_utc"].where(~ahead).groupby(frame["machine_id"]).transform("max")
     is_last = (frame["time_utc"] == last) | frame["time_utc"].isna() | ahead
     untimed = frame["time_utc"].isna().groupby(frame["machine_id"]).transform("any")
@@ -210,68 +295,24 @@ def check(
         .reindex(frame.index, fill_value=False)
     )
     reject(
-        twins, "machine_id", lambda r: f"machine {frame['machine_id'][r]!r} is reported more than once for this time"
+        twins,
+        "machine_id",
+        "a machine reported more than once for one time",
+        lambda r: f"machine {frame['machine_id'][r]!r} is reported more than once for this time",
     )
-    reject(is_last & (age_s > max_age_s), "time_utc", lambda r: f"stale: {age_s[r]:.0f} s old, {max_age_s:g} s at most")
+    reject(
+        is_last & (age_s > max_age_s),
+        "time_utc",
+        f"stale, {max_age_s:g} s at most",
+        lambda r: f"stale: {age_s[r]:.0f} s old, {max_age_s:g} s at most",
+    )
+    still = soundness.standing_still(frame[~ahead & frame["time_utc"].notna()])
     for row, entry in enumerate(frame.to_dict("records")):
         if row not in reasons and is_last[row]:
-            found = _misfit(entry, site)
+            found = soundness.misfit(entry, site) or still.get(row)
             if found is not None:
                 reasons[row] = found
-    rejected = [Rejected(row + 1, str(frame["machine_id"][row]), *reasons[row]) for row in sorted(reasons)]
+    rejected = [
+        Rejected(row + given.first_row, str(frame["machine_id"][row]), *reasons[row]) for row in sorted(reasons)
+    ]
     return frame[is_last & ~frame.index.isin(list(reasons))], rejected
-
-
-def _misfit(row: dict[Hashable, Any], site: SiteParams) -> tuple[str, str] | None:
-    """Return the column and the reason for which a row does not fit the site, None if it does."""
-    given, zone = row["zone"], int(row["zone"])
-    if zone != given or not 0 <= zone < len(site.zones):
-        return "zone", f"{given:g} is no zone of this site; it has 0…{len(site.zones) - 1}"
-    params = site.zones[zone]
-    key = catalogue.key_of(row["model"])
-    if key is None:
-        return "model", f"{row['model']!r} is not in the catalogue; there are {', '.join(catalogue.machine_names())}"
-    if catalogue.machine(key).name != params.machine.name:
-        return "model", f"{row['model']!r} in a zone of {params.machine.name}: the policy was not made for it"
-    return _contradiction(row, params)
-
-
-def _contradiction(row: dict[Hashable, Any], params: ZoneParams) -> tuple[str, str] | None:
-    machine, status = params.machine, row["status"]
-    for column, rated in (("hashrate_ths", machine.rated_hashrate_ths), ("power_w", machine.rated_power_w)):
-        if row[column] > OVER_RATED * rated:
-            return column, f"{row[column]:g} is above {OVER_RATED:g} times the rated {rated:g}"
-    ladder = params.ladder
-    off_mhz = abs(row["freq_mhz"] - ladder.freq_mhz[ladder.nearest(row["freq_mhz"])])
-    if status in ("hashing", "starting") and off_mhz > SAME_MHZ:
-        return (
-            "freq_mhz",
-            f"{row['freq_mhz']:g} MHz while {status} is no profile; there are {', '.join(f'{f:g}' for f in ladder.freq_mhz)}",
-        )
-    if row["status_s"] < CONTROL_STEP_S:  # means of five minutes still hold what was before
-        return None
-    if status in ("asleep", "tripped") and row["hashrate_ths"] > 0.0:
-        return "hashrate_ths", f"{row['hashrate_ths']:g} TH/s while {status}: the status is wrong"
-    if status in ("asleep", "tripped") and row["power_w"] > IDLE_PU * machine.rated_power_w:
-        return "power_w", f"{row['power_w']:g} W while {status}: the status or the meter is wrong"
-    if status == "hashing":
-        return _off_profile(row, params)
-    return None
-
-
-def _off_profile(row: dict[Hashable, Any], params: ZoneParams) -> tuple[str, str] | None:
-    """Return why a hashing machine is not doing what its profile says, None if it is."""
-    ladder = params.ladder
-    k = ladder.nearest(row["freq_mhz"])
-    hashrate_ths, power_w = float(ladder.listed_hashrate_ths[k]), float(ladder.listed_power_w[k])
-    if row["hashrate_ths"] < HALF * hashrate_ths:
-        return (
-            "hashrate_ths",
-            f"{row['hashrate_ths']:g} TH/s at {row['power_w']:g} W while hashing, the profile makes {hashrate_ths:.0f}: a fault, not a set-point",
-        )
-    if not HALF * power_w <= row["power_w"] <= power_w / HALF:
-        return (
-            "power_w",
-            f"{row['power_w']:g} W while hashing, the profile draws {power_w:.0f}: the meter or the status is wrong",
-        )
-    return None

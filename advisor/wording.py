@@ -7,6 +7,7 @@ import pandas as pd
 
 from .records import Advice, AdviceReport
 from .situation import Situation
+from .telemetry import Rejected
 from .whatif import Outcome
 
 
@@ -27,8 +28,9 @@ def profile(situation: Situation, z: int, setpoint_mhz: float) -> str:
 
 def steps(situation: Situation, z: int, setpoints_mhz: Sequence[float]) -> list[str]:
     """Return what to do: the set-points that the rate limit allows, one after the other."""
-    zone = situation.whole.zones[z]
-    machines = f"the {zone.n_units} machines ({zone.machine.name}) of zone {z}"
+    zone, heard = situation.whole.zones[z], situation.scenario.site.zones[z].n_units
+    number = f"{zone.n_units}" if heard == zone.n_units else f"{heard} of {zone.n_units}"
+    machines = f"the {number} machines ({zone.machine.name}) of zone {z}"
     if setpoints_mhz[0] <= 0.0:
         texts = [f"now: put {machines} to sleep"]
     else:
@@ -77,17 +79,27 @@ def as_text(report: AdviceReport) -> str:
     for abstention in report.abstentions:
         lines.append(f"No {abstention.kind} advice for {abstention.target}: {abstention.reason}.")
     if report.rejected_rows:
-        lines += ["", f"{len(report.rejected_rows)} rows of telemetry were set aside:"]
-        lines += [
-            f"  row {entry.row} ({entry.machine_id}), {entry.column}: {entry.reason}"
-            for entry in report.rejected_rows[:_MOST_ROWS]
-        ]
-        if len(report.rejected_rows) > _MOST_ROWS:
-            lines.append(f"  … and {len(report.rejected_rows) - _MOST_ROWS} more, all of them in the JSON")
+        n = len(report.rejected_rows)
+        lines += ["", f"{n} row{'s' * (n > 1)} of telemetry {'were' if n > 1 else 'was'} set aside:"]
+        lines += [f"  {text}" for text in grouped(report.rejected_rows)]
     return "\n".join(lines).rstrip() + "\n"
 
 
-_MOST_ROWS = 8
+def grouped(rejected: Sequence[Rejected]) -> list[str]:
+    """Return rows that were set aside, those of one kind in one line with the first of them as the example."""
+    groups: dict[tuple[str, str], list[Rejected]] = {}
+    for entry in rejected:
+        groups.setdefault((entry.column, entry.kind or entry.reason), []).append(entry)
+    texts = []
+    for (column, kind), rows in sorted(groups.items(), key=lambda pair: -len(pair[1])):
+        first = rows[0]
+        place = f"row {first.row} ({first.machine_id})"
+        if len(rows) == 1:
+            texts.append(f"{place}, {column}: {first.reason}")
+        else:
+            example = "" if first.reason == kind else f": {first.reason}"
+            texts.append(f"{len(rows)} rows, {column}: {kind}; as {place}{example}")
+    return texts
 
 
 def _one(number: int, advice: Advice) -> list[str]:

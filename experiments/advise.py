@@ -30,13 +30,14 @@ def main(args: list[str]) -> int:
         "--at",
         help="moment of the advice, ISO 8601, UTC (default: the system's clock; on a synthetic history, when the fleet reported)",
     )
+    parser.add_argument("--timezone", help="of telemetry's stamps that state no offset, a name like America/Chicago")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the report as JSON")
     options = parser.parse_args(args)
     require_writable(options.json, options.bundle, options.telemetry, options.history)
     at = None if options.at is None else utc_time(options.at)
     advisor = Advisor.of(Bundle(options.bundle))
     history = history_at(options.history)
-    given = telemetry.read(options.telemetry)
+    given = telemetry.read(options.telemetry, options.timezone)
     now, clock = moment(given, history, at)
     report = advisor.advise(given, history, now, clock)
     sys.stdout.write(as_text(report))

@@ -1,15 +1,60 @@
 """Write files and folders whole or not at all: aside first, then renamed."""
 
+import io
 import json
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+import pyarrow.parquet as pq
+
 from .errors import BadInputError
+
+MAX_CELLS = 200_000_000
+"""Most cells of a Parquet table that are unpacked. chosen: 1.6 GB of numbers; repeats take next to no bytes in the file."""
+
+
+def read_file(path: Path, most: int, folder: Path | None = None) -> bytes:
+    """Return the content of a file that comes from elsewhere.
+
+    Args:
+        path: The file; neither a device nor a pipe.
+        most: Most bytes that it may have.
+        folder: Folder that the file, or what a link there leads to, must lie in; None is anywhere.
+
+    Raises:
+        BadInputError: It is absent, no plain file, larger, or lies elsewhere.
+    """
+    try:
+        if folder is not None and not path.resolve().is_relative_to(folder.resolve()):
+            raise BadInputError(f"{path}: leads out of {folder}")
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))  # a pipe does not block
+        with os.fdopen(handle, "rb") as file:
+            if not stat.S_ISREG(os.fstat(handle).st_mode):
+                raise BadInputError(f"{path}: not readable (it is no file)")
+            content = file.read(most + 1)
+    except (OSError, RuntimeError, ValueError) as error:
+        if isinstance(error, BadInputError):
+            raise
+        raise BadInputError(f"{path}: not readable ({getattr(error, 'strerror', None) or error})") from error
+    if len(content) > most:
+        raise BadInputError(f"{path}: larger than {most >> 20} MiB, which is the most that is read")
+    return content
+
+
+def read_parquet(content: bytes) -> pd.DataFrame:
+    """Return a Parquet table; raises BadInputError if it unfolds to more than MAX_CELLS."""
+    with pq.ParquetFile(io.BytesIO(content)) as file:
+        cells = file.metadata.num_rows * file.metadata.num_columns
+    if cells > MAX_CELLS:
+        raise BadInputError(f": unfolds to {cells} cells; at most {MAX_CELLS} are read")
+    return pd.read_parquet(io.BytesIO(content))
 
 
 def write_bytes(path: Path, content: bytes) -> None:

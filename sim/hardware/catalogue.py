@@ -1,6 +1,8 @@
 """The catalogue of machines and firmware as parameters: `machine("s19j_pro")`, `firmware("slow_tuner")`."""
 
+import re
 from collections.abc import Mapping
+from difflib import get_close_matches
 from functools import cache
 from importlib import resources
 from typing import Any, Final
@@ -72,7 +74,7 @@ def machine(key: str) -> MachineParams:
     """Return a machine's parameters.
 
     Args:
-        key: A machine of the catalogue, alone or with one of its curves: "s19j_pro" or "s19j_pro/vnish".
+        key: A machine of the catalogue by key or name, alone or with one of its curves: "s19j_pro", "S19j Pro", "s19j_pro/vnish".
 
     Raises:
         BadInputError: There is none of that key; the message lists what there is.
@@ -82,9 +84,10 @@ def machine(key: str) -> MachineParams:
         >>> s21.name, s21.rated_hashrate_ths, round(s21.rated_power_w)
         ('Antminer S21', 200, 3500)
     """
-    name, _, curve = key.partition("/")
-    if name not in machine_names():
-        raise BadInputError(f"no machine {name!r} in the catalogue; there are {', '.join(machine_names())}")
+    given_name, _, curve = key.partition("/")
+    name = key_of(given_name)
+    if name is None:
+        raise BadInputError(f"no machine {given_name!r} in the catalogue; {nearest_names(given_name)}")
     if curve and curve not in curve_names(name):
         raise BadInputError(f"no curve {curve!r} of machine {name!r}; there are {', '.join(curve_names(name))}")
     coefficients = read("fitted.yaml")[name][curve or curve_names(name)[0]]["coefficients"]
@@ -118,12 +121,45 @@ def values_of(entry: Mapping[str, Any]) -> dict[str, Any]:
     return {name: pair[0] if isinstance(pair, list) else pair for name, pair in entry.items()}
 
 
+_BRANDS: Final = ("antminer", "whatsminer", "avalonminer", "avalon", "bitmain", "microbt", "canaan")
+_BESIDE_THE_MODEL: Final = re.compile(
+    r"\(.*?\)|\b\d+(\.\d+)?\s*(th/s|ths|th|t|gh/s|gh|mh/s|mh|g|m)\b|\bno pic\b|\bv[a-z]?\d{1,2}[a-z]?\b"
+)
+"""What stands beside a model in a miner's name: remarks in brackets, its hashrate, the board's kind, the maker's bin (VK10, VH60)."""
+
+
+def _plain(name: str) -> str:
+    """Return a machine's name without its maker and its bin, in lower-case letters, digits and plus signs."""
+    text = _BESIDE_THE_MODEL.sub(" ", name.casefold().replace("_", " "))
+    text = text.replace("hydro", "hyd").replace("plus", "+")
+    words = [word for word in re.findall(r"[a-z0-9+]+", text) if word not in _BRANDS]
+    return "".join(words)
+
+
 @cache
 def _keys_by_name() -> dict[str, str]:
     machines = read("machines.yaml")["machines"]
-    return {name.casefold(): key for key in machine_names() for name in (key, str(machines[key]["name"]))}
+    names = {
+        _plain(name): key for key in machine_names() for name in (str(machines[key]["name"]), key.replace("_pp", "++"))
+    }
+    return names | {key.casefold(): key for key in machine_names()}
 
 
 def key_of(name: str) -> str | None:
-    """Return the catalogue's key of a machine given by its key or name, whatever the case; None if there is none."""
-    return _keys_by_name().get(name.casefold())
+    """Return the catalogue's key of a machine given by its key or name, bare or as dealers write it; None if there is none.
+
+    Examples:
+        >>> key_of("S19K Pro"), key_of("Antminer S19j Pro (104T)"), key_of("M30S++ VH60"), key_of("M61 VK10")
+        ('s19k_pro', 's19j_pro', 'm30s_pp', None)
+    """
+    return _keys_by_name().get(name.casefold()) or _keys_by_name().get(_plain(name))
+
+
+def nearest_names(name: str) -> str:
+    """Return what an error says of a machine that is not in the catalogue: the names nearest to it, else all keys."""
+    known = {_plain(str(read("machines.yaml")["machines"][key]["name"])): key for key in machine_names()}
+    near = [known[found] for found in get_close_matches(_plain(name), known, 3, 0.6)]
+    if near:
+        texts = [f"{read('machines.yaml')['machines'][key]['name']} ({key})" for key in near]
+        return f"the nearest are {', '.join(texts)}"
+    return f"there are {', '.join(machine_names())}"

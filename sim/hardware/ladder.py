@@ -64,6 +64,23 @@ class Ladder:
         """
         return int(np.argmin(np.abs(self.freq_mhz - freq_mhz)))
 
+    def between(self, freq_mhz: float) -> tuple[float, float]:
+        """Return listed power and hashrate at a clock, of a profile or between two of them; ends stand for what is beyond.
+
+        >>> from hashgym.sim.hardware.catalogue import machine
+        >>> ladder = ladder_of(machine("s19j_pro"))
+        >>> power_w, hashrate_ths = ladder.between(457.5)  # half way from 445 to 470 MHz
+        >>> round(power_w), round(hashrate_ths, 1)
+        (2358, 88.8)
+        """
+        power_w = np.interp(freq_mhz, self.freq_mhz, self.listed_power_w)
+        return float(power_w), float(np.interp(freq_mhz, self.freq_mhz, self.listed_hashrate_ths))
+
+    def has(self, freq_mhz: float) -> bool:
+        """Tell whether a clock is on the ladder, half a step beyond its ends included."""
+        half = 0.5 * self.step_mhz
+        return bool(self.min_mhz - half <= freq_mhz <= self.max_mhz + half)
+
     def action(self, setpoint_mhz: float) -> int:
         """Return a set-point as an action of the environments' form "profile": 0 to sleep, k is profile k - 1."""
         return self.nearest(setpoint_mhz) + 1 if setpoint_mhz > 0.0 else 0

@@ -19,23 +19,31 @@ class Reported:
     low: float = -np.inf
     high: float = np.inf
     is_number: bool = True
+    is_required: bool = False
 
 
 COLUMNS: Final[dict[str, Reported]] = {
-    "time_utc": Reported(unit="ISO 8601", meaning="time of the reading", is_number=False),
-    "machine_id": Reported(unit="", meaning="name of the machine, once in the fleet", is_number=False),
+    "time_utc": Reported(unit="ISO 8601", meaning="time of the reading", is_number=False, is_required=True),
+    "machine_id": Reported(
+        unit="", meaning="name of the machine, once in the fleet", is_number=False, is_required=True
+    ),
     "zone": Reported(unit="", meaning="number of its zone, from 0", low=0.0, high=1e6),
-    "model": Reported(unit="", meaning="machine model, by its name or key in the catalogue", is_number=False),
+    "model": Reported(
+        unit="", meaning="machine model, by its name or key in the catalogue", is_number=False, is_required=True
+    ),
     "status": Reported(unit="", meaning="asleep, starting, hashing or tripped", is_number=False),
     "status_s": Reported(unit="s", meaning="time in this status", low=0.0, high=1e9),
-    "freq_mhz": Reported(unit="MHz", meaning="frequency of the profile that is set, 0 asleep", low=0.0, high=2000.0),
-    "hashrate_ths": Reported(unit="TH/s", meaning="mean of five minutes", low=0.0, high=2000.0),
+    "freq_mhz": Reported(
+        unit="MHz", meaning="clock that is set, of a profile or between two, 0 asleep", low=0.0, high=2000.0
+    ),
+    "hashrate_ths": Reported(unit="TH/s", meaning="mean of five minutes", low=0.0, high=2000.0, is_required=True),
     "power_w": Reported(unit="W", meaning="mean of five minutes at the socket", low=0.0, high=20000.0),
     "hot_temp_c": Reported(unit="°C", meaning="hottest chip", low=-40.0, high=130.0),
     "inlet_temp_c": Reported(unit="°C", meaning="inlet air", low=-40.0, high=80.0),
     "fan_pu": Reported(unit="1", meaning="fan speed over the highest", low=0.0, high=1.0),
 }
-"""Columns of a telemetry table, one row a machine and reading. Bounds are chosen: what lies beyond is an error of units or of a sensor."""
+"""Columns of a telemetry table, one row a machine and reading. Bounds are chosen: what lies beyond is an error of units or of a sensor.
+What is not required may be absent; the advisor models it and says so."""
 
 STATUS: Final = {"asleep": ASLEEP, "starting": STARTING, "hashing": HASHING, "tripped": TRIPPED}
 """Status by its name in telemetry."""

@@ -36,7 +36,7 @@ def fleet(workshop: Workshop, step: int, **changes: Any) -> Telemetry:
     ((_, zones),) = stock_states(workshop.scenario, truth, range(step, step + 1))
     for name, value in changes.items():
         zones[name] = value
-    return Telemetry(telemetry.typed(fleet_rows(workshop.scenario.site, zones, when(workshop, step), 1)), "")
+    return telemetry.of_frame(fleet_rows(workshop.scenario.site, zones, when(workshop, step), 1))
 
 
 def when(workshop: Workshop, step: int) -> pd.Timestamp:
@@ -241,13 +241,67 @@ def test_telemetry_from_the_future_brings_no_advice(workshop: Workshop, dear: in
     assert "900 s in the future" in report.rejected_rows[0].reason
 
 
-def test_outside_the_trained_range_there_is_no_advice(workshop: Workshop, dear: int, tmp_path: Path) -> None:
-    def narrow(manifest: dict[str, Any]) -> None:
-        manifest["observations"][0]["trained_high"] = 1.0
+def narrowed(workshop: Workshop, folder: Path, name: str, low: float, high: float) -> Advisor:
+    """Return an advisor whose policy was trained on another range of an observation."""
 
-    advisor = Advisor.of(Bundle(rewritten(workshop.bundle, tmp_path / "b", narrow)))
+    def change(manifest: dict[str, Any]) -> None:
+        entry = next(entry for entry in manifest["observations"] if entry["name"] == name)
+        entry["trained_low"], entry["trained_high"] = low, high
+
+    return Advisor.of(Bundle(rewritten(workshop.bundle, folder, change)))
+
+
+def test_a_market_outside_the_trained_range_widens_and_does_not_silence(
+    workshop: Workshop, dear: int, tmp_path: Path
+) -> None:
+    usual = advise(workshop, dear)
+    advisor = narrowed(workshop, tmp_path / "b", "known_energy_price_usd_per_mwh", 0.0, 100.0)
     report = advisor.advise(fleet(workshop, dear), workshop.scenario.history, when(workshop, dear), "given")
-    assert "outside what the policy was trained on: known_energy_price_usd_per_mwh is" in reasons(report)
+    price = usual.situation.known_price_usd_per_mwh if usual.situation else 0.0
+    widening = 1.0 + min(1.0, (price - 100.0) / 100.0)
+    assert f"known_energy_price_usd_per_mwh is {price:.4g} USD/MWh, trained on 0…100" in " ".join(report.notes)
+    assert f"intervals are drawn {100 * (widening - 1):.0f} % wider" in " ".join(report.notes)
+    (one,), (other,) = ([a for a in r.advice if a.kind == "power_limit"] for r in (usual, report))
+    was, now = one.effect["profit_usd"], other.effect["profit_usd"]
+    assert now.mean == was.mean
+    assert now.hi - now.mean == pytest.approx(widening * (was.hi - was.mean))
+    assert all(entry.automation == "needs_approval" for entry in report.advice)
+
+
+@pytest.mark.parametrize(("width", "speaks"), [(20.0, True), (2.0, False)])
+def test_weather_a_little_outside_is_told_and_far_outside_refused(
+    workshop: Workshop, dear: int, tmp_path: Path, width: float, speaks: bool
+) -> None:
+    usual = advise(workshop, dear)
+    assert usual.situation is not None
+    names = [entry["name"] for entry in usual.situation.bundle.observations]
+    outdoor_c = float(usual.situation.observation[names.index("outdoor_temp_c")])
+    advisor = narrowed(workshop, tmp_path / "b", "outdoor_temp_c", outdoor_c - 2.0 - width, outdoor_c - 2.0)
+    report = advisor.advise(fleet(workshop, dear), workshop.scenario.history, when(workshop, dear), "given")
+    if speaks:
+        assert report.advice
+        assert "outdoor_temp_c is" in " ".join(report.notes)
+    else:
+        assert "far outside what the policy was trained on: outdoor_temp_c is" in reasons(report)
+
+
+def test_most_of_a_fleet_is_advised_though_a_third_does_otherwise(workshop: Workshop, dear: int) -> None:
+    given = fleet(workshop, dear)
+    some = given.frame.index < 90
+    given.frame.loc[some, "status"] = "asleep"
+    given.frame.loc[some, ["hashrate_ths", "power_w", "freq_mhz"]] = [0.0, 25.0, 0.0]
+    report = workshop.advisor().advise(given, workshop.scenario.history, when(workshop, dear), "given")
+    assert report.advice
+    assert "90 asleep: set aside; advice is for the 190" in " ".join(report.notes)
+    assert any("the 190 of 280 machines" in step for entry in report.advice for step in entry.steps)
+
+
+def test_tuned_clocks_are_what_keep_holds(workshop: Workshop, dear: int) -> None:
+    given = fleet(workshop, dear, target_mhz=532.0, freq_mhz=532.0)
+    report = workshop.advisor().advise(given, workshop.scenario.history, when(workshop, dear), "given")
+    assert "280 machines are tuned to 532.0 MHz, between profiles" in " ".join(report.notes)
+    held = {entry.current.get("setpoint_mhz", entry.current.get("zone0_setpoint_mhz")) for entry in report.advice}
+    assert held == {532.0}
 
 
 def test_a_gain_that_is_not_clear_is_not_advised(workshop: Workshop, dear: int) -> None:

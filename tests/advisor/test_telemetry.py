@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hashgym.advisor import fleet, telemetry
-from hashgym.advisor.telemetry import Telemetry
+from hashgym.advisor.wording import grouped
 from hashgym.envs.batch.config import EnvConfig
 from hashgym.envs.batch.core import Batch
 from hashgym.envs.scenario.scenario import Scenario
@@ -36,7 +36,8 @@ def rows(n: int = 10, **changes: Any) -> pd.DataFrame:
 
 
 def check(frame: pd.DataFrame, params: SiteParams | None = None) -> tuple[pd.DataFrame, list[telemetry.Rejected]]:
-    return telemetry.check(Telemetry(telemetry.typed(frame), ""), params or site(), NOW, 600.0)
+    given = telemetry.complete(telemetry.of_frame(frame), params or site(), 20.0)
+    return telemetry.check(given, params or site(), NOW, 600.0)
 
 
 def test_sound_rows_pass_unchanged() -> None:
@@ -62,8 +63,24 @@ def test_sound_rows_pass_unchanged() -> None:
         ("hashrate_ths", np.inf, "missing or not a number"),
         ("hot_temp_c", 200.0, "200 °C is not in -40…130"),
         ("power_w", 3.0, "3 W while hashing, the profile draws"),
-        ("power_w", -1.0, "-1 W is not in 0…20000"),
-        ("model", "Antminer S99", "'Antminer S99' is not in the catalogue; there are s9"),
+        ("hashrate_ths", -0.003, "missing or not a number"),
+        ("hot_temp_c", -1.0, "missing or not a number"),
+        (
+            "hashrate_ths",
+            104_000.0,
+            "104000 TH/s is not in 0…2000; as GH/s it would be 104 TH/s, which fits: divide by 1000",
+        ),
+        ("hashrate_ths", 104e6, "as MH/s it would be 104 TH/s, which fits: divide by 1e+06"),
+        ("hashrate_ths", 69.3, "while hashing, the profile makes 106 at 3112: 1 of 3 boards stand still"),
+        ("hashrate_ths", 34.6, "2 of 3 boards stand still"),
+        ("hot_temp_c", 11.0, "11 °C is below the inlet of"),
+        ("fan_pu", 73.4, "73.4 is not in 0…1"),
+        ("model", "M61 VK10", "'M61 VK10' is not in the catalogue; there are s9"),
+        (
+            "model",
+            "S19 Pro+ Hyd.",
+            "not in the catalogue; the nearest are Antminer S19 XP Hyd (s19_xp_hyd), Antminer S19j Pro+",
+        ),
         ("model", "s21", "in a zone of Antminer S19j Pro: the policy was not made for it"),
         ("model", "", "missing or not readable"),
         ("zone", 1.0, "1 is no zone of this site; it has 0…0"),
@@ -71,11 +88,12 @@ def test_sound_rows_pass_unchanged() -> None:
         ("status", "mining", "'mining' is none of asleep, starting, hashing, tripped"),
         ("status", "asleep", "TH/s while asleep: the status is wrong"),
         ("freq_mhz", 3.0, "3 MHz while hashing is no profile; there are 295, 320"),
-        ("freq_mhz", 407.4, "407.4 MHz while hashing is no profile"),
+        ("freq_mhz", 900.0, "900 MHz while hashing is no profile; there are 295, 320"),
     ],
 )
 def test_a_bad_row_is_set_aside_with_its_reason(column: str, value: Any, reason: str) -> None:
-    accepted, rejected = check(rows(**{column: {4: value}}))
+    power = {"power_w": {4: value * 3112.0 / 106.0}} if "boards" in reason else {}
+    accepted, rejected = check(rows(**{column: {4: value}}, **power))
     assert len(accepted) == 9
     ((entry),) = rejected
     assert entry.row == 5
@@ -126,17 +144,142 @@ def test_a_reading_without_a_time_leaves_its_machine_out() -> None:
     assert len(accepted) == 9
 
 
-def test_more_machines_than_the_zone_has_is_another_fleet() -> None:
+def assess(frame: pd.DataFrame) -> fleet.Fleet:
+    given = telemetry.complete(telemetry.of_frame(frame), site(), 20.0)
+    accepted, _ = telemetry.check(given, site(), NOW, 600.0)
+    return fleet.assess(accepted, site(), 20.0, 1e6, given.frame)
+
+
+def test_a_site_of_another_size_is_seen_by_the_machine() -> None:
     more = rows()
     more["machine_id"] = "new" + more["machine_id"]
-    accepted, _ = check(pd.concat([rows(), more], ignore_index=True))
-    assert "has 10 machines, 20 report" in fleet.assess(accepted, site(), 20.0, 1e6).silent[0]
+    found = assess(pd.concat([rows(), more], ignore_index=True))
+    assert found.silent == {}
+    assert found.site.zones[0].n_units == found.whole.zones[0].n_units == 20
+    assert found.zones[0]["power_w"] == pytest.approx(assess(rows()).zones[0]["power_w"])
+    assert "names 20 machines, the policy was made on 10" in " ".join(found.notes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "note"),
+    [
+        ({"status": dict.fromkeys(range(4), "starting")}, "4 starting at 545 MHz: set aside; advice is for the 6"),
+        ({"freq_mhz": dict.fromkeys(range(3), 295.0), "hashrate_ths": dict.fromkeys(range(3), 56.2)},
+         "3 hashing at 295 MHz: set aside; advice is for the 7 that are hashing at 545 MHz"),
+        ({"hot_temp_c": dict.fromkeys(range(6), np.nan)}, "4 of 10 machines have sound telemetry"),
+        ({"status": dict.fromkeys(range(3), "asleep"), "hashrate_ths": dict.fromkeys(range(3), 0.0),
+          "power_w": dict.fromkeys(range(3), 25.0)}, "3 asleep: set aside; advice is for the 7"),
+    ],
+)  # fmt: skip
+def test_machines_that_do_otherwise_are_set_aside_and_counted(changes: dict[str, Any], note: str) -> None:
+    found = assess(rows(**changes))
+    assert found.silent == {}
+    assert note in " ".join(found.notes)
+    assert found.site.zones[0].n_units == 10 - max(len(rows) for name, rows in changes.items() if name != "power_w")
+    assert found.whole.zones[0].n_units == 10
+
+
+def test_clocks_between_profiles_are_interpolated_and_kept() -> None:
+    clocks = {k: 407.4 + 0.9 * (k - 4.5) for k in range(10)}  # tuned machine by machine
+    power_w, hashrate_ths = site().zones[0].ladder.between(407.4)
+    found = assess(
+        rows(
+            freq_mhz=clocks,
+            hashrate_ths=dict.fromkeys(range(10), hashrate_ths),
+            power_w=dict.fromkeys(range(10), power_w),
+        )
+    )
+    assert found.zones[0]["target_mhz"] == found.zones[0]["freq_mhz"] == pytest.approx(407.4)
+    assert 407.4 in found.site.zones[0].machine.profiles_mhz
+    assert "10 machines are tuned to 407.4 MHz, between profiles; interpolated on the ladder" in " ".join(found.notes)
+    low, high = (site().zones[0].ladder.between(f)[0] for f in (395.0, 420.0))
+    assert power_w == pytest.approx(low + (407.4 - 395.0) / 25.0 * (high - low))
+
+
+def test_a_mean_of_a_day_after_a_restart_is_told_from_a_fault() -> None:
+    _, ((entry),) = check(rows(hashrate_ths={2: 8.7}, status_s={2: 7200.0}))
+    assert "8.7 TH/s at" in entry.reason
+    assert "it runs for 2.0 h: looks like a mean of 24 hours after a restart" in entry.reason
+
+
+def test_a_reading_that_repeats_for_half_an_hour_stands_still() -> None:
+    times = [NOW - pd.Timedelta(minutes=m) for m in (35, 30, 20, 10, 0)]
+    parts = []
+    for k, time in enumerate(times):
+        part = rows(time_utc=dict.fromkeys(range(10), time.strftime("%Y-%m-%dT%H:%M:%SZ")))
+        part["hashrate_ths"] = part["hashrate_ths"].astype(float) + 0.01 * k
+        part.loc[3, "hashrate_ths"] = 103.42
+        part["hot_temp_c"], part["inlet_temp_c"] = 70.0, 25.0  # whole degrees repeat by themselves
+        part.loc[4, "hot_temp_c"] = 71.3 if k else 70.9
+        parts.append(part)
+    accepted, rejected = check(pd.concat(parts, ignore_index=True))
+    assert len(accepted) == 8
+    assert [entry.reason for entry in rejected] == [
+        "103.42 TH/s to the last digit for 35 min in 5 readings: a reading that stands still",
+        "71.3 °C to the last digit for 30 min in 4 readings: a reading that stands still",
+    ]
+
+
+@pytest.mark.parametrize("column", [name for name, column in COLUMNS.items() if not column.is_required])
+@pytest.mark.parametrize("is_there", [False, True])
+def test_a_column_that_no_machine_fills_is_modelled_and_told(column: str, is_there: bool) -> None:
+    full, frame = assess(rows()), rows()
+    frame = frame.assign(**{column: None}) if is_there else frame.drop(columns=column)
+    given = telemetry.complete(telemetry.of_frame(frame), site(), 25.0)
+    assert any(column in note or (column == "power_w" and "hold no power" in note) for note in given.notes)
+    found = assess(frame)
+    assert found.silent == {}
+    assert found.site.zones[0].n_units == 10
+    for name in ("mode", "target_mhz", "hashrate_ths"):
+        assert found.zones[0][name] == full.zones[0][name], name
+    assert found.zones[0]["power_w"] == pytest.approx(full.zones[0]["power_w"], rel=0.05)
+
+
+@pytest.mark.parametrize("none", [-1.0, None, float("nan")])
+def test_power_is_modelled_machine_by_machine(none: Any) -> None:
+    accepted, rejected = check(rows(power_w={2: none, 5: none}))
+    assert rejected == []
+    assert accepted["power_w"][2] == pytest.approx(site().zones[0].ladder.between(545.0)[0], rel=0.01)
+
+
+def test_a_clock_must_be_stated(tmp_path: Path) -> None:
+    rows(time_utc=dict.fromkeys(range(10), "2024-06-05T07:00:00")).to_csv(tmp_path / "t.csv", index=False)
+    with pytest.raises(
+        BadInputError, match="10 stamps state no offset, the first is '2024-06-05T07:00:00'; write them with Z"
+    ):
+        telemetry.read(tmp_path / "t.csv")
+    assert telemetry.read(tmp_path / "t.csv", "America/Chicago").reported == NOW
+    with pytest.raises(BadInputError, match="timezone 'Chicgo' is none"):
+        telemetry.read(tmp_path / "t.csv", "Chicgo")
+    rows(time_utc=dict.fromkeys(range(10), "2024-06-05T07:00:00-05:00")).to_csv(tmp_path / "t.csv", index=False)
+    assert telemetry.read(tmp_path / "t.csv").reported == NOW
+    frame = rows()
+    frame["time_utc"] = pd.to_datetime(frame["time_utc"]).dt.tz_localize(None)
+    frame.to_parquet(tmp_path / "t.parquet")
+    with pytest.raises(BadInputError, match="10 stamps state no offset"):
+        telemetry.read(tmp_path / "t.parquet")
+
+
+def test_rows_are_counted_as_imports_count(tmp_path: Path) -> None:
+    frame = rows(hashrate_ths={4: 0.0})
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    frame.astype({"hashrate_ths": float}).to_parquet(tmp_path / "t.parquet")
+    for name, row in (("t.csv", 6), ("t.parquet", 5)):
+        _, ((entry),) = telemetry.check(telemetry.read(tmp_path / name), site(), NOW, 600.0)
+        assert entry.row == row
+
+
+def test_refusals_are_grouped(tmp_path: Path) -> None:
+    _, rejected = check(rows(hot_temp_c=dict.fromkeys(range(5), 200.0), model={7: "s21"}))
+    assert grouped(rejected) == [
+        "5 rows, hot_temp_c: outside -40…130 °C; as row 1 (z0-0000): 200 °C is not in -40…130",
+        "row 8 (z0-0007), model: 's21' in a zone of Antminer S19j Pro: the policy was not made for it",
+    ]
 
 
 def test_tripped_and_absent_machines_are_told_of() -> None:
     changes = {"status": {0: "tripped"}, "hashrate_ths": {0: 0.0}, "power_w": {0: 95.0}, "hot_temp_c": {1: np.nan}}
-    accepted, _ = check(rows(**changes))
-    notes = " ".join(fleet.assess(accepted, site(), 20.0, 1e6).notes)
+    notes = " ".join(assess(rows(**changes)).notes)
     assert "1 machines are tripped (z0-0000)" in notes
     assert "9 of 10 machines have sound telemetry" in notes
 
@@ -173,7 +316,7 @@ def test_a_file_that_is_none_is_refused(tmp_path: Path) -> None:
         ("a,b\n1,2,3\n", "line 2: 3 fields, the header has 2"),
         ('a,b\n1,"2\n3,4"\n', "line 3: a line break inside a field"),
         ("zone,zone\n1,2\n", "column 'zone' stands twice"),
-        ("", "column 'time_utc' is missing"),
+        ("", "columns 'time_utc', 'machine_id', 'model', 'hashrate_ths' are missing"),
     ):
         (tmp_path / "t.csv").write_text(text)
         with pytest.raises(BadInputError, match=message):
@@ -181,11 +324,11 @@ def test_a_file_that_is_none_is_refused(tmp_path: Path) -> None:
     rows().assign(time_utc=range(10)).to_parquet(tmp_path / "n.parquet")
     with pytest.raises(BadInputError, match="column 'time_utc' has type int64; it must hold time stamps"):
         telemetry.read(tmp_path / "n.parquet")
-    rows().drop(columns="power_w").to_csv(tmp_path / "t.csv", index=False)
-    with pytest.raises(BadInputError, match="t.csv: column 'power_w' is missing; telemetry has time_utc"):
+    rows().drop(columns="hashrate_ths").to_csv(tmp_path / "t.csv", index=False)
+    with pytest.raises(BadInputError, match="t.csv: column 'hashrate_ths' is missing; telemetry needs time_utc"):
         telemetry.read(tmp_path / "t.csv")
     rows().rename(columns={"hot_temp_c": "chip_temp_c"}).to_csv(tmp_path / "t.csv", index=False)
-    with pytest.raises(BadInputError, match="'hot_temp_c' is missing; 'chip_temp_c' is now 'hot_temp_c'"):
+    with pytest.raises(BadInputError, match="a column has an old name; 'chip_temp_c' is now 'hot_temp_c'"):
         telemetry.read(tmp_path / "t.csv")
 
 
@@ -205,7 +348,8 @@ def test_no_row_is_lost_and_nothing_is_filled_in(changes: list[tuple[int, str, A
     assert np.isfinite(accepted[numbers].to_numpy(float)).all()
     for row in accepted.index:
         for column in numbers:
-            assert float(frame.loc[row, column]) == accepted.loc[row, column]
+            if column != "power_w":  # which is modelled where a machine reports none
+                assert float(frame.loc[row, column]) == accepted.loc[row, column]
 
 
 def test_the_fleet_s_state_is_what_the_simulator_reported(small: Scenario) -> None:
@@ -231,18 +375,9 @@ def test_the_fleet_s_state_is_what_the_simulator_reported(small: Scenario) -> No
         assert found.zones[0][name] == truth[0][name]
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"status": dict.fromkeys(range(4), "starting")}, "zone 0 is mixed (60% hashing, 40% starting)"),
-        ({"freq_mhz": dict.fromkeys(range(4), 295.0)}, "zone 0 runs several profiles (295…545 MHz)"),
-        ({"zone": dict.fromkeys(range(10), 7.0)}, "no sound telemetry of zone 0"),
-        ({"hot_temp_c": dict.fromkeys(range(6), np.nan)}, "only 4 of 10 machines of zone 0 have sound telemetry"),
-    ],
-)
-def test_a_zone_of_which_nothing_can_be_said_is_silent(changes: dict[str, Any], message: str) -> None:
-    accepted, _ = check(rows(**changes))
-    assert message in fleet.assess(accepted, site(), 20.0, 1e6).silent[0]
+def test_a_zone_of_which_nothing_can_be_said_is_silent() -> None:
+    found = assess(rows(zone=dict.fromkeys(range(10), 7.0)))
+    assert "no sound telemetry of zone 0" in found.silent[0]
 
 
 def test_only_machines_that_were_heard_of_are_counted_on() -> None:
