@@ -34,6 +34,11 @@ BOARD_TOLERANCE: Final = 0.08
 """A hashrate is that of fewer boards if its share of the clock's is as near as this to theirs. chosen: luck of five minutes 2 %,
 silicon and tuning 5 %."""
 
+MORE_PU: Final = 0.12
+"""Share by which a hashrate may lie above what its clock makes. chosen: luck of five minutes 5 %, silicon and tuning 5 %."""
+MOST_PU: Final = 1.5
+"""Hashrate over the rated one above which a reading is wrong rather than a clock counted otherwise. chosen: firmware tunes to 1.35."""
+
 STILL_S: Final = 1800.0
 """Readings that repeat to the last digit for this long stand still. [s] chosen: five minutes' hashrate scatters by 1.5 %."""
 STILL_READINGS: Final = 3
@@ -96,6 +101,25 @@ def modelled(rows: pd.DataFrame, zone: ZoneParams, wanted: Sequence[str], outdoo
         ]
         rows["power_w"] = rows["power_w"].where(~lacking, np.round(drawn))
     return rows
+
+
+def clock_note(rows: pd.DataFrame, zone: ZoneParams) -> str:
+    """Return a note of machines that make more than their clock allows by the catalogue, empty if there are none.
+
+    After a set-point has fallen that is so for minutes; else firmware and catalogue count clocks by other measures.
+    """
+    ladder, rated_ths = zone.ladder, zone.machine.rated_hashrate_ths
+    made = rows["freq_mhz"].map(lambda clock: ladder.between(clock)[1] if ladder.has(clock) else np.inf)
+    above = (rows["hashrate_ths"] > (1.0 + MORE_PU) * made) & (rows["hashrate_ths"] < MOST_PU * rated_ths)
+    above &= rows["status"] == "hashing"
+    if not above.any():
+        return ""
+    told, ths = float(rows.loc[above, "freq_mhz"].median()), float(rows.loc[above, "hashrate_ths"].median())
+    clock = ths / zone.machine.ths_per_mhz
+    return (
+        f"{int(above.sum())} machines make {ths:.1f} TH/s at {told:g} MHz, where the catalogue's make {float(made[above].median()):.1f}; "
+        f"if their set-point has not just fallen, clocks are counted otherwise there, and {clock:.0f} MHz would be the catalogue's"
+    )
 
 
 def unit_hint(column: str, value: float, model: str) -> str:

@@ -207,7 +207,7 @@ def complete(given: Telemetry, site: SiteParams, outdoor_temp_c: float) -> Telem
     """
     frame = given.frame.copy()
     wanted = [name for name in COLUMNS if name in given.absent]
-    if frame.empty or not (wanted or frame["power_w"].isna().any()):
+    if frame.empty:
         return given
     keys = {name: catalogue.key_of(name) for name in frame["model"].unique()}
     models = frame["model"].map({name: key and catalogue.machine(key).name for name, key in keys.items()})
@@ -226,6 +226,8 @@ def complete(given: Telemetry, site: SiteParams, outdoor_temp_c: float) -> Telem
         rows = (frame["zone"] == number) & (models == zone.machine.name)
         if rows.any():
             frame.loc[rows] = soundness.modelled(frame[rows], zone, wanted, outdoor_temp_c)
+            note = soundness.clock_note(frame[rows], zone)
+            notes += [f"zone {number}: {note}"] if note else []
     for name in wanted:
         if name != "power_w":
             notes.append(f"{name} is not reported: {soundness.MODELLED[name]}")

@@ -5,13 +5,17 @@ import sys
 from importlib import resources
 from pathlib import Path
 
+import pandas as pd
+
+from hashgym.advisor import telemetry
 from hashgym.experiments import rollouts, schema
+from hashgym.experiments.advise import utc_time
 from hashgym.experiments.reports import quality_report
 from hashgym.sim.foundation.errors import BadInputError
 from hashgym.sim.foundation.files import require_writable, write_text
 from hashgym.sim.history.history import History
 from hashgym.sim.market.coins import coin_hashprice
-from hashgym.sources import connectors
+from hashgym.sources import connectors, miners
 from hashgym.sources.assembly import import_history
 from hashgym.sources.quality import as_text
 from hashgym.synthesis.calibrate import calibrate, dump
@@ -84,6 +88,33 @@ def _show(options: argparse.Namespace) -> int:
     return 0
 
 
+def _telemetry(options: argparse.Namespace) -> int:
+    require_writable(options.out, *options.files)
+    at = None if options.at is None else utc_time(options.at)
+    tables = [path for path in options.files if path.suffix not in ("", ".json")]
+    parts = []
+    for path in tables:
+        given = telemetry.read(path, options.timezone)
+        sys.stdout.write(f"{path}: {len(given.frame)} readings of {given.frame['machine_id'].nunique()} machines\n")
+        if given.absent:
+            sys.stdout.write(f"  not told       {', '.join(given.absent)}\n")
+        parts.append(given.frame.assign(time_utc=given.frame["time_utc"].dt.strftime("%Y-%m-%dT%H:%M:%SZ")))
+    replies = miners.read([path for path in options.files if path not in tables], options.model)
+    for reply in replies:
+        sys.stdout.write(reply.as_text() + "\n")
+    parts.append(miners.table(replies, options.zone, at))
+    rows = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
+    left = len(replies) - len(parts[-1])
+    if left:
+        sys.stdout.write(
+            f"{left} of {len(replies)} machines lack what a row needs: model, hashrate and a time (--model and --at give them)\n"
+        )
+    if options.out is not None:
+        write_text(options.out, rows.to_csv(index=False))
+        sys.stdout.write(f"{options.out}: {len(rows)} rows\n")
+    return 0
+
+
 def _schema(options: argparse.Namespace) -> int:
     sys.stdout.write(schema.as_text(schema.FORMATS[options.format]()))
     return 0
@@ -102,7 +133,7 @@ def _calibrate(options: argparse.Namespace) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="hashgym data", description=__doc__)
     sub = parser.add_subparsers(
-        dest="what", required=True, metavar="synthesize|fetch|import|show|calibrate|rollouts|schema"
+        dest="what", required=True, metavar="synthesize|fetch|import|telemetry|show|calibrate|rollouts|schema"
     )
     make = sub.add_parser("synthesize", help="make a synthetic history from calibrated structure")
     make.add_argument("--region", default="ercot", help="region that ships, or a file of `calibrate` (default: ercot)")
@@ -145,6 +176,18 @@ def _parser() -> argparse.ArgumentParser:
     show = sub.add_parser("show", help="describe a history")
     show.add_argument("folder", type=Path, help="folder of the history")
     show.set_defaults(run=_show)
+    heard = sub.add_parser(
+        "telemetry", help="what machines report: say what is understood, and write it as the advisor's table"
+    )
+    heard.add_argument(
+        "files", nargs="+", type=Path, help="JSON that firmware or pyasic answers, or tables; docs/advice.md"
+    )
+    heard.add_argument("--model", help="model of machines that do not name theirs")
+    heard.add_argument("--zone", type=int, help="number of the machines' zone (default: left to the model)")
+    heard.add_argument("--at", help="time of answers that tell none, ISO 8601, UTC")
+    heard.add_argument("--timezone", help="of a table's stamps that state no offset, a name like America/Chicago")
+    heard.add_argument("--out", type=Path, metavar="FILE.csv", help="write the rows as a table for `hashgym advise`")
+    heard.set_defaults(run=_telemetry)
     fit = sub.add_parser("calibrate", help="fit the generator to a history")
     fit.add_argument("folder", type=Path, help="folder of the history")
     fit.add_argument("--out", type=Path, required=True, help="region file to write, .yaml")

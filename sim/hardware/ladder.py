@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +11,11 @@ from . import machine as physics
 from .params import PROFILE_CHIP_TEMP_C, PROFILE_FAN_PU, MachineParams
 
 FloatArray = npt.NDArray[np.float64]
+
+
+BEYOND_PU: Final = 0.15
+"""Share beyond the ends of a ladder to which machines are tuned. Source: a tuned S21 Pro at 635 MHz, whose rated clock is 588 (256foundation/asic-rs,
+braiins v26_04)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,21 +71,25 @@ class Ladder:
         return int(np.argmin(np.abs(self.freq_mhz - freq_mhz)))
 
     def between(self, freq_mhz: float) -> tuple[float, float]:
-        """Return listed power and hashrate at a clock, of a profile or between two of them; ends stand for what is beyond.
+        """Return listed power and hashrate at a clock: of a profile, between two of them, or beyond the ends along their last step.
 
         >>> from hashgym.sim.hardware.catalogue import machine
         >>> ladder = ladder_of(machine("s19j_pro"))
         >>> power_w, hashrate_ths = ladder.between(457.5)  # half way from 445 to 470 MHz
         >>> round(power_w), round(hashrate_ths, 1)
-        (2358, 88.8)
+        (2518, 88.7)
         """
-        power_w = np.interp(freq_mhz, self.freq_mhz, self.listed_power_w)
-        return float(power_w), float(np.interp(freq_mhz, self.freq_mhz, self.listed_hashrate_ths))
+        low = min(max(int(np.searchsorted(self.freq_mhz, freq_mhz)) - 1, 0), len(self) - 2)
+        share = (freq_mhz - self.freq_mhz[low]) / (self.freq_mhz[low + 1] - self.freq_mhz[low])
+        power_w, hashrate_ths = (
+            values[low] + share * (values[low + 1] - values[low])
+            for values in (self.listed_power_w, self.listed_hashrate_ths)
+        )
+        return float(power_w), float(hashrate_ths)
 
     def has(self, freq_mhz: float) -> bool:
-        """Tell whether a clock is on the ladder, half a step beyond its ends included."""
-        half = 0.5 * self.step_mhz
-        return bool(self.min_mhz - half <= freq_mhz <= self.max_mhz + half)
+        """Tell whether a clock is one that the machine may be tuned to: on the ladder or a little beyond its ends."""
+        return self.min_mhz * (1.0 - BEYOND_PU) <= freq_mhz <= self.max_mhz * (1.0 + BEYOND_PU)
 
     def action(self, setpoint_mhz: float) -> int:
         """Return a set-point as an action of the environments' form "profile": 0 to sleep, k is profile k - 1."""

@@ -166,7 +166,9 @@ def test_published_prices_that_are_not_given_are_asked_for(workshop: Workshop, d
 
 def test_the_site_s_cap_holds(workshop: Workshop, tmp_path: Path) -> None:
     step = workshop.step("2024-06-22T15:00")
-    given = fleet(workshop, step, target_mhz=395.0, freq_mhz=395.0, mode_s=7200.0)
+    power_w, hashrate_ths = workshop.scenario.site.zones[0].ladder.between(395.0)
+    state = {"target_mhz": 395.0, "freq_mhz": 395.0, "hashrate_ths": hashrate_ths, "power_w": power_w, "mode_s": 7200.0}
+    given = fleet(workshop, step, **state)
     free = advise(workshop, step, given=given)
     assert any(entry.tried.plans[1].setpoint_mhz[0] > 395.0 for entry in free.advice)
 
