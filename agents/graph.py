@@ -117,8 +117,10 @@ class PolicyGraph(nn.Module):
 def graph_of(model: BaseAlgorithm, decoding: ActionDecoding) -> PolicyGraph:
     """Return the graph of a trained learner; raises BadInputError if its policy is of no kind that we know."""
     policy = model.policy
-    if not isinstance(policy, ActorCriticPolicy | SACPolicy):
-        raise BadInputError(f"a {type(policy).__name__} cannot be exported; policies of PPO and SAC can")
+    if not isinstance(policy, ActorCriticPolicy | SACPolicy) or hasattr(policy, "lstm_actor"):
+        raise BadInputError(
+            f"a {type(policy).__name__} cannot be exported; actor-critic policies without memory and SAC's can"
+        )
     return PolicyGraph(policy, decoding).eval()
 
 

@@ -1,7 +1,9 @@
 """Learners as configurations: PPO and SAC of stable-baselines3 with their published and their throughput settings."""
 
+import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
+from importlib import import_module
 from typing import Any, Final
 
 import torch
@@ -13,7 +15,8 @@ from stable_baselines3.common.vec_env import VecEnv
 from ..envs.batch.core import Batch
 from ..envs.batch.like import ActionArray
 from ..envs.batch.tables import Observed
-from ..sim.foundation.checks import require_known
+from ..sim.foundation.checks import require_kinds, require_known
+from ..sim.foundation.constants import CONTROL_STEP_S, SECONDS_PER_HOUR
 from ..sim.foundation.errors import BadInputError
 from ..sim.foundation.renamed import new_target
 from .network import ACTIVATIONS, normalizer_kwargs
@@ -128,40 +131,128 @@ class SacConfig:
         )
 
 
-LearnerConfig = PpoConfig | SacConfig
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OtherConfig:
+    """Any other learner of stable-baselines3's form, of its library, of sb3-contrib's, or a factory of the user's.
+
+    target: its dotted name; make: what that name is; arguments: go to it as they are.
+    """
+
+    target: str
+    make: Callable[..., Any]
+    name: str
+    total_steps: int
+    n_envs: int = 64
+    policy: str = "MlpPolicy"
+    net_arch: tuple[int, ...] = (64, 64)
+    activation: str = "tanh"
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+    def build(self, env: VecEnv, table: tuple[Observed, ...], seed: int) -> BaseAlgorithm:
+        """Return the untrained learner; raises BadInputError that says why there is none."""
+        given = {"policy_kwargs": _policy_kwargs(self.net_arch, self.activation, table), "device": DEVICE, "seed": seed}
+        try:
+            made = self.make(self.policy, env, **given, **self.arguments)
+        except (AttributeError, TypeError, ValueError, AssertionError) as error:
+            raise BadInputError(f"agent: {self.target!r} could not be made ({error})") from error
+        if not isinstance(made, BaseAlgorithm):
+            raise BadInputError(
+                f"agent: {self.target!r} makes a {type(made).__name__}, no learner of stable-baselines3"
+            )
+        return made
+
+
+LearnerConfig = PpoConfig | SacConfig | OtherConfig
 
 _CLASSES: dict[str, type[PpoConfig] | type[SacConfig]] = {
     f"{cls.__module__}.{cls.__qualname__}": cls for cls in (PpoConfig, SacConfig)
 }
 
 
-def from_mapping(mapping: Mapping[str, Any]) -> LearnerConfig:
-    """Return the learner's configuration that a mapping with `_target_` holds; builds nothing but the classes here.
+LIBRARIES: Final = ("stable_baselines3", "sb3_contrib")
+"""Packages whose learners a configuration may name without more ado."""
+
+
+def from_mapping(mapping: Mapping[str, Any], resolve: Callable[[str], Any] | None = None) -> LearnerConfig:
+    """Build a learner's configuration from a dictionary with `_target_`, its dotted name.
+
+    Args:
+        mapping: `_target_`: a configuration of this module, a learner of LIBRARIES, or a name that `resolve` finds; the rest are its settings.
+        resolve: Returns the object of a name that is neither, or raises; None: there is none.
 
     Raises:
         BadInputError: The target is none of them, or a key is unknown.
     """
     target = new_target(str(mapping.get("_target_")))
-    if target not in _CLASSES:
-        raise BadInputError(f"agent._target_ is {target!r}; it must be one of {', '.join(_CLASSES)}")
     values: dict[str, Any] = {
         key: tuple(value) if isinstance(value, list) else value for key, value in mapping.items() if key != "_target_"
     }
-    require_known("agent: unknown key", values, (entry.name for entry in fields(_CLASSES[target])))
-    return _CLASSES[target](**values)
+    if target in _CLASSES:
+        require_known("agent: unknown key", values, (entry.name for entry in fields(_CLASSES[target])))
+        require_kinds(_CLASSES[target], "agent.", values)
+        return _CLASSES[target](**values)
+    make = _of_library(target)
+    if make is None and "." in target and resolve is not None:
+        make = resolve(target)
+    if not (inspect.isfunction(make) or (inspect.isclass(make) and issubclass(make, BaseAlgorithm))):
+        raise BadInputError(
+            f"agent._target_ is {target!r}; it must be one of {', '.join(_CLASSES)}, a learner of {' or '.join(LIBRARIES)}, or a "
+            "function that makes one"
+        )
+    own = {entry.name for entry in fields(OtherConfig)} - {"target", "make", "arguments"}
+    given = {key: value for key, value in values.items() if key in own and value is not None}
+    return OtherConfig(
+        target=target,
+        make=make,
+        arguments={key: value for key, value in values.items() if key not in own},
+        **{"name": target.rpartition(".")[2].lower(), **given},
+    )
 
 
-@dataclass(frozen=True, slots=True)
+def _of_library(target: str) -> Any:
+    """Return a learner of a library that is trusted, None if the name is none."""
+    package, _, name = target.rpartition(".")
+    if package.partition(".")[0] not in LIBRARIES:
+        return None
+    try:
+        found = getattr(import_module(package), name, None)
+    except ImportError as error:
+        raise BadInputError(f"agent._target_ is {target!r}; {error}") from error
+    return found if isinstance(found, type) and issubclass(found, BaseAlgorithm) else None
+
+
+def horizons_h(model: BaseAlgorithm) -> dict[str, float]:
+    """Return how many hours a learner looks ahead: 1/(1-γ) steps in its returns and, if it has a λ, 1/(1-γλ) in its advantages. [h]"""
+    gamma = float(getattr(model, "gamma", 0.0))
+    shares = {"gamma": gamma}
+    if hasattr(model, "gae_lambda"):
+        shares["gamma_lambda"] = gamma * float(model.gae_lambda)
+    step_h = CONTROL_STEP_S / SECONDS_PER_HOUR
+    return {name: step_h / (1.0 - share) for name, share in shares.items() if share < 1.0}
+
+
+def horizons_text(horizons: Mapping[str, float]) -> str:
+    """Return horizons in words."""
+    formulas = {"gamma": "1/(1-γ)", "gamma_lambda": "1/(1-γλ)"}
+    return ", ".join(f"{hours:.1f} h ({formulas[name]})" for name, hours in horizons.items()) or "without end (γ = 1)"
+
+
+@dataclass(slots=True)
 class LearnedPolicy:
-    """A trained network as a policy: its most probable action."""
+    """A trained network as a policy: its most probable action. One that remembers begins anew with each episode."""
 
     name: str
     action: str
     model: BaseAlgorithm
+    memory: Any = None
 
     def act(self, batch: Batch) -> ActionArray:
         """Return the actions, (n_envs, n_actions)."""
-        actions: ActionArray = self.model.predict(batch.obs, deterministic=True)[0]
+        begins = batch.state.site["age"] == 0
+        if self.memory is not None and self.memory[0].shape[1] != batch.n_envs:
+            self.memory = None  # another batch
+        actions: ActionArray
+        actions, self.memory = self.model.predict(batch.obs, self.memory, begins, deterministic=True)
         return actions
 
 

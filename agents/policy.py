@@ -1,12 +1,15 @@
 """What every rule, planner and trained network is to those who run it: a named policy over a batch."""
 
-from typing import Protocol
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol, cast
 
 import numpy as np
 
 from ..envs.batch import tables
 from ..envs.batch.core import Batch
 from ..envs.batch.like import ActionArray
+from ..sim.foundation.errors import BadInputError
 
 
 class Policy(Protocol):
@@ -22,6 +25,23 @@ class Policy(Protocol):
 
     def act(self, batch: Batch) -> ActionArray:
         """Return the actions, (n_envs, n_actions)."""
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionPolicy:
+    """A plain function as a policy: `function(batch)` returns the actions, (n_envs, n_actions), of the form `action`."""
+
+    name: str
+    action: str
+    function: Callable[[Batch], ActionArray]
+
+    def act(self, batch: Batch) -> ActionArray:
+        """Return the actions, (n_envs, n_actions); raises BadInputError if they are of another shape."""
+        actions = np.asarray(self.function(batch))
+        wanted = (batch.n_envs, *(batch.action_space().shape or ()))
+        if actions.shape != wanted:
+            raise BadInputError(f"policy {self.name}: actions have shape {actions.shape}; they must have {wanted}")
+        return cast(ActionArray, actions)
 
 
 class RandomPolicy:

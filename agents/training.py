@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -280,8 +281,15 @@ def load_policy(run_dir: Path, agent: LearnerConfig, config: EnvConfig) -> Learn
     return LearnedPolicy(agent.name, env.batch.setup.action, model)
 
 
+TRACKED: Final = "tracked.json"
+"""File of a run's folder that says where it is tracked, from its first moment on."""
+
+
 def tracked_run(run_dir: Path) -> str | None:
-    """Return what finds a run again where it was tracked, None if it was not."""
+    """Return what finds a run again where it was tracked, None if it was not; runs of old say so in their checkpoints."""
+    if (run_dir / TRACKED).is_file():
+        found: str | None = json.loads((run_dir / TRACKED).read_text(encoding="utf-8"))["run_id"]
+        return found
     newest = checkpoint.latest(run_dir / "checkpoints")
     return None if newest is None else checkpoint.read_meta(newest)["extra"]["run_id"]
 

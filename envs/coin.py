@@ -1,5 +1,7 @@
 """`hashgym/CoinSwitching-v0`: what a site mines and at which pool."""
 
+from gymnasium.vector import AutoresetMode
+
 from .forms.single import SiteEnv
 from .forms.vector import SiteVectorEnv
 
@@ -46,6 +48,12 @@ class CoinSwitchingVectorEnv(SiteVectorEnv):
 
     task = "coin"
 
-    def __init__(self, num_envs: int = 1, render_mode: str | None = None, **options: object) -> None:
+    def __init__(
+        self,
+        num_envs: int = 1,
+        render_mode: str | None = None,
+        autoreset_mode: str | AutoresetMode = AutoresetMode.SAME_STEP,
+        **options: object,
+    ) -> None:
         """Build the environments, by default on a scenario with several markets; `options` are those of `EnvConfig`."""
-        super().__init__(num_envs, render_mode, **{"scenario": "scrypt_shed", **options})
+        super().__init__(num_envs, render_mode, autoreset_mode, **{"scenario": "scrypt_shed", **options})

@@ -22,7 +22,8 @@ def play(policy: Policy, config: EnvConfig, n_episodes: int, seed: int) -> list[
     if n_episodes < 1:
         raise BadInputError(f"episodes is {n_episodes}; it must be 1 or more")
     batch = Batch(config, n_episodes)
-    batch.seed(draw_seeds(seed, ROLLOUT_ROLE, n_episodes))
+    seeds = draw_seeds(seed, ROLLOUT_ROLE, n_episodes)
+    batch.seed(seeds)
     batch.reset()
     parts: dict[str, list[np.ndarray]] = {
         name: [] for name in ("observations", "actions", "rewards", "truncations", "costs", "profit_usd")
@@ -41,4 +42,4 @@ def play(policy: Policy, config: EnvConfig, n_episodes: int, seed: int) -> list[
         ):
             parts[key].append(value.copy())
     whole = {name: np.stack(values) for name, values in parts.items()}
-    return [{name: values[:, i] for name, values in whole.items()} for i in range(n_episodes)]
+    return [{"seed": seeds[i], **{name: values[:, i] for name, values in whole.items()}} for i in range(n_episodes)]

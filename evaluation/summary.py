@@ -1,7 +1,7 @@
 """What an evaluation says: rules, plan, bound and trained policies side by side, with intervals."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -40,13 +40,21 @@ def bound_trace(config: EnvConfig) -> FloatArray:
     return np.array([bound.episode_usd(int(start) - first, probe.episode_steps) for start in starts])
 
 
-def is_rule(name: str) -> bool:
-    """Tell whether a policy is a rule: every name that is not a learner's, a planner's or the bound's."""
-    return not name.startswith(("ppo", "sac", "mpc", "bound", "foresight"))
+YARDSTICKS: Final = ("mpc", "planner", "bound", "foresight")
+"""How names begin that are neither rules nor learned."""
 
 
-def summarize(traces: list[Trace], bound_usd: FloatArray | None, seed: int) -> dict[str, Any]:
-    """Return the `policies` object of summary.json and evaluate's JSON, and the bound where there is one."""
+def summarize(
+    traces: list[Trace], bound_usd: FloatArray | None, seed: int, learned: Collection[str] = ()
+) -> dict[str, Any]:
+    """Return the `policies` object of summary.json and evaluate's JSON, and the bound where there is one.
+
+    Args:
+        traces: What the policies did over the same episodes; always_on is among them.
+        bound_usd: Upper bound on each episode's profit, (n_episodes,), or None. [USD]
+        seed: Of the bootstrap.
+        learned: Names of trained policies; what is neither learned nor of YARDSTICKS is a rule.
+    """
     reference = next(trace for trace in traces if trace.name == "always_on")
     days = reference.n_steps / STEPS_PER_DAY
 
@@ -72,9 +80,10 @@ def summarize(traces: list[Trace], bound_usd: FloatArray | None, seed: int) -> d
             "max_chip_temp_c": float(trace.max_chip_temp_c.max()),
             "profit_usd_per_mwh": float(1000.0 * trace.profit_usd.sum() / max(trace.energy_kwh.sum(), 1e-9)),
         }
-    best = max((trace for trace in traces if is_rule(trace.name)), key=lambda trace: float(trace.profit_usd.sum()))
+    rules = [t for t in traces if t.name not in learned and not t.name.startswith(YARDSTICKS)]
+    best = max(rules, key=lambda trace: float(trace.profit_usd.sum()))
     for trace in traces:
-        if not is_rule(trace.name):
+        if trace not in rules:
             policies[trace.name]["gain_over_best_rule_pct"] = gain(trace.profit_usd, best)
     result: dict[str, Any] = {
         "policies": policies,
@@ -120,7 +129,7 @@ def judge(
     scenario = Batch(config).scenario
     bound = bound_trace(config) if why_not(scenario.site) is None else None
     return {
-        **summarize(traces, bound, seed),
+        **summarize(traces, bound, seed, {policy.name for policy in learned}),
         "history": {"kind": scenario.history.kind, "hash": scenario.history.hash},
         "scenario": {"name": scenario.name, "hash": scenario.config_hash, "split": config.split},
         "hysteresis": tuning.thresholds,

@@ -1,14 +1,18 @@
 """The `hashgym` command: one word says what to do, the rest goes to it."""
 
 import argparse
+import io
 import logging
 import sys
 import traceback
 from collections.abc import Callable
-from importlib import import_module
+from difflib import get_close_matches
+from importlib import import_module, metadata
+from pathlib import Path
 from typing import Final
 
 from hashgym.sim.foundation.errors import HashGymError
+from hashgym.sim.foundation.wording import plain
 
 COMMANDS: Final = {
     "train": ("hashgym.experiments.train", "train a policy; takes Hydra overrides and -m for sweeps"),
@@ -35,9 +39,19 @@ def main(argv: list[str] | None = None) -> int:
     if not args or args[0] in ("-h", "--help"):
         _parser().print_help()
         return 0
+    if args[0] in ("-V", "--version"):
+        sys.stdout.write(f"hashgym {metadata.version('hashgym')}\n")
+        return 0
     if args[0] not in COMMANDS:
-        sys.stderr.write(f"hashgym: no command {args[0]!r}; there are {', '.join(COMMANDS)}\n")
+        near = get_close_matches(args[0], COMMANDS, 1)
+        hint = f"; did you mean {near[0]}?" if near else "."
+        sys.stderr.write(f"hashgym: no command {plain(args[0])!r}{hint} There are {', '.join(COMMANDS)}\n")
         return 2
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal of ASCII gets escapes, not a crash
+            stream.reconfigure(errors="backslashreplace")
+    if str(Path.cwd()) not in sys.path:  # what a `_target_` or a policy names lies beside one's files
+        sys.path.append(str(Path.cwd()))
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     command: Callable[[list[str]], int] = import_module(COMMANDS[args[0]][0]).main
     try:
@@ -45,7 +59,8 @@ def main(argv: list[str] | None = None) -> int:
     except (HashGymError, OSError) as error:
         if is_debug:
             traceback.print_exc()
-        sys.stderr.write(f"hashgym {args[0]}: {error}\n")
+        lines = [plain(line) for line in str(error).splitlines()] or [type(error).__name__]
+        sys.stderr.write(f"hashgym {args[0]}: " + "\n  ".join(lines) + "\n")
         return 2
 
 
@@ -54,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     lines = [f"  {name:<{width}}  {text}" for name, (_, text) in COMMANDS.items()]
     return argparse.ArgumentParser(
         prog="hashgym",
-        usage="hashgym COMMAND [--debug] …",
+        usage="hashgym COMMAND [--debug] … | --version",
         description="Reinforcement-learning simulator and policy workshop for cryptocurrency-mining sites.",
         epilog="commands:\n" + "\n".join(lines) + "\n\n`hashgym COMMAND --help` tells more.",
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from hashgym.agents.learners import LearnedPolicy
+from hashgym.agents.policy import Policy
 from hashgym.agents.training import load_policy
 from hashgym.envs.batch.config import EnvConfig
-from hashgym.evaluation.summary import is_rule, judge
+from hashgym.evaluation.summary import judge
 from hashgym.experiments import hydra_main
+from hashgym.experiments.policies import RULES, policy_of
 from hashgym.experiments.reports.table import policy_table
 from hashgym.experiments.settings import TrainSettings, env_config
 from hashgym.sim.foundation.errors import BadInputError
@@ -31,11 +33,20 @@ def _evaluate(config: dict[str, Any], _: Path) -> None:
     """Evaluate as a composed configuration says; print the table and write the JSON."""
     options = env_config(config, config["split"])
     options.load().scenario.rows(options.split)  # no such split is said before anything runs
-    learned = [_load(Path(folder), options, config) for folder in config["runs"]]
+    folders = [config["runs"]] if isinstance(config["runs"], str) else config["runs"]
+    learned: list[Policy] = [_load(Path(folder), options, config) for folder in folders]
+    if len(learned) > 1:
+        named = zip(learned, folders, strict=True)
+        learned = [replace(policy, name=f"{policy.name}_{Path(folder).name}") for policy, folder in named]  # type: ignore[type-var]
+    for name in config.get("policies") or ():
+        played, policy = policy_of(str(name), options, config["seed"])
+        if played.task != options.task:
+            raise BadInputError(f"policies: {name} plays {played.task}, this is {options.task}")
+        learned.append(policy)
     names = [policy.name for policy in learned]
-    if len(set(names)) < len(names) or any(is_rule(name) for name in names):
+    if len(set(names)) < len(names) or {*names} & {*RULES, "always_on"}:
         raise BadInputError(
-            f"runs: policies are named {', '.join(names)}; each needs its own name that begins with ppo or sac"
+            f"runs: policies are named {', '.join(names)}; each needs a name of its own that no rule has"
         )
     result = judge(options, learned, config["seed"], progress=config["progress"])
     sys.stdout.write(policy_table(result) + "\n")
@@ -65,5 +76,4 @@ def _load(run_dir: Path, options: EnvConfig, config: Mapping[str, Any]) -> Learn
         raise BadInputError(
             f"runs: {run_dir} was trained on {seen[0]}…{seen[1]}, which overlaps {judged[0]}…{judged[1]}"
         )
-    policy = load_policy(run_dir, trained.agent, trained.env)
-    return policy if len(config["runs"]) == 1 else replace(policy, name=f"{policy.name}_{run_dir.name}")
+    return load_policy(run_dir, trained.agent, trained.env)

@@ -14,10 +14,12 @@ from hashgym.advisor.outlook import published_series
 from hashgym.advisor.packing import Origin, pack, require_exportable
 from hashgym.agents.learners import LearnedPolicy
 from hashgym.agents.training import load_policy, tracked_run
+from hashgym.envs.scenario.scenario import Scenario
 from hashgym.evaluation.summary import judge
 from hashgym.experiments import hydra_main, tracking
 from hashgym.experiments.settings import TrainSettings
 from hashgym.forecast.fitting import FitConfig, fit
+from hashgym.forecast.model import Forecaster
 from hashgym.sim.foundation.checks import require_known
 from hashgym.sim.foundation.errors import BadInputError
 from hashgym.sim.foundation.files import require_free, require_writable
@@ -41,7 +43,9 @@ def _export(config: dict[str, Any], _: Path) -> None:
         raise BadInputError("name the training run: hashgym export run=FOLDER")
     run_dir = Path(config["run"])
     out = Path(config["out"] or run_dir / "bundle")
-    fit_config(config["forecast"])
+    trees = config.get("forecast")
+    if trees is not None:
+        fit_config(trees)
     trained = TrainSettings.of_run(run_dir)
     require_exportable(trained.env.task)
     require_free(out, SUMS)
@@ -49,7 +53,7 @@ def _export(config: dict[str, Any], _: Path) -> None:
     policy = load_policy(run_dir, trained.agent, trained.env)
     options = replace(trained.env, split=config["split"], reward="profit")
     summary = judge(options, [policy], trained.schedule.seed)
-    bundle = export(policy, trained, summary, config["forecast"], out)
+    bundle = export(policy, trained, summary, trees, out)
     sys.stdout.write(
         f"{bundle.folder}: {policy.name} for {bundle.manifest['site']}, model {bundle.manifest['model_sha256'][:16]}\n"
     )
@@ -63,7 +67,7 @@ def export(
     policy: LearnedPolicy,
     trained: TrainSettings,
     summary: Mapping[str, Any],
-    forecast: Mapping[str, Any],
+    forecast: Mapping[str, Any] | None,
     out: Path,
 ) -> Bundle:
     """Write the bundle of a trained policy, with a forecaster fitted on the training months.
@@ -72,16 +76,10 @@ def export(
         policy: The policy.
         trained: Settings of its run.
         summary: What `summary.judge` says of it.
-        forecast: Settings of the forecaster's trees.
+        forecast: Settings of the forecaster's trees; None leaves the forecast out, and the bundle cannot advise.
         out: Folder of the bundle.
     """
-    scenario, trees = trained.env.load().scenario, fit_config(forecast)
-    until = pd.Timestamp(scenario.splits["train"][1], tz="UTC")
-    try:
-        forecaster = fit(published_series(scenario.history, scenario.site.markets[0]), until, trees)
-    except ValueError as error:
-        raise BadInputError(f"forecast: {error}") from error
-    log.info("fitted the forecast on what was published before %s", until.date())
+    extra = {} if forecast is None else {FORECAST: _fitted(trained.env.load().scenario, forecast).dump().encode()}
     entry = summary["policies"][policy.name]
     metrics = {
         "split": summary["scenario"]["split"],
@@ -97,7 +95,7 @@ def export(
         scenario=trained.content["scenario"],
         metrics=metrics,
         tags=tracking.provenance(),
-        extra={FORECAST: forecaster.dump().encode()},
+        extra=extra,
     )
     return pack(out, policy.model, trained.env, origin, trained.schedule.seed)
 
@@ -109,3 +107,14 @@ def fit_config(forecast: Mapping[str, Any]) -> FitConfig:
         return FitConfig(**forecast)
     except ValueError as error:
         raise BadInputError(f"forecast.{error}") from error
+
+
+def _fitted(scenario: Scenario, forecast: Mapping[str, Any]) -> Forecaster:
+    """Return a forecaster that is fitted on what was published before the end of the training months."""
+    until = pd.Timestamp(scenario.splits["train"][1], tz="UTC")
+    try:
+        forecaster = fit(published_series(scenario.history, scenario.site.markets[0]), until, fit_config(forecast))
+    except ValueError as error:
+        raise BadInputError(f"forecast: {error}") from error
+    log.info("fitted the forecast on what was published before %s", until.date())
+    return forecaster

@@ -6,6 +6,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,27 +14,35 @@ import gymnasium as gym
 import numpy as np
 
 import hashgym.envs  # noqa: F401
-from hashgym.agents.rules import PARAMETER_FREE, Menu
+from hashgym.envs.batch.config import EnvConfig
 from hashgym.envs.forms.render import Episode
 from hashgym.envs.forms.single import SiteEnv
+from hashgym.experiments import policies
+from hashgym.experiments.settings import TrainSettings
 from hashgym.sim.foundation.errors import BadInputError
 from hashgym.sim.foundation.files import require_writable, write_bytes, write_text
 
 FORMS: Final = (".mp4", ".gif", ".html")
 FRAMES_PER_S: Final = 12
+TASKS: Final = {
+    "HashrateTuning": "hashrate",
+    "CoolingControl": "cooling",
+    "SiteOperation": "operation",
+    "CoinSwitching": "coin",
+}
+"""Environments over a site, by name."""
 
 
 def main(args: list[str]) -> int:
     """Play an episode and write it; returns the exit code."""
-    rules = [rule.name for rule in PARAMETER_FREE]
     parser = argparse.ArgumentParser(prog="hashgym film", description=__doc__)
     parser.add_argument(
         "--env", default="HashrateTuning", help="HashrateTuning, CoolingControl, SiteOperation or CoinSwitching"
     )
-    parser.add_argument("--scenario", default=None, help="scenario (default: that of the environment)")
     parser.add_argument(
-        "--policy", default="profile_by_price", help=f"{', '.join(rules)} (HashrateTuning), still, or random"
+        "--scenario", default=None, help="scenario by name or file (default: the environment's, or the run's)"
     )
+    parser.add_argument("--policy", default="profile_by_price", help=f"still, {policies.NAMES}")
     parser.add_argument("--start", help="when it begins, a UTC stamp (default: drawn)")
     parser.add_argument("--steps", type=int, default=288, help="steps of five minutes (default: 288, a day)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the episode (default: 0)")
@@ -44,7 +53,7 @@ def main(args: list[str]) -> int:
     if options.steps < 1:
         raise BadInputError(f"--steps is {options.steps}; it must be 1 or more")
     require_writable(options.out)
-    env, act = _play(options, rules)
+    env, act = _play(options)
     env.reset(seed=options.seed, options={"start": options.start} if options.start else None)
     pictures = []
     for _ in range(options.steps):
@@ -62,35 +71,34 @@ def main(args: list[str]) -> int:
     return 0
 
 
-def _play(options: argparse.Namespace, rules: list[str]) -> tuple[SiteEnv, Callable[[SiteEnv], Any]]:
+def _play(options: argparse.Namespace) -> tuple[SiteEnv, Callable[[SiteEnv], Any]]:
     """Return the environment, and what chooses its actions."""
-    more = {"scenario": options.scenario} if options.scenario else {}
-    if options.policy in rules:
-        if options.env != "HashrateTuning":
-            raise BadInputError(
-                f"--policy {options.policy} steers HashrateTuning; for {options.env} there are still and random"
-            )
-        env = _made("HashrateTuning", action="profile", **more)
-        chosen = next(rule for rule in PARAMETER_FREE if rule.name == options.policy)
-        rule = chosen(Menu.of(env.batch.site))
-        return env, lambda played: rule.act(played.batch)[0]
-    env = _made(options.env, **more)
-    env.action_space.seed(options.seed)
-    if options.policy == "random":
-        return env, lambda played: played.action_space.sample()
-    if options.policy == "still" and isinstance(env.action_space, gym.spaces.Box):
+    if options.env not in TASKS:
+        raise BadInputError(f"--env is {options.env!r}; it must be one of {', '.join(TASKS)}")
+    given = {"scenario": options.scenario} if options.scenario else {}
+    config = EnvConfig(task=TASKS[options.env], **given)
+    if options.policy in ("random", "still"):
+        env = _made(options.env, config)
+        env.action_space.seed(options.seed)
+        if options.policy == "random":
+            return env, lambda played: played.action_space.sample()
+        if not isinstance(env.action_space, gym.spaces.Box):
+            raise BadInputError(f"--policy still needs a Box; {options.env} has {env.action_space}")
         still = np.zeros(env.action_space.shape, np.float32)
         return env, lambda _: still
-    raise BadInputError(
-        f"--policy is {options.policy!r}; it must be one of {', '.join(rules)}, random, or still for a Box"
-    )
-
-
-def _made(name: str, **options: Any) -> SiteEnv:
-    if name not in ("HashrateTuning", "CoolingControl", "SiteOperation", "CoinSwitching"):
+    if options.policy in policies.RULES and options.env != "HashrateTuning":
         raise BadInputError(
-            f"--env is {name!r}; it must be HashrateTuning, CoolingControl, SiteOperation or CoinSwitching"
+            f"--policy {options.policy} steers HashrateTuning; for {options.env} there are still, random, a run and a function"
         )
+    if options.scenario is None and (Path(options.policy) / "config.json").is_file():
+        config = replace(TrainSettings.of_run(Path(options.policy)).env, split="test")
+    config, policy = policies.policy_of(options.policy, config, options.seed)
+    env = _made(next(name for name, task in TASKS.items() if task == config.task), config)
+    return env, lambda played: policy.act(played.batch)[0]
+
+
+def _made(name: str, config: EnvConfig) -> SiteEnv:
+    options = {entry.name: getattr(config, entry.name) for entry in fields(config) if entry.name != "task"}
     made = gym.make(f"hashgym/{name}-v0", render_mode="rgb_array", **options).unwrapped
     assert isinstance(made, SiteEnv)
     return made

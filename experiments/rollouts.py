@@ -4,38 +4,35 @@ import argparse
 import importlib
 import os
 import re
+import shutil
 import sys
 import warnings
-from dataclasses import replace
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 
-from hashgym.agents.policy import Policy, RandomPolicy
-from hashgym.agents.rules import PARAMETER_FREE, Hysteresis, Menu
-from hashgym.agents.training import load_policy
 from hashgym.envs import ENV_IDS
 from hashgym.envs.batch import tables
 from hashgym.envs.batch.config import EnvConfig
 from hashgym.evaluation import site_log
 from hashgym.evaluation.episodes import Episode, play
-from hashgym.evaluation.tuning import tune
-from hashgym.experiments.settings import TrainSettings
+from hashgym.experiments import policies
 from hashgym.sim.foundation.errors import BadInputError
+from hashgym.sim.foundation.files import whole_folder
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    rules = ", ".join([rule.name for rule in PARAMETER_FREE] + ["hysteresis"])
-    parser.add_argument(
-        "--policy", default="hysteresis", help=f"{rules}, random, or the folder of a training run (default: hysteresis)"
-    )
+    parser.add_argument("--policy", default="hysteresis", help=f"{policies.NAMES} (default: hysteresis)")
     parser.add_argument(
         "--telemetry", type=Path, help="a site's own log, in place of a policy: CSV of a row for each zone and step"
     )
-    parser.add_argument("--scenario", default="west_texas_air", help="scenario (default: west_texas_air)")
+    parser.add_argument(
+        "--scenario", default="west_texas_air", help="scenario by name or file (default: west_texas_air)"
+    )
     parser.add_argument("--history", help="folder of a history in place of the scenario's own")
     parser.add_argument("--split", default="train", help="months (default: train)")
     parser.add_argument("--episodes", type=int, default=32, help="episodes (default: 32)")
@@ -56,43 +53,13 @@ def run(options: argparse.Namespace) -> int:
         log = site_log.read(options.telemetry, config)
         config, episodes, name, told = log.config, log.episodes, "telemetry", log.told
     else:
-        config, policy = _policy(options.policy, config, options.seed)
+        config, policy = policies.policy_of(options.policy, config, options.seed)
         episodes, name, told = play(policy, config, options.episodes, options.seed), policy.name, ""
     dataset = write(episodes, config, options, name)
     sys.stdout.write(
         f"{told}{dataset.id}: {dataset.total_episodes} episodes, {dataset.total_steps} steps, in {options.out}\n"
     )
     return 0
-
-
-def _policy(name: str, config: EnvConfig, seed: int) -> tuple[EnvConfig, Policy]:
-    """Return the policy of a name, and the environment that it plays in: a trained one's is that of its run."""
-    if (Path(name) / "config.json").is_file():
-        trained = TrainSettings.of_run(Path(name))
-        played = replace(
-            trained.env,
-            scenario=config.scenario,
-            history=config.history,
-            split=config.split,
-            episode_steps=config.episode_steps,
-            reward="profit",
-        )
-        return played, load_policy(Path(name), trained.agent, trained.env)
-    policy = _rule(name, config, seed)
-    return replace(config, action=policy.action), policy
-
-
-def _rule(name: str, config: EnvConfig, seed: int) -> Policy:
-    if name == "random":
-        return RandomPolicy(seed)
-    menu = Menu.of(config.load().scenario.site)
-    if name == "hysteresis":
-        return Hysteresis(menu, **tune(config, seed, progress=True).thresholds)
-    for rule in PARAMETER_FREE:
-        if rule.name == name:
-            return rule(menu)
-    names = ", ".join([rule.name for rule in PARAMETER_FREE] + ["hysteresis", "random"])
-    raise BadInputError(f"--policy is {name!r}; it must be one of {names}, or the folder of a training run")
 
 
 def default_name(task: str) -> str:
@@ -109,13 +76,15 @@ def write(episodes: list[Episode], config: EnvConfig, options: argparse.Namespac
     except ImportError:
         raise BadInputError("the library minari is not installed; run `pip install hashgym[offline]`") from None
     dataset = options.dataset or default_name(config.task)
+    require_name(dataset)
     options.out.mkdir(parents=True, exist_ok=True)
-    os.environ["MINARI_DATASETS_PATH"] = str(options.out)
+    if (options.out / dataset).exists():
+        raise BadInputError(f"{options.out} has a dataset {dataset!r}; name another, or delete it by `minari delete`")
     setup = config.load()
     scenario = setup.scenario
     env = gym.make(
         ENV_IDS[config.task],
-        scenario=scenario.name,
+        scenario=config.scenario if isinstance(config.scenario, Mapping) else str(config.scenario),
         history=options.history,
         split=config.split,
         action=setup.action,
@@ -124,8 +93,6 @@ def write(episodes: list[Episode], config: EnvConfig, options: argparse.Namespac
         stack=config.stack,
         coin_choice=config.coin_choice,
     )
-    if dataset in minari.list_local_datasets():
-        raise BadInputError(f"{options.out} has a dataset {dataset!r}; name another, or delete it by `minari delete`")
     buffers = []
     for number, entry in enumerate(episodes):
         n = len(entry["rewards"])
@@ -135,7 +102,7 @@ def write(episodes: list[Episode], config: EnvConfig, options: argparse.Namespac
         buffers.append(
             buffer_of(
                 id=number,
-                seed=None,
+                seed=int(entry["seed"]) if "seed" in entry else None,
                 observations=list(entry["observations"]),
                 actions=list(entry["actions"]),
                 rewards=entry["rewards"].tolist(),
@@ -148,14 +115,28 @@ def write(episodes: list[Episode], config: EnvConfig, options: argparse.Namespac
         f"{name} on {scenario.name} ({scenario.config_hash}), {scenario.history.kind} history {scenario.history.hash}, split {config.split}; "
         f"infos.costs in the order {', '.join([*tables.COST_NAMES, *(cost.name for cost in config.costs)])}"
     )
-    with warnings.catch_warnings():
+    with whole_folder(options.out / dataset, "data/main_data.hdf5") as aside, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of authors and links, which the user's dataset may do without
-        return minari.create_dataset_from_buffers(
-            dataset,
-            buffers,
-            env=env,
-            eval_env=env,
-            algorithm_name=name,
-            description=description,
-            requirements=["hashgym"],
-        )
+        # Minari writes into its folder of datasets; this one is written aside and moved into it whole.
+        os.environ["MINARI_DATASETS_PATH"] = str(aside.resolve())
+        try:
+            minari.create_dataset_from_buffers(
+                dataset,
+                buffers,
+                env=env,
+                eval_env=env,
+                algorithm_name=name,
+                description=description,
+                requirements=["hashgym"],
+            )
+            (aside / dataset / "data").rename(aside / "data")
+            shutil.rmtree(aside / dataset.split("/")[0])
+        finally:
+            os.environ["MINARI_DATASETS_PATH"] = str(options.out.resolve())
+    return minari.load_dataset(dataset)
+
+
+def require_name(dataset: str) -> None:
+    """Raise a BadInputError unless a name is one that Minari takes: NAMESPACE/NAME-vVERSION."""
+    if not re.fullmatch(r"([\w-]{2,}/)*[\w-]{2,}-v\d+", dataset):
+        raise BadInputError(f"--dataset is {dataset!r}; it must be like hashgym/hashrate-tuning/rollouts-v0")

@@ -6,16 +6,16 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final
 
-from hydra.utils import instantiate
-
 from hashgym.agents import learners
 from hashgym.agents.learners import LearnerConfig
 from hashgym.agents.training import Schedule
 from hashgym.envs.batch import rewards
 from hashgym.envs.batch.config import EnvConfig
+from hashgym.experiments import targets
 from hashgym.sim.foundation.checks import require_known
 from hashgym.sim.foundation.errors import BadInputError
-from hashgym.sim.foundation.renamed import new_target, renewed
+from hashgym.sim.foundation.files import read_file
+from hashgym.sim.foundation.renamed import renewed
 
 KEYS: Final = {
     "scenario",
@@ -36,6 +36,8 @@ KEYS: Final = {
 """Top-level keys of a training configuration."""
 
 TEACHERS: Final = (None, "hysteresis")
+MAX_BYTES: Final = 4 << 20
+"""Largest config.json that is read. chosen: a thousand times a usual one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,8 +59,13 @@ class TrainSettings:
     content: Mapping[str, Any]
 
     @classmethod
-    def of(cls, content: Mapping[str, Any]) -> "TrainSettings":
-        """Read a composed configuration; raises BadInputError that names what is wrong. No history is loaded."""
+    def of(cls, content: Mapping[str, Any], *, is_trusted: bool = True) -> "TrainSettings":
+        """Read a composed configuration; raises BadInputError that names what is wrong. No history is loaded.
+
+        Args:
+            content: The configuration.
+            is_trusted: Whether the user has composed it for this call; else its `_target_`s are held to `targets.ALLOWED`.
+        """
         require_known("unknown key", content, KEYS)
         warm_start = content.get("warm_start", {"teacher": None, "steps": 0})
         require_known("unknown key", warm_start, {"teacher", "steps"}, "warm_start.")
@@ -66,8 +73,10 @@ class TrainSettings:
             raise BadInputError(f"warm_start.teacher is {warm_start['teacher']!r}; it must be hysteresis or null")
         schedule = {entry.name: content[entry.name] for entry in fields(Schedule) if entry.name in content}
         return cls(
-            agent=learners.from_mapping(content["agent"]),
-            env=env_config(content, "train"),
+            agent=learners.from_mapping(
+                content["agent"], lambda name: targets.resolve("agent", name, is_trusted=is_trusted)
+            ),
+            env=env_config(content, "train", is_trusted=is_trusted),
             schedule=Schedule(**schedule),
             teacher=warm_start["teacher"],
             clone_steps=warm_start["steps"],
@@ -87,46 +96,39 @@ class TrainSettings:
         if not path.is_file():
             raise BadInputError(f"{run_dir} has no config.json; name the folder of a training run")
         try:
-            content: Any = renewed(json.loads(path.read_text(encoding="utf-8")))
-        except ValueError as error:
+            content: Any = renewed(json.loads(read_file(path, MAX_BYTES)))
+        except BadInputError:
+            raise
+        except (ValueError, RecursionError) as error:
             raise BadInputError(f"{path}: not readable ({error})") from error
         if not isinstance(content, dict) or not {"scenario", "env", "agent", "seed", "history"} <= set(content):
             raise BadInputError(f"{path}: not the configuration of a training run")
-        return cls.of(content)
+        return cls.of(content, is_trusted=False)
 
 
-def env_config(content: Mapping[str, Any], split: str) -> EnvConfig:
+def env_config(content: Mapping[str, Any], split: str, *, is_trusted: bool = True) -> EnvConfig:
     """Return the environment options of a composed configuration; raises BadInputError on unknown keys."""
     require_known("unknown key", content["env"], (entry.name for entry in fields(EnvConfig)), "env.")
     given = {
         **content["env"],
-        "costs": tuple(_instance("env.costs", entry) for entry in content["env"].get("costs") or ()),
+        "costs": tuple(targets.made("env.costs", content["env"].get("costs") or [], is_trusted=is_trusted)),
     }
     return EnvConfig(
         **given,
         scenario=content["scenario"],
         history=content["history"],
         split=split,
-        reward=_reward(content.get("reward")),
+        reward=_reward(content.get("reward"), is_trusted=is_trusted),
         n_threads=content.get("threads"),
     )
 
 
-def _reward(entry: Mapping[str, Any] | None) -> str | rewards.Reward:
+def _reward(entry: Mapping[str, Any] | None, *, is_trusted: bool) -> str | rewards.Reward:
     """Return the reward of a configuration: a name, or what `_target_` makes."""
     if entry is None:
         return "profit"
     if "_target_" in entry:
-        made: rewards.Reward = _instance("reward", entry)
+        made: rewards.Reward = targets.made("reward", entry, is_trusted=is_trusted)
         return made
     require_known("unknown key", entry, {"name"}, "reward.")
     return str(entry["name"])
-
-
-def _instance(where: str, entry: Mapping[str, Any]) -> Any:
-    """Return what a `_target_` names; raises BadInputError that says which one could not be made."""
-    try:
-        made = instantiate({**entry, "_target_": new_target(str(entry.get("_target_")))})
-    except Exception as error:  # Hydra wraps whatever the target raises
-        raise BadInputError(f"{where}: {entry.get('_target_')!r} could not be made ({error})") from error
-    return made

@@ -1,17 +1,24 @@
 """Where a run's parameters, curves and files go: MLflow, or nowhere."""
 
+import math
+import os
 import platform
+import re
+import shutil
 import subprocess
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from hashgym.advisor.bundle import Bundle
 from hashgym.agents import training
 from hashgym.sim.foundation.errors import BadInputError
+from hashgym.sim.foundation.wording import plain
 
 DEFAULT_URI: Final = "sqlite:///outputs/mlflow.db"
 _VERSIONED: Final = ("hashgym", "gymnasium", "numpy", "numba", "pandas", "stable-baselines3", "torch", "mlflow")
@@ -48,10 +55,11 @@ class MlflowTracker:
     def __init__(self, uri: str | None, experiment: str, name: str, run_id: str | None) -> None:
         """Open a run, or the run of `run_id` to go on with.
 
-        The SQLite store is made or migrated by the first job that gets here; jobs of a sweep wait for each other, since
-        MLflow fails when two processes make it at once.
+        The SQLite store is made or migrated by the first process that gets here; others wait for it, since
+        MLflow fails when two make it at once. Runs whose process was killed are ended as that.
         """
         self._client, experiment_id = _open_store(uri, experiment)
+        _end_killed(self._client, experiment_id, run_id)
         if run_id is None:
             self._id = self._client.create_run(experiment_id, run_name=name).info.run_id
         else:
@@ -63,17 +71,19 @@ class MlflowTracker:
         """Log parameters and tags of a new run."""
         from mlflow.entities import Param, RunTag
 
-        entries = [Param(key, str(value)[:500]) for key, value in params.items()]
-        self._client.log_batch(self._id, params=entries, tags=[RunTag(key, value) for key, value in tags.items()])
+        entries = [Param(_key(key), plain(str(value))[:500]) for key, value in params.items()]
+        told = [RunTag(_key(key), plain(str(value))[:5000]) for key, value in tags.items()]
+        self._client.log_batch(self._id, params=entries, tags=told)
 
     def metrics(self, values: Mapping[str, float], step: int) -> None:
-        """Log numbers of a step in one call."""
+        """Log numbers of a step in one call; what is not finite is no number that a store keeps as it is."""
         import time
 
         from mlflow.entities import Metric
 
         now_ms = int(time.time() * 1000)
-        self._client.log_batch(self._id, metrics=[Metric(key, value, now_ms, step) for key, value in values.items()])
+        finite = [Metric(key, value, now_ms, step) for key, value in values.items() if math.isfinite(value)]
+        self._client.log_batch(self._id, metrics=finite)
 
     def artifact(self, path: Path) -> None:
         """Log a file."""
@@ -85,16 +95,65 @@ class MlflowTracker:
 
 
 def _open_store(uri: str | None, experiment: str) -> tuple[Any, str]:
-    """Return a client of the store and the id of an experiment, which is made if it is not there."""
+    """Return a client of the store and the id of an experiment, which is made if it is not there.
+
+    The store is that of `tracking.uri`, else of $MLFLOW_TRACKING_URI, else outputs/mlflow.db. Raises BadInputError if it cannot be opened.
+    """
     import mlflow
 
-    Path("outputs").mkdir(exist_ok=True)
-    mlflow.set_tracking_uri(uri or DEFAULT_URI)
-    with FileLock("outputs/.mlflow.lock"):
-        client = mlflow.MlflowClient()
-        found = client.get_experiment_by_name(experiment)
-        artifacts = (Path("outputs") / "mlartifacts").resolve().as_uri() if uri is None else None
-        return client, found.experiment_id if found else client.create_experiment(experiment, artifacts)
+    uri = _absolute(uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI)
+    path = _sqlite_path(uri)
+    try:
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        mlflow.set_tracking_uri(uri)
+        with nullcontext() if path is None else FileLock(path.with_name(f".{path.name}.lock")):
+            client = mlflow.MlflowClient()
+            found = client.get_experiment_by_name(experiment)
+            artifacts = None if path is None else path.with_name("mlartifacts").as_uri()
+            return client, found.experiment_id if found else client.create_experiment(experiment, artifacts)
+    except (mlflow.MlflowException, OSError) as error:
+        raise BadInputError(f"tracking: the store {uri} cannot be opened ({error}){_upgrade(uri, error)}") from error
+
+
+FOLDER_TAG: Final = "hashgym.folder"
+"""Tag of a run's folder, whose lock tells whether its process is alive."""
+LOCK: Final = ".lock"
+
+
+def _end_killed(client: Any, experiment_id: str, kept: str | None) -> None:
+    """End the runs of this machine whose process is gone: the system frees the lock on a run's folder, however it ended."""
+    words = f"attributes.status = 'RUNNING' and tags.`hashgym.host` = '{platform.node()}'"
+    for run in client.search_runs([experiment_id], words):
+        folder = Path(run.data.tags.get(FOLDER_TAG, ""))
+        if run.info.run_id == kept or not (folder / LOCK).is_file():
+            continue
+        try:
+            with FileLock(folder / LOCK, timeout=0):
+                client.set_terminated(run.info.run_id, "KILLED")
+        except (Timeout, OSError):
+            continue
+
+
+def _key(name: str) -> str:
+    """Return a name as MLflow allows it."""
+    return re.sub(r"[^\w\-./ ]", "_", name)[:250]
+
+
+def _absolute(uri: str) -> str:
+    """Return a store's URI with a SQLite file named from the root: a folder of work may change, a store may not."""
+    path = _sqlite_path(uri)
+    return uri if path is None else f"sqlite:///{path}"
+
+
+def _sqlite_path(uri: str) -> Path | None:
+    """Return the file of a SQLite store, None for any other store."""
+    head = "sqlite:///"
+    return Path(uri.removeprefix(head)).resolve() if uri.startswith(head) else None
+
+
+def _upgrade(uri: str, error: Exception) -> str:
+    return f"; run `mlflow db upgrade {uri}`" if "out-of-date" in str(error) else ""
 
 
 def register(tracking: Mapping[str, Any], bundle: Bundle, name: str, alias: str, run_id: str | None) -> str:
@@ -121,21 +180,58 @@ def register(tracking: Mapping[str, Any], bundle: Bundle, name: str, alias: str,
         Schema([ColSpec("double", column) for column in bundle.names]),
         Schema([ColSpec("double", column) for column in outputs]),
     )
-    with mlflow.start_run(run_id=run_id):
+    before = client.get_run(run_id).info
+    with _as_it_ended(client, before), _loader_sources() as sources, mlflow.start_run(run_id=run_id):
         logged = mlflow.pyfunc.log_model(
             name=name,
             python_model=str(Path(__file__).with_name("served_model.py")),
             artifacts={"bundle": str(bundle.folder.resolve())},
             signature=signature,
             input_example=pd.DataFrame([{entry["name"]: entry["trained_low"] for entry in bundle.observations}]),
+            code_paths=[str(sources)],
             pip_requirements=[
-                f"{part}=={metadata.version(part)}" for part in ("hashgym", "mlflow", "numpy", "onnxruntime", "pandas")
+                f"{part}=={metadata.version(part).partition('+')[0]}"
+                for part in ("mlflow", "numpy", "onnxruntime", "pandas")
             ],
             registered_model_name=name,
         )
     version = str(logged.registered_model_version)
     client.set_registered_model_alias(name, alias, version)
     return version
+
+
+@contextmanager
+def _as_it_ended(client: Any, info: Any) -> Iterator[None]:
+    """Keep the end of a run that is opened once more: a run ended when its training did."""
+    try:
+        yield
+    finally:
+        if info.end_time is not None:
+            client.set_terminated(info.run_id, info.status, info.end_time)
+
+
+LOADER: Final = (
+    "advisor/__init__.py",
+    "advisor/bundle.py",
+    "advisor/manifest.py",
+    "sim/__init__.py",
+    "sim/foundation/__init__.py",
+    "sim/foundation/errors.py",
+    "sim/foundation/files.py",
+)
+"""What of hashgym reads a bundle. It goes with the model, which then loads where hashgym is not installed."""
+
+
+@contextmanager
+def _loader_sources() -> Iterator[Path]:
+    """Give a folder `hashgym` with the sources that read a bundle."""
+    root = Path(__file__).resolve().parents[1]
+    with tempfile.TemporaryDirectory() as folder:
+        for name in LOADER:
+            target = Path(folder) / "hashgym" / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(root / name, target)
+        yield Path(folder) / "hashgym"
 
 
 def open_tracker(
@@ -177,10 +273,12 @@ def provenance() -> dict[str, str]:
         # Installed from a wheel, the package may lie in an environment inside somebody else's repository.
         if Path(git("rev-parse", "--show-toplevel")) != root:
             return {**tags, "git.revision": "none"}
+        revision = git("rev-parse", "HEAD")
         return {
             **tags,
-            "git.revision": git("rev-parse", "HEAD"),
+            "git.revision": revision,
             "git.is_changed": str(bool(git("status", "--porcelain"))),
+            "mlflow.source.git.commit": revision,
         }
     except (OSError, subprocess.CalledProcessError):
         return {**tags, "git.revision": "none"}

@@ -1,23 +1,33 @@
 """`hashgym train`: train a policy; `hashgym train resume=FOLDER` goes on with a run."""
 
+import json
 import logging
+import math
+import platform
+import shutil
+import signal
+import threading
 import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 
 from hashgym.agents import learners
 from hashgym.agents.learners import LearnedPolicy
 from hashgym.agents.policy import Policy
 from hashgym.agents.rules import Hysteresis, Menu
-from hashgym.agents.training import Training, csv_text
+from hashgym.agents.training import TRACKED, Training, csv_text, tracked_run
 from hashgym.evaluation.paired import run
 from hashgym.evaluation.tuning import Tuning, tune
 from hashgym.experiments import hydra_main
 from hashgym.experiments.settings import TrainSettings
-from hashgym.experiments.tracking import flatten, open_tracker, provenance
+from hashgym.experiments.tracking import FOLDER_TAG, LOCK, flatten, open_tracker, provenance
 from hashgym.sim.foundation.errors import BadInputError
 from hashgym.sim.foundation.files import write_json, write_text
 
@@ -36,6 +46,12 @@ class Result:
     tuning: Tuning | None
     """Thresholds of the rule that was cloned, None if this call cloned none."""
 
+    @property
+    def objective(self) -> float:
+        """Last profit on the validation months, NaN if there was none. [USD/d]"""
+        key = "validation/profit_usd_per_day"
+        return next((row[key] for row in reversed(self.curve) if key in row), float("nan"))
+
 
 def main(args: list[str]) -> int:
     """Train with Hydra overrides; returns the exit code."""
@@ -43,11 +59,28 @@ def main(args: list[str]) -> int:
 
 
 def _train(config: dict[str, Any], run_dir: Path) -> float:
-    """Train, or go on with the run that `resume` names; returns the last validated profit for sweepers."""
+    """Train, or go on with the run that `resume` names; returns the last validated profit for sweepers.
+
+    A job of a sweep whose folder holds its run already is done, or gone on with: the same command does what is missing.
+    """
+    hydra = HydraConfig.get()
+    is_sweep = hydra.mode == RunMode.MULTIRUN
     if config["resume"] is None:
-        result = train(TrainSettings.of(config), run_dir)
+        is_there = is_sweep and (run_dir / "config.json").is_file()
+        if is_there and _stored(run_dir) != _plain(config):
+            raise BadInputError(
+                f"{run_dir} holds a run of another configuration; remove it, or name another hydra.sweep.dir"
+            )
+        if is_there and (run_dir / "result.json").is_file():
+            log.info("%s is done", run_dir)
+            objective = json.loads((run_dir / "result.json").read_text(encoding="utf-8"))["objective"]
+            return float("nan") if objective is None else float(objective)
+        told = {"mlflow.source.name": "hashgym train", "mlflow.source.type": "LOCAL"}
+        if is_sweep:
+            told |= {"sweep": str(hydra.sweep.dir), "sweep.job": str(hydra.job.num)}
+        result = train(TrainSettings.of(config), run_dir, is_resumed=is_there, name=_name(hydra, run_dir), tags=told)
     else:
-        others = [text for text in HydraConfig.get().overrides.task if not text.startswith("resume=")]
+        others = [text for text in hydra.overrides.task if not text.startswith("resume=")]
         if others:
             raise BadInputError(f"resume goes on with the run's own configuration; leave out {', '.join(others)}")
         run_dir = Path(config["resume"])
@@ -55,14 +88,42 @@ def _train(config: dict[str, Any], run_dir: Path) -> float:
     log.info(
         "trained %s in %.0f s; weights %s; in %s", result.policy.name, result.seconds, result.weights_hash, run_dir
     )
-    validated = [row["validation/profit_usd_per_day"] for row in result.curve if "validation/profit_usd_per_day" in row]
-    return validated[-1] if validated else float("nan")
+    return result.objective
 
 
-def train(settings: TrainSettings, run_dir: Path, *, is_resumed: bool = False) -> Result:
+def _name(hydra: Any, run_dir: Path) -> str:
+    """Return what a run is called: what it was told otherwise than usual, else its folder."""
+    quiet = ("tracking", "progress", "threads", "hydra", "resume", "experiment=smoke")
+    said = [text for text in hydra.overrides.task if not text.startswith(quiet)]
+    return ",".join(said)[:200] or run_dir.name
+
+
+def _plain(config: Mapping[str, Any]) -> Any:
+    return json.loads(json.dumps(config, default=str))
+
+
+def _stored(run_dir: Path) -> Any:
+    return json.loads((run_dir / "config.json").read_text(encoding="utf-8"))
+
+
+def train(
+    settings: TrainSettings,
+    run_dir: Path,
+    *,
+    is_resumed: bool = False,
+    name: str | None = None,
+    tags: Mapping[str, str] | None = None,
+) -> Result:
     """Train a policy, or go on with the run in `run_dir`, as `agents.training.Training` does.
 
-    The run folder gets config.json, checkpoints/, curve.csv and result.json.
+    The run folder gets config.json, tracked.json, checkpoints/, curve.csv and result.json. A SIGTERM ends a run as Ctrl-C does.
+
+    Args:
+        settings: What to train on what.
+        run_dir: Folder of the run.
+        is_resumed: Whether `run_dir` may hold a run.
+        name: What the run is called where it is tracked (default: as its folder).
+        tags: What to say of it there, beside where it came from.
 
     Raises:
         BadInputError: Settings do not fit each other, or `run_dir` holds a run and is not to be resumed.
@@ -71,20 +132,63 @@ def train(settings: TrainSettings, run_dir: Path, *, is_resumed: bool = False) -
     began = time.perf_counter()
     if not is_resumed and (run_dir / "config.json").exists():
         raise BadInputError(f"{run_dir} holds a run; go on with it by resume={run_dir} or name another folder")
+    run_dir.mkdir(parents=True, exist_ok=True)
+    with _alone(run_dir), _ended_by_sigterm():
+        return _trained(settings, run_dir, name or run_dir.name, dict(tags or {}), began)
+
+
+@contextmanager
+def _alone(run_dir: Path) -> Iterator[None]:
+    """Hold the run's folder; the system frees it however the process ends."""
+    lock = FileLock(run_dir / LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise BadInputError(f"{run_dir}: another process is at work on this run") from None
+    try:
+        yield
+    finally:
+        lock.release()
+        if [path.name for path in run_dir.iterdir()] in ([], [LOCK]):  # refused before anything was made
+            shutil.rmtree(run_dir)
+
+
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """Let SIGTERM interrupt as Ctrl-C does, in the main thread."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _trained(settings: TrainSettings, run_dir: Path, name: str, tags: dict[str, str], began: float) -> Result:
     learners.set_threads(settings.threads)
+    log.info("building %s on scenario %s", settings.agent.name, settings.content["scenario"].get("name"))
     training = Training(settings.agent, settings.env, settings.schedule, run_dir)
     if settings.teacher is not None:
         training.clonable()
     history, seed = training.scenario.history, settings.schedule.seed
+    horizons = learners.horizons_h(training.model)
+    log.info("%s looks %s ahead", settings.agent.name, learners.horizons_text(horizons))
     tags = {
+        **tags,
+        **{f"horizon.{key}_h": f"{hours:.3g}" for key, hours in horizons.items()},
+        "hashgym.host": platform.node(),
+        FOLDER_TAG: str(run_dir.resolve()),
         "history.kind": history.kind,
         "history.hash": history.hash,
         "scenario.hash": training.scenario.config_hash,
         **provenance(),
     }
-    tracker = open_tracker(settings.tracking, run_dir.name, flatten(settings.content), tags, training.extra["run_id"])
+    tracker = open_tracker(settings.tracking, name, flatten(settings.content), tags, tracked_run(run_dir))
     if training.is_new:
         write_json(run_dir / "config.json", settings.content)
+        write_json(run_dir / TRACKED, {"run_id": tracker.run_id})
 
     def judge(policy: Policy, split: str) -> float:
         trace = run(policy, replace(settings.env, reward="profit", split=split), seed)
@@ -103,17 +207,19 @@ def train(settings: TrainSettings, run_dir: Path, *, is_resumed: bool = False) -
         result = Result(
             run_dir, training.policy, training.curve, time.perf_counter() - began, training.weights_hash, tuning
         )
+        objective = result.objective if math.isfinite(result.objective) else None
         write_json(
             run_dir / "result.json",
             {
                 "weights_hash": result.weights_hash,
                 "steps": training.model.num_timesteps,
                 "seconds": result.seconds,
+                "objective": objective,
                 **tags,
             },
         )
-        for name in ("config.json", "curve.csv", "result.json"):
-            tracker.artifact(run_dir / name)
+        for file in ("config.json", "curve.csv", "result.json"):
+            tracker.artifact(run_dir / file)
         status = "FINISHED"
         return result
     except KeyboardInterrupt:

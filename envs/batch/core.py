@@ -1,6 +1,6 @@
 """The batch behind every form of an environment over a site: arrays, seeds, resets and the call of the kernel."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -269,9 +269,18 @@ class Batch:
         if self.config.costs:
             self.costs[:, : len(tables.COSTS)] = self._costs
             for column, cost in enumerate(self.config.costs, len(tables.COSTS)):
-                self.costs[:, column] = cost.count(self)
+                self.costs[:, column] = self._counted(f"cost {cost.name!r}", cost.count)
         if self._reward is not None:
-            self.reward[:] = self._reward(self)
+            self.reward[:] = self._counted("reward", self._reward)
+
+    def _counted(self, name: str, count: Callable[[Any], FloatArray]) -> FloatArray:
+        """Return what a function of the user's gives; raises BadInputError if it is not a number for each environment."""
+        values = np.asarray(count(self))
+        if values.shape != (self.n_envs,) or values.dtype.kind not in "fiub" or not np.isfinite(values).all():
+            raise BadInputError(
+                f"{name} is {values.dtype} of shape {values.shape}; it must be a finite number for each environment, ({self.n_envs},)"
+            )
+        return values
 
     def look(self) -> None:
         """Write the newest observations anew, from the state as it stands."""

@@ -1,5 +1,7 @@
 """`hashgym/ChipTuning-v0`: frequency, voltage and power limit of one machine whose silicon nobody knows."""
 
+from gymnasium.vector import AutoresetMode
+
 from ...sim.foundation.errors import BadInputError
 from ..forms.single import BatchEnv
 from ..forms.vector import BatchVectorEnv
@@ -58,6 +60,12 @@ class ChipTuningEnv(BatchEnv[ChipBatch]):
 class ChipTuningVectorEnv(BatchVectorEnv[ChipBatch]):
     """Many `hashgym/ChipTuning-v0` in one call."""
 
-    def __init__(self, num_envs: int = 1, render_mode: str | None = None, **options: object) -> None:
+    def __init__(
+        self,
+        num_envs: int = 1,
+        render_mode: str | None = None,
+        autoreset_mode: str | AutoresetMode = AutoresetMode.SAME_STEP,
+        **options: object,
+    ) -> None:
         """Build the environments; `options` are those of `ChipConfig`."""
-        super().__init__(ChipBatch(ChipConfig.of(**options), num_envs), render_mode)
+        super().__init__(ChipBatch(ChipConfig.of(**options), num_envs), render_mode, autoreset_mode)

@@ -23,19 +23,23 @@ class BatchVectorEnv(gym.vector.VectorEnv[ObsType, ActionArray, npt.NDArray[Any]
     `final_info` with one mask each, `_final_obs` and `_final_info`. Arrays are new at every step.
     """
 
-    def __init__(self, batch: B, render_mode: str | None = None) -> None:
+    def __init__(
+        self, batch: B, render_mode: str | None = None, autoreset_mode: str | AutoresetMode = AutoresetMode.SAME_STEP
+    ) -> None:
         """Take the batch; raises ValueError for a render mode, since a vector renders nothing."""
         if render_mode is not None:
             raise ValueError(f"render_mode is {render_mode!r}; a vector renders nothing: render one environment")
         self.batch, self.num_envs = batch, batch.n_envs
         num_envs = batch.n_envs
-        self.metadata = {"autoreset_mode": AutoresetMode.SAME_STEP, "render_modes": []}
+        self.metadata = {"autoreset_mode": _mode(autoreset_mode), "render_modes": []}
         self.table, self.actions, self.cost_names = batch.table, batch.actions, batch.cost_names
         self.single_observation_space = self.batch.observation_space()
         self.single_action_space = self.batch.action_space()
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
         self._is_seeded = False
+        self._ended = np.zeros(num_envs, np.bool_)
+        """Environments that the next step begins anew, where it is the next one that does."""
 
     def reset(
         self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
@@ -54,6 +58,7 @@ class BatchVectorEnv(gym.vector.VectorEnv[ObsType, ActionArray, npt.NDArray[Any]
             self.batch.seed([fresh_seed() for _ in range(self.num_envs)])
         self._is_seeded = True
         self.batch.reset(starts=starts_of(self.batch, options))
+        self._ended[:] = False
         return self.batch.obs.copy(), {}
 
     def step(
@@ -64,10 +69,14 @@ class BatchVectorEnv(gym.vector.VectorEnv[ObsType, ActionArray, npt.NDArray[Any]
         if not self._is_seeded:
             raise gym.error.ResetNeeded("no episode has begun; call reset() before step()")
         batch.step(actions)
+        if self._ended.any():
+            self._begin_anew(np.flatnonzero(self._ended))
         info = self._info()
         reward, truncated = batch.reward.copy(), batch.truncated.copy()
         ended = np.flatnonzero(truncated)
-        if ended.size:
+        if self.metadata["autoreset_mode"] == AutoresetMode.NEXT_STEP:
+            self._ended = truncated.copy()
+        elif ended.size:
             final_obs = np.full(self.num_envs, None, dtype=object)
             for i in ended:
                 final_obs[i] = batch.obs[i].copy()
@@ -79,6 +88,12 @@ class BatchVectorEnv(gym.vector.VectorEnv[ObsType, ActionArray, npt.NDArray[Any]
             info.update({"final_info": final_info, "_final_info": truncated.copy()})
             batch.reset(ended)
         return batch.obs.copy(), reward, np.zeros(self.num_envs, np.bool_), truncated, info
+
+    def _begin_anew(self, ended: npt.NDArray[np.int64]) -> None:
+        """Begin the next episode of environments that had ended: their step counts nothing, as Gymnasium has it."""
+        batch = self.batch
+        batch.reset(ended)
+        batch.reward[ended], batch.truncated[ended], batch.costs[ended], batch.flow_table[ended] = 0.0, False, 0.0, 0.0
 
     def _info(self) -> dict[str, Any]:
         flows = self.batch.flow_table.copy()
@@ -93,6 +108,20 @@ class SiteVectorEnv(BatchVectorEnv[Batch]):
 
     task: ClassVar[str]
 
-    def __init__(self, num_envs: int = 1, render_mode: str | None = None, **options: object) -> None:
+    def __init__(
+        self,
+        num_envs: int = 1,
+        render_mode: str | None = None,
+        autoreset_mode: str | AutoresetMode = AutoresetMode.SAME_STEP,
+        **options: object,
+    ) -> None:
         """Build the environments; `options` are those of `EnvConfig`."""
-        super().__init__(Batch(EnvConfig.of(**{"task": self.task, **options}), num_envs), render_mode)
+        super().__init__(Batch(EnvConfig.of(**{"task": self.task, **options}), num_envs), render_mode, autoreset_mode)
+
+
+def _mode(given: str | AutoresetMode) -> AutoresetMode:
+    """Return a mode by its name, `next_step` or `same_step`, or as Gymnasium has it."""
+    for mode in (AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP):
+        if given in (mode, mode.value, mode.name.lower()):
+            return mode
+    raise ValueError(f"autoreset_mode is {given!r}; it must be next_step or same_step")

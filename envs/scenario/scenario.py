@@ -14,6 +14,7 @@ from typing import Any, Final
 import numpy as np
 import yaml
 
+from ...sim.foundation.checks import require_known
 from ...sim.foundation.constants import CONTROL_STEP_S, SECONDS_PER_DAY
 from ...sim.foundation.errors import BadInputError
 from ...sim.history.history import History, month_range
@@ -115,12 +116,31 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml")))
 
 
-def read(name: str) -> dict[str, Any]:
-    """Return the content of a scenario that ships; raises BadInputError if there is none of that name."""
+def is_file(name: str) -> bool:
+    """Tell whether a scenario is named by its file: a name that ships has neither folder nor ending."""
+    return name.endswith((".yaml", ".yml")) or "/" in name or "\\" in name
+
+
+def read(name: str | Path) -> dict[str, Any]:
+    """Return the content of a scenario that ships, or of a file; folders in a file are relative to it."""
+    if is_file(str(name)):
+        return _of_file(Path(name))
     if name not in names():
-        raise BadInputError(f"no scenario {name!r}; there are {', '.join(names())}")
+        require_known("no scenario", [name], names())
     path = resources.files("hashgym.conf").joinpath("scenario").joinpath(f"{name}.yaml")
     content: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return content
+
+
+def _of_file(path: Path) -> dict[str, Any]:
+    try:
+        content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise BadInputError(f"{path}: not a readable scenario ({error})") from error
+    check_keys("", content, set(KEYS))
+    history = content.get("history")
+    if isinstance(history, str):
+        content["history"] = str((path.parent / history).resolve())
     return content
 
 
@@ -142,7 +162,7 @@ def load(scenario: str | Mapping[str, Any], history: str | None = None) -> Scena
     Raises:
         BadInputError: There is no scenario of that name, its content is wrong, or the history is not readable.
     """
-    content = read(scenario) if isinstance(scenario, str) else scenario
+    content = read(scenario) if isinstance(scenario, str | Path) else scenario
     return _loaded(json.dumps(content, default=str), history)
 
 
@@ -169,7 +189,11 @@ def from_mapping(mapping: Mapping[str, Any], history: str | History | None = Non
     missing = set(KEYS) - OPTIONAL - set(mapping)
     if missing:
         raise BadInputError(f"scenario: key {sorted(missing)[0]!r} is missing")
-    source = history.hash if isinstance(history, History) else history or mapping["history"]
+    if history is None and isinstance(mapping["history"], str):
+        history = mapping["history"]
+    if isinstance(history, str):
+        history = History.load(Path(history))
+    source = history.hash if history is not None else mapping["history"]
     fixed = {key: value for key, value in mapping.items() if key != "about"}
     canonical = json.dumps({**fixed, "history": source}, sort_keys=True, default=str)
     steps = float(mapping["episode_days"]) * SECONDS_PER_DAY / CONTROL_STEP_S

@@ -1,8 +1,11 @@
 """Checks of parameters, each with an error that names the owner, the parameter, its value and what is allowed."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import MISSING, fields
 from difflib import get_close_matches
+from types import UnionType
+from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hints
 
 from .errors import BadInputError
 from .renamed import renamed_hint
@@ -52,6 +55,63 @@ def require_known(what: str, names: Iterable[object], allowed: Iterable[str], pr
             raise BadInputError(
                 f"{what} {f'{prefix}{name}'!r}{hint}{'' if hint.endswith('?') else ';'} there are {', '.join(known)}"
             )
+
+
+_WORDS: Final = {float: "a number", int: "a whole number", bool: "true or false", str: "text", type(None): "null"}
+
+
+def require_kinds(cls: type, prefix: str, values: Mapping[str, Any]) -> None:
+    """Raise a BadInputError that names every value that is not of the kind of its field, and every field that is missing.
+
+    Fields that are dataclasses or dictionaries are left to their own readers.
+
+    Args:
+        cls: A dataclass.
+        prefix: Where the values stand, put before each name.
+        values: Values by name of field; other names are left alone.
+
+    Examples:
+        >>> from dataclasses import dataclass
+        >>> @dataclass
+        ... class Fan:
+        ...     speed_rpm: float
+        >>> require_kinds(Fan, "fans[0].", {"speed_rpm": "6000 rpm"})
+        Traceback (most recent call last):
+        hashgym.sim.foundation.errors.BadInputError: fans[0].speed_rpm is '6000 rpm'; it must be a number
+    """
+    problems, hints = Problems(), get_type_hints(cls)
+    for entry in fields(cls):
+        if entry.name not in values:
+            if entry.init and entry.default is MISSING and entry.default_factory is MISSING:
+                problems.lines.append(f"{prefix}{entry.name} is missing; it must be {_words(hints[entry.name])}")
+        elif not _is_kind(values[entry.name], hints[entry.name]):
+            said = f"{values[entry.name]!r:.80}"
+            problems.lines.append(f"{prefix}{entry.name} is {said}; it must be {_words(hints[entry.name])}")
+    problems.raise_all()
+
+
+def _is_kind(value: Any, hint: Any) -> bool:
+    origin, parts = get_origin(hint), get_args(hint)
+    if origin in (Union, UnionType):
+        return any(_is_kind(value, part) for part in parts)
+    if origin is Literal:
+        return value in parts
+    if origin is tuple:
+        return isinstance(value, list | tuple) and all(_is_kind(entry, parts[0]) for entry in value)
+    if hint is float:
+        return isinstance(value, int | float) and not isinstance(value, bool) and value == value
+    if hint is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    return not isinstance(hint, type) or hint not in _WORDS or isinstance(value, hint)
+
+
+def _words(hint: Any) -> str:
+    parts = get_args(hint)
+    if get_origin(hint) is tuple:
+        return f"a list, each entry {_words(parts[0])}"
+    if get_origin(hint) is Literal:
+        return f"one of {', '.join(map(str, parts))}"
+    return " or ".join(map(_words, parts)) if parts else _WORDS.get(hint, "a dictionary of its own")
 
 
 class Problems:

@@ -1,6 +1,5 @@
 """Write files and folders whole or not at all: aside first, then renamed."""
 
-import io
 import json
 import os
 import shutil
@@ -11,13 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-import pyarrow.parquet as pq
-
 from .errors import BadInputError
-
-MAX_CELLS = 200_000_000
-"""Most cells of a Parquet table that are unpacked. chosen: 1.6 GB of numbers; repeats take next to no bytes in the file."""
 
 
 def read_file(path: Path, most: int, folder: Path | None = None) -> bytes:
@@ -46,15 +39,6 @@ def read_file(path: Path, most: int, folder: Path | None = None) -> bytes:
     if len(content) > most:
         raise BadInputError(f"{path}: larger than {most >> 20} MiB, which is the most that is read")
     return content
-
-
-def read_parquet(content: bytes) -> pd.DataFrame:
-    """Return a Parquet table; raises BadInputError if it unfolds to more than MAX_CELLS."""
-    with pq.ParquetFile(io.BytesIO(content)) as file:
-        cells = file.metadata.num_rows * file.metadata.num_columns
-    if cells > MAX_CELLS:
-        raise BadInputError(f": unfolds to {cells} cells; at most {MAX_CELLS} are read")
-    return pd.read_parquet(io.BytesIO(content))
 
 
 def write_bytes(path: Path, content: bytes) -> None:

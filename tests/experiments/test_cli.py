@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib import metadata
 from pathlib import Path
 
 import mlflow
@@ -38,7 +39,11 @@ def test_help_is_everywhere(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_unknown_command_lists_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["dance"]) == 2
-    assert "no command 'dance'; there are train" in capsys.readouterr().err
+    assert "no command 'dance'. There are train" in capsys.readouterr().err
+    assert main(["trian"]) == 2
+    assert "no command 'trian'; did you mean train? There are" in capsys.readouterr().err
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"hashgym {metadata.version('hashgym')}\n"
 
 
 def test_synthesize_and_show_describe_the_history(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

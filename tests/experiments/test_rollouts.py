@@ -98,7 +98,7 @@ def test_rollouts_of_another_tasks_policy_come_from_its_own_environment(
 
 def test_mistakes_are_named(datasets: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["data", "rollouts", "--policy", "luck", "--out", str(datasets)]) == 2
-    assert "--policy is 'luck'; it must be one of always_on" in capsys.readouterr().err
+    assert "no policy 'luck'; there are always_on" in capsys.readouterr().err
     assert main(["data", "rollouts", "--policy", "always_on", "--episodes", "0", "--out", str(datasets)]) == 2
     assert main(["film", "--out", str(datasets / "x.avi")]) == 2
     assert main(["film", "--env", "ChipTuning", "--policy", "random", "--out", str(datasets / "x.gif")]) == 2

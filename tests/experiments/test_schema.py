@@ -48,7 +48,7 @@ def test_every_key_of_a_scenario_is_there():
 def test_every_key_of_mapping_and_telemetry_is_there():
     sections = schema.mapping()
     assert set(keys(sections, "")) == set(mappings.KEYS)
-    assert set(keys(sections, "series[]")) == field_names(mappings.Series) - {"where", "role"}
+    assert set(keys(sections, "series[]")) == field_names(mappings.Series) - {"origin", "role", "zone_is_default"}
     assert set(keys(sections, "series[].channel")) == {"unit", "low", "high"}
     assert set(keys(schema.telemetry_rows(), "")) == set(COLUMNS)
 

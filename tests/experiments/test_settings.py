@@ -1,5 +1,6 @@
 """The one reader of configurations: overrides arrive, wrong ones are named, finished runs of old names still load."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from hashgym.agents.learners import PpoConfig
 from hashgym.envs.batch import rewards
 from hashgym.envs.scenario import scenario as scenarios
+from hashgym.experiments import targets
 from hashgym.experiments.settings import TrainSettings, env_config
 from hashgym.sim.foundation.errors import BadInputError
 from hashgym.sim.foundation.files import write_json
@@ -44,7 +46,7 @@ def test_overrides_arrive_as_values_and_no_history_is_made(monkeypatch: pytest.M
         ({"reward": {"name": "glory"}}, "reward is 'glory'"),
         (
             {"reward": {"_target_": "hashgym.envs.batch.rewards.Glory"}},
-            "reward: 'hashgym.envs.batch.rewards.Glory' could",
+            "reward: 'hashgym.envs.batch.rewards.Glory' could not be found",
         ),
         (
             {"agent": {"_target_": "hashgym.agents.learners.PpoConfig", "gama": 1.0}},
@@ -69,6 +71,8 @@ def test_a_finished_run_of_old_names_still_loads(tmp_path: Path, monkeypatch: py
     del old["env"]["thresholds"]
     old["scenario"]["limits"] = {"chip_over_temp": 75.0}
     write_json(tmp_path / "config.json", old)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / targets.ALLOWED).write_text("# what we trust\nnumpy.zeros\n")
     settings = TrainSettings.of_run(tmp_path)
     assert settings.env.reward == rewards.CarbonAdjusted(40.0)
     assert settings.env.costs[0].name == "thirst"
@@ -101,3 +105,51 @@ def test_a_folder_without_a_run_is_named(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{")
     with pytest.raises(BadInputError, match="config.json: not readable"):
         TrainSettings.of_run(tmp_path)
+
+
+def sentinel(folder: Path) -> Path:
+    """Write a module that leaves a file behind when it is imported; returns the file."""
+    (folder / "evil.py").write_text(f"open({str(folder / 'touched')!r}, 'w').close()\ndef f(*_, **__): return 1\n")
+    return folder / "touched"
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"_target_": "evil.f"},
+        {"_target_": "os.system", "_args_": ["touch touched"]},
+        {"_target_": "builtins.open", "_args_": ["touched", "w"]},
+        {"_target_": "pandas.read_pickle", "filepath_or_buffer": "x"},
+        {"_target_": "joblib.load", "filename": "x"},
+        {"_target_": "hashgym.sim.foundation.files.write_text", "path": "touched", "content": ""},
+        {"_target_": "hydra.utils.get_method", "path": "evil.f"},
+        {"_target_": "hashgym.envs.batch.rewards.Cvar", "alpha": {"_target_": "evil.f"}},
+        {"_target_": "hydra.utils.instantiate", "config": {"_target_": "evil.f"}},
+    ],
+)
+@pytest.mark.parametrize("place", ["reward", "costs", "agent"])
+def test_a_strangers_run_makes_nothing_that_is_not_ours(
+    entry: dict[str, Any], place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    touched, config = sentinel(tmp_path), composed("train", "tracking=none")
+    if place == "costs":
+        config["env"]["costs"] = [{"_target_": "hashgym.envs.batch.config.UserCost", "name": "thirst", "count": entry}]
+    else:
+        config[place] = entry
+    write_json(tmp_path / "config.json", config)
+    with pytest.raises(
+        BadInputError, match=r"is none of hashgym's own; if you trust it, add the line|agent._target_ is"
+    ) as caught:
+        TrainSettings.of_run(tmp_path)
+    assert "\n" not in str(caught.value)
+    assert not touched.exists()
+    assert "evil" not in sys.modules
+
+
+def test_nothing_of_a_strangers_run_is_interpolated(tmp_path: Path) -> None:
+    config = composed("train", "tracking=none")
+    config["reward"] = {"_target_": "hashgym.envs.batch.rewards.Cvar", "alpha": 0.1, "var_usd": "${oc.env:PATH}"}
+    write_json(tmp_path / "config.json", config)
+    assert TrainSettings.of_run(tmp_path).env.reward == rewards.Cvar(0.1, "${oc.env:PATH}")  # type: ignore[arg-type]
