@@ -15,7 +15,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from ..envs.batch.core import Batch
 from ..envs.batch.like import ActionArray
 from ..envs.batch.tables import Observed
-from ..sim.foundation.checks import require_kinds, require_known
+from ..sim.foundation.checks import require, require_at_least, require_kinds, require_known
 from ..sim.foundation.constants import CONTROL_STEP_S, SECONDS_PER_HOUR
 from ..sim.foundation.errors import BadInputError
 from ..sim.foundation.renamed import new_target
@@ -36,6 +36,19 @@ def _policy_kwargs(net_arch: tuple[int, ...], activation: str, table: tuple[Obse
     if activation not in ACTIVATIONS:
         raise BadInputError(f"agent.activation is {activation!r}; it must be one of {', '.join(ACTIVATIONS)}")
     return {"net_arch": list(net_arch), "activation_fn": ACTIVATIONS[activation], **normalizer_kwargs(table)}
+
+
+MOST_UNITS: Final = 4096
+"""Most units of a layer. chosen: sixteen times the widest published net of the kind; a run folder from elsewhere could ask for any."""
+
+
+def _check_common(agent: "PpoConfig | SacConfig", counts: Mapping[str, float]) -> None:
+    """Check what learners have in common; raises BadInputError."""
+    require_at_least("agent", counts, 1)
+    require(0.0 < agent.learning_rate < 1.0, "agent", "learning_rate", agent.learning_rate, "above 0 and below 1")
+    require(0.0 <= agent.gamma <= 1.0, "agent", "gamma", agent.gamma, "between 0 and 1")
+    is_net = len(agent.net_arch) > 0 and all(1 <= units <= MOST_UNITS for units in agent.net_arch)
+    require(is_net, "agent", "net_arch", agent.net_arch, f"a list of layers, each of 1 to {MOST_UNITS} units")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +75,14 @@ class PpoConfig:
     max_grad_norm: float = 0.5
     net_arch: tuple[int, ...] = (64, 64)
     activation: str = "tanh"
+
+    def __post_init__(self) -> None:
+        """Check ranges; raises BadInputError."""
+        counts = {name: getattr(self, name) for name in ("total_steps", "n_envs", "n_steps", "batch_size", "n_epochs")}
+        _check_common(self, counts)
+        require(0.0 <= self.gae_lambda <= 1.0, "agent", "gae_lambda", self.gae_lambda, "between 0 and 1")
+        require(self.clip_range > 0.0, "agent", "clip_range", self.clip_range, "above 0")
+        require_at_least("agent", {name: getattr(self, name) for name in ("ent_coef", "vf_coef", "max_grad_norm")}, 0.0)
 
     def build(self, env: VecEnv, table: tuple[Observed, ...], seed: int) -> PPO:
         """Return the untrained learner for an environment whose observations a table describes."""
@@ -109,6 +130,12 @@ class SacConfig:
     tau: float = 0.005
     net_arch: tuple[int, ...] = (64, 64)
     activation: str = "relu"
+
+    def __post_init__(self) -> None:
+        """Check ranges; raises BadInputError."""
+        counts = ("total_steps", "n_envs", "buffer_size", "batch_size", "gradient_steps")
+        _check_common(self, {name: getattr(self, name) for name in counts})
+        require(0.0 < self.tau <= 1.0, "agent", "tau", self.tau, "above 0 and 1 at most")
 
     def build(self, env: VecEnv, table: tuple[Observed, ...], seed: int) -> SAC:
         """Return the untrained learner for an environment with a Box action."""

@@ -20,6 +20,7 @@ from ..envs.batch.config import EnvConfig
 from ..envs.batch.like import ActionArray
 from ..envs.batch.seeding import draw_seeds
 from ..envs.forms.sb3 import SiteVecEnv
+from ..sim.foundation.checks import require_at_least
 from ..sim.foundation.errors import BadInputError, CheckpointError
 from ..sim.series.exogenous import STEPS_PER_DAY
 from . import checkpoint, cloning
@@ -60,6 +61,11 @@ class Schedule:
     checkpoint_steps: int = 500_000
     validations: int = 8
     progress: bool = False
+
+    def __post_init__(self) -> None:
+        """Check ranges; raises BadInputError."""
+        require_at_least("schedule", {"seed": self.seed, "validations": self.validations}, 0)
+        require_at_least("schedule", {"checkpoint_steps": self.checkpoint_steps}, 1)
 
 
 class Training:

@@ -30,7 +30,7 @@ def site(n_zones: int = N_ZONES) -> SiteParams:
     """Return a site whose zones go round every plant; neighbours that breathe air pass each other exhaust."""
     firmware = catalogue.firmware("slow_tuner")
     zones = [
-        ZoneParams(machine=catalogue.machine(machine), firmware=firmware, plant=plant)
+        ZoneParams(machine=catalogue.machine(machine), firmware=firmware, plant=plant, n_units=280)
         for machine, plant in (_PLANTS[z % len(_PLANTS)] for z in range(n_zones))
     ]
     airy = [z for z, zone in enumerate(zones) if zone.plant.cooling == "air"]

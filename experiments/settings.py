@@ -12,7 +12,7 @@ from hashgym.agents.training import Schedule
 from hashgym.envs.batch import rewards
 from hashgym.envs.batch.config import EnvConfig
 from hashgym.experiments import targets
-from hashgym.sim.foundation.checks import require_known
+from hashgym.sim.foundation.checks import Problems, require_kinds, require_known
 from hashgym.sim.foundation.errors import BadInputError
 from hashgym.sim.foundation.files import read_file
 from hashgym.sim.foundation.renamed import renewed
@@ -69,14 +69,29 @@ class TrainSettings:
         require_known("unknown key", content, KEYS)
         warm_start = content.get("warm_start", {"teacher": None, "steps": 0})
         require_known("unknown key", warm_start, {"teacher", "steps"}, "warm_start.")
-        if warm_start["teacher"] not in TEACHERS:
-            raise BadInputError(f"warm_start.teacher is {warm_start['teacher']!r}; it must be hysteresis or null")
         schedule = {entry.name: content[entry.name] for entry in fields(Schedule) if entry.name in content}
-        return cls(
-            agent=learners.from_mapping(
+        problems = Problems()
+        with problems.noted():
+            if warm_start["teacher"] not in TEACHERS:
+                raise BadInputError(f"warm_start.teacher is {warm_start['teacher']!r}; it must be hysteresis or null")
+        whole = {"warm_start.steps": (warm_start["steps"], 0), "threads": (content.get("threads"), 1)}
+        for key, (value, least) in whole.items():
+            is_whole = isinstance(value, int) and not isinstance(value, bool) and value >= least
+            if not is_whole and not (key == "threads" and value is None):
+                problems.lines.append(f"{key} is {value!r}; it must be a whole number, {least} or more")
+        with problems.noted():
+            require_kinds(Schedule, "", schedule)
+            Schedule(**schedule)
+        with problems.noted():
+            agent = learners.from_mapping(
                 content["agent"], lambda name: targets.resolve("agent", name, is_trusted=is_trusted)
-            ),
-            env=env_config(content, "train", is_trusted=is_trusted),
+            )
+        with problems.noted():
+            env = env_config(content, "train", is_trusted=is_trusted)
+        problems.raise_all()
+        return cls(
+            agent=agent,
+            env=env,
             schedule=Schedule(**schedule),
             teacher=warm_start["teacher"],
             clone_steps=warm_start["steps"],

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
 from typing import Final, Self
 
 import numpy as np
@@ -47,7 +48,7 @@ class UserCost:
 class EnvConfig:
     """Options of the environments over a site: a plain value. Making one reads no file and synthesises nothing; `load` does.
 
-    scenario: name, content of a scenario's YAML, or a Scenario; history: folder of a history in place of its own; split: months of it.
+    scenario: name, file of a scenario's YAML, its content, or a Scenario; history: folder of a history in place of its own; split: months of it.
     task: hashrate, cooling, operation or coin. action: discrete, box or profile; None takes the task's usual one. reward: a name of
     `rewards.NAMES`, or a function of the batch. forecast: none, persistence or day_ahead; None takes the best that the history
     publishes. episode_steps: None takes the scenario's. thresholds: thresholds of named costs that replace the table's and the
@@ -56,7 +57,7 @@ class EnvConfig:
     histories among which an episode draws.
     """
 
-    scenario: str | Mapping[str, object] | Scenario = "west_texas_air"
+    scenario: str | Path | Mapping[str, object] | Scenario = "west_texas_air"
     history: str | None = None
     split: str = "train"
     task: str = "hashrate"

@@ -47,7 +47,7 @@ class ChipTuningEnv(BatchEnv[ChipBatch]):
     def _draw_on(self, batch: ChipBatch) -> ChipCanvas:
         return ChipCanvas(batch)
 
-    def _batch_of(self, scenario: str | None) -> ChipBatch:
+    def _batch_of(self, scenario: object) -> ChipBatch:
         if scenario is not None:
             raise BadInputError(f"options['scenario'] is {scenario!r}; a unit on the bench has none")
         return self.batch

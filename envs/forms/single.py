@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
 import gymnasium as gym
@@ -14,6 +15,7 @@ from ..batch.config import EnvConfig
 from ..batch.core import Batch
 from ..batch.like import ActionArray, BatchLike, Saved
 from ..batch.seeding import fresh_seed
+from ..scenario.scenario import Scenario
 from .render import MODES, Canvas, Picture
 
 ObsType = npt.NDArray[np.float32]
@@ -46,7 +48,7 @@ class BatchEnv(gym.Env[ObsType, ActionArray], ABC, Generic[B]):
         """Return what draws this kind of environment."""
 
     @abstractmethod
-    def _batch_of(self, scenario: str | None) -> B:
+    def _batch_of(self, scenario: object) -> B:
         """Return the batch of another scenario, with this one's seed and count of episodes; None is the scenario of the moment."""
 
     def reset(
@@ -56,7 +58,7 @@ class BatchEnv(gym.Env[ObsType, ActionArray], ABC, Generic[B]):
 
         Args:
             seed: Seed of this environment's episodes from now on.
-            options: start: when the episode begins, a UTC stamp; scenario: another one with equal spaces.
+            options: start: when the episode begins, a UTC stamp; scenario: another one with equal spaces, by name, file or content.
         """
         super().reset(seed=seed)
         wanted = dict(options or {})
@@ -128,24 +130,30 @@ class SiteEnv(BatchEnv[Batch]):
     def __init__(self, render_mode: str | None = None, **options: object) -> None:
         """Build the environment; `options` are those of `EnvConfig`."""
         batch = Batch(EnvConfig.of(**{"task": self.task, **options}))
-        self._batches = {batch.scenario.name: batch}
+        self._batches = {batch.scenario.config_hash: batch}
         super().__init__(batch, render_mode)
 
     def _draw_on(self, batch: Batch) -> Canvas:
         return Canvas(batch)
 
-    def _batch_of(self, scenario: str | None) -> Batch:
+    def _batch_of(self, scenario: object) -> Batch:
         if scenario is None or scenario == self.batch.scenario.name:
             return self.batch
-        if scenario not in self._batches:
-            other = Batch(replace(self.batch.config, scenario=scenario, history=None))
+        if not isinstance(scenario, str | Path | Mapping | Scenario):
+            raise BadInputError(
+                f"options['scenario'] is {scenario!r}; it must be a name, a file, a mapping or a Scenario"
+            )
+        config = replace(self.batch.config, scenario=scenario, history=None)
+        key = config.load().scenario.config_hash
+        if key not in self._batches:
+            other = Batch(config)
             same = other.observation_space() == self.observation_space and other.action_space() == self.action_space
             if not same:
                 raise BadInputError(
-                    f"options['scenario'] is {scenario!r}, whose spaces differ; make an environment of its own"
+                    f"options['scenario'] is {other.scenario.name!r}, whose spaces differ; make an environment of its own"
                 )
-            self._batches[scenario] = other
-        batch = self._batches[scenario]
+            self._batches[key] = other
+        batch = self._batches[key]
         for name in ("seed", "episode"):
             batch.state.site[name] = self.batch.state.site[name]
         return batch

@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import pandas as pd
 import yaml
 
-from ...sim.foundation.checks import require_known
-from ...sim.foundation.constants import CONTROL_STEP_S, SECONDS_PER_DAY
+from ...sim.foundation.checks import Problems, require_known
 from ...sim.foundation.errors import BadInputError
 from ...sim.history.history import History, month_range
 from ...sim.series import exogenous
+from ...sim.series.exogenous import STEPS_PER_DAY
 from ...sim.site.params import SiteParams
 from ...sim.site.world import Exogenous
 from ...synthesis.generate import synthesize
@@ -152,11 +153,11 @@ def resolved(mapping: Mapping[str, Any]) -> dict[str, Any]:
     return {**resolved(read(str(mapping["base"]))), **own}
 
 
-def load(scenario: str | Mapping[str, Any], history: str | None = None) -> Scenario:
+def load(scenario: str | Path | Mapping[str, Any], history: str | None = None) -> Scenario:
     """Return a scenario on its own synthetic history or on a history folder; the last ones that were loaded are kept.
 
     Args:
-        scenario: Name of one that ships, or the content of a scenario's YAML.
+        scenario: Name of one that ships, file of a scenario's YAML, or its content.
         history: Folder of a history that replaces its own.
 
     Raises:
@@ -182,13 +183,24 @@ def from_mapping(mapping: Mapping[str, Any], history: str | History | None = Non
         history: A history, or its folder, that replaces the synthetic one; splits are taken from the mapping as well.
 
     Raises:
-        BadInputError: Names the key that is unknown, missing or out of range.
+        BadInputError: Says everything that is unknown, missing or out of range, a line each.
     """
     check_keys("", mapping, set(KEYS))
     mapping = resolved(mapping)
-    missing = set(KEYS) - OPTIONAL - set(mapping)
-    if missing:
-        raise BadInputError(f"scenario: key {sorted(missing)[0]!r} is missing")
+    problems = Problems()
+    for key in sorted(set(KEYS) - OPTIONAL - set(mapping)):
+        problems.lines.append(f"scenario: key {key!r} is missing; it is {KEYS[key]}")
+    site, splits = None, dict[str, tuple[str, str]]()
+    with problems.noted():
+        site = site_of({"tariff": {"kind": "real_time"}, "site": {}, **mapping})
+    with problems.noted():
+        splits = _splits(mapping.get("splits", {}))
+    _check_values(mapping, problems)
+    if history is None and isinstance(mapping.get("history"), Mapping):
+        with problems.noted():
+            _check_recipe(mapping["history"])
+    problems.raise_all()
+    assert site is not None
     if history is None and isinstance(mapping["history"], str):
         history = mapping["history"]
     if isinstance(history, str):
@@ -196,25 +208,64 @@ def from_mapping(mapping: Mapping[str, Any], history: str | History | None = Non
     source = history.hash if history is not None else mapping["history"]
     fixed = {key: value for key, value in mapping.items() if key != "about"}
     canonical = json.dumps({**fixed, "history": source}, sort_keys=True, default=str)
-    steps = float(mapping["episode_days"]) * SECONDS_PER_DAY / CONTROL_STEP_S
-    if not (steps >= 1.0 and steps == int(steps)):
-        raise BadInputError(
-            f"scenario.episode_days is {mapping['episode_days']!r}; it must be whole steps of 5 minutes"
-        )
-    splits = {str(key): (str(span[0]), str(span[1])) for key, span in mapping["splits"].items()}
     scenario = Scenario(
         name=str(mapping["name"]),
-        site=site_of(mapping),
+        site=site,
         history=eased(_history(mapping["history"], history), mapping.get("difficulty", 1.0)),
         splits=splits,
-        episode_steps=int(steps),
+        episode_steps=round(mapping["episode_days"] * STEPS_PER_DAY),
         recipe=None if history else mapping["history"],
-        thresholds=dict(mapping.get("thresholds", {})),
+        thresholds=dict(mapping.get("thresholds") or {}),
         difficulty=float(mapping.get("difficulty", 1.0)),
         config_hash=hashlib.sha256(canonical.encode()).hexdigest()[:16],
     )
     _check_splits(scenario)
     return scenario
+
+
+def _check_values(mapping: Mapping[str, Any], problems: Problems) -> None:
+    """Note what is wrong with the plain values of a scenario."""
+
+    def check(ok: bool, key: str, allowed: str) -> None:
+        if not ok:
+            problems.lines.append(f"scenario.{key} is {mapping[key]!r:.80}; it must be {allowed}")
+
+    name = mapping.get("name", "x")
+    check(
+        isinstance(name, str) and 0 < len(name) <= 100 and name.isprintable(), "name", "a name of 100 letters at most"
+    )
+    days = mapping.get("episode_days", 1)
+    steps = days * STEPS_PER_DAY if isinstance(days, int | float) and not isinstance(days, bool) else 0.0
+    is_whole = steps >= 1.0 and abs(steps - round(steps)) < 1e-9
+    check(is_whole, "episode_days", "whole steps of 5 minutes, in days")
+    thresholds = mapping.get("thresholds") or {}
+    check(isinstance(thresholds, Mapping), "thresholds", "a dictionary of costs, as {chip_over_temp: 78}")
+    recipe = mapping.get("history", {})
+    check(isinstance(recipe, Mapping | str), "history", "a dictionary of how it is made, or the folder of a history")
+
+
+def _splits(splits: Any) -> dict[str, tuple[str, str]]:
+    """Return the spans of splits; raises BadInputError that says which ones are none."""
+    if not isinstance(splits, Mapping):
+        raise BadInputError(
+            f"scenario.splits is {splits!r:.80}; it must be a dictionary, as {{train: [2024-01-01, 2024-06-01]}}"
+        )
+    problems, found = Problems(), {}
+    for name, span in splits.items():
+        days = [str(day) for day in span] if isinstance(span, list | tuple) else []
+        try:
+            ordered = len(days) == 2 and pd.Timestamp(days[0]) < pd.Timestamp(days[1])
+        except (ValueError, TypeError):
+            ordered = False
+        if ordered:
+            found[str(name)] = (days[0], days[1])
+        else:
+            problems.lines.append(
+                f"scenario.splits.{name} is {span!r:.80}; it must be two days, the first and the one after the last, as "
+                "['2024-01-01', '2024-06-01']"
+            )
+    problems.raise_all()
+    return found
 
 
 def _check_splits(scenario: Scenario) -> None:
@@ -254,23 +305,35 @@ def _history(mapping: Mapping[str, Any], other: str | History | None) -> History
     return History.load(Path(other)) if other else _synthesize(mapping)
 
 
-def _synthesize(mapping: Mapping[str, Any]) -> History:
-    if isinstance(mapping, Mapping) and "mappings" in mapping:
-        check_keys("history.", mapping, {"mappings", "start", "end"})
+def _check_recipe(recipe: Mapping[str, Any]) -> None:
+    """Refuse a recipe of a history that is none; raises BadInputError that says what is wrong with it."""
+    if "mappings" in recipe:
+        check_keys("history.", recipe, {"mappings", "start", "end"})
         raise BadInputError(
             "this scenario replays real files, which do not ship: make its history by `hashgym data import "
-            f"{' '.join(map(str, mapping['mappings']))} --start {mapping.get('start')} --end {mapping.get('end')} --root DATA "
+            f"{' '.join(map(str, recipe['mappings']))} --start {recipe.get('start')} --end {recipe.get('end')} --root DATA "
             "--out FOLDER` and name it, history=FOLDER; docs/scenarios.md says which files"
         )
-    check_keys("history.", mapping, {"region", "start", "end", "seed", "coins", "kind"})
-    for key in ("region", "start", "end", "seed"):
-        if key not in mapping:
-            raise BadInputError(f"scenario: key 'history.{key}' is missing")
+    problems = Problems()
+    with problems.noted():
+        check_keys("history.", recipe, {"region", "start", "end", "seed", "coins", "kind"})
+    problems.lines += [
+        f"scenario: key 'history.{key}' is missing" for key in ("region", "start", "end", "seed") if key not in recipe
+    ]
+    seed = recipe.get("seed", 0)
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        problems.lines.append(f"scenario.history.seed is {seed!r:.80}; it must be a whole number, 0 or more")
+    if not isinstance(recipe.get("coins", ()), list | tuple):
+        problems.lines.append(f"scenario.history.coins is {recipe['coins']!r:.80}; it must be a list of coins")
+    problems.raise_all()
+
+
+def _synthesize(recipe: Mapping[str, Any]) -> History:
     return synthesize(
-        str(mapping["region"]),
-        str(mapping["start"]),
-        str(mapping["end"]),
-        int(mapping["seed"]),
-        tuple(mapping.get("coins", ())),
-        mapping.get("kind", "replay"),
+        str(recipe["region"]),
+        str(recipe["start"]),
+        str(recipe["end"]),
+        int(recipe["seed"]),
+        tuple(recipe.get("coins", ())),
+        recipe.get("kind", "replay"),
     )

@@ -1,7 +1,8 @@
 """From the keys of a scenario's YAML to site, contract and markets."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Final
 
 from ...sim.contract.contract import (
@@ -15,7 +16,7 @@ from ...sim.contract.contract import (
     TimeOfUseTariff,
 )
 from ...sim.cooling.plants import PLANTS, PlantParams
-from ...sim.foundation.checks import require_known
+from ...sim.foundation.checks import Problems, require_kinds, require_known
 from ...sim.foundation.errors import BadInputError
 from ...sim.hardware import catalogue
 from ...sim.market.pools import Market, Pool
@@ -45,18 +46,25 @@ def contract(mapping: Mapping[str, Any]) -> Contract:
     if not isinstance(kind, str) or kind not in TARIFFS:
         raise BadInputError(f"scenario.tariff.kind is {kind!r}; it must be one of {', '.join(TARIFFS)}")
     energy, names = TARIFFS[kind], {entry.name for entry in dataclasses.fields(Contract)} - {"energy"}
-    rest = {name: value for name, value in mapping.items() if name in names}
+    rest: dict[str, Any] = {name: value for name, value in mapping.items() if name in names}
     own = {name: value for name, value in mapping.items() if name != "kind" and name not in rest}
+    problems = Problems()
     for name, cls in _PARTS.items():
         if name in rest:
             given = rest[name] if isinstance(rest[name], list) else [rest[name]]
             if len(given) != 1 and name != "demand":
-                raise BadInputError(f"scenario.tariff.{name} has {len(given)} entries; there is one at most")
-            built = tuple(_built(cls, f"tariff.{name}.", entry) for entry in given)
-            rest[name] = built if name == "demand" else built[0]
+                problems.lines.append(f"scenario.tariff.{name} has {len(given)} entries; there is one at most")
+                continue
+            with problems.noted():
+                built = tuple(_built(cls, f"tariff.{name}.", entry) for entry in given)
+                rest[name] = built if name == "demand" else built[0]
     allowed = names | {entry.name for entry in dataclasses.fields(energy)} | {"kind"}
-    require_known("scenario: unknown key", own, allowed, "tariff.")
-    return _made(Contract, "tariff.", {"energy": _built(energy, "tariff.", own), **rest})
+    with problems.noted():
+        require_known("scenario: unknown key", own, allowed, "tariff.")
+    with problems.noted():
+        tariff = _built(energy, "tariff.", own)
+    problems.raise_all()
+    return _made(Contract, "tariff.", {"energy": tariff, **rest})
 
 
 def markets(entries: Sequence[Mapping[str, Any]]) -> tuple[Market, ...]:
@@ -67,19 +75,35 @@ def markets(entries: Sequence[Mapping[str, Any]]) -> tuple[Market, ...]:
     for entry in entries:
         check_keys("markets.", entry, {"coins", "pool", "switch_s"})
         pool = _built(Pool, "markets.pool.", entry.get("pool", {}))
-        built.append(_made(Market, "markets.", {**entry, "pool": pool}))
+        built.append(_built(Market, "markets.", {**entry, "pool": pool}, apart=("pool",)))
     return tuple(built)
 
 
-def _built(cls: type[Any], prefix: str, mapping: Any) -> Any:
-    """Return an instance of a parameter class from a dictionary; unknown keys are named."""
-    check_keys(prefix, mapping, {entry.name for entry in dataclasses.fields(cls)})
+def _built(cls: type[Any], prefix: str, mapping: Any, apart: Collection[str] = ()) -> Any:
+    """Return an instance of a parameter class from a dictionary; whatever is wrong with its keys and values is named at once.
+
+    Args:
+        cls: The class.
+        prefix: Where the dictionary stands in the scenario.
+        mapping: The dictionary.
+        apart: Fields that have readers of their own, and are made already.
+    """
+    names = [entry.name for entry in dataclasses.fields(cls)]
+    problems = Problems()
+    with problems.noted():
+        check_keys(prefix, mapping, set(names))
+    if isinstance(mapping, Mapping):
+        with problems.noted():
+            require_kinds(cls, f"scenario.{prefix}", mapping, apart)
+    problems.raise_all()
     return _made(cls, prefix, mapping)
 
 
 def _made(cls: type[Any], prefix: str, mapping: Mapping[str, Any]) -> Any:
     try:
         return cls(**_tuples(mapping))
+    except BadInputError as error:
+        raise BadInputError(f"scenario.{prefix.rstrip('.')}: {error}") from error
     except TypeError as error:
         raise BadInputError(f"scenario.{prefix.rstrip('.')}: a value is of the wrong kind ({error})") from error
 
@@ -89,44 +113,95 @@ def _tuples(mapping: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def site_of(scenario: Mapping[str, Any]) -> SiteParams:
-    """Build the site of a scenario, its contract and markets included, without its history."""
-    mapping = scenario["site"]
-    power, sold = contract(scenario["tariff"]), markets(scenario.get("markets", ()))
-    check_keys("site.", mapping, {entry.name for entry in dataclasses.fields(SiteParams)} - {"contract", "markets"})
-    zones = tuple(_zone(entry) for entry in mapping.get("zones", ()))
-    for entry in mapping.get("links", ()):
-        check_keys("site.links.", entry, {"zone", "source", "share"})
+    """Build the site of a scenario, its contract and markets included, without its history.
+
+    Raises:
+        BadInputError: Says everything that is wrong, a line each.
+    """
+    problems = Problems()
+    mapping, power, sold = scenario["site"], Contract(), tuple[Market, ...]()
+    with problems.noted():
+        power = contract(scenario["tariff"])
+    with problems.noted():
+        sold = markets(scenario.get("markets", ()))
+    names = {entry.name for entry in dataclasses.fields(SiteParams)} - {"contract", "markets"}
+    with problems.noted():
+        check_keys("site.", mapping, names)
+    if not isinstance(mapping, Mapping):
+        problems.raise_all()
+    zones = _each(mapping.get("zones"), "site.zones", _zone, problems)
+    links = _each(mapping.get("links", []), "site.links", lambda prefix, entry: _built(Link, prefix, entry), problems)
     for number, zone in enumerate(zones):
         for market in sold:
             if market.algorithms != {zone.machine.algorithm}:
-                raise BadInputError(
+                problems.lines.append(
                     f"scenario.site.zones[{number}].machine mines {zone.machine.algorithm}; the market {market.name} does not"
                 )
     if len({zone.machine.algorithm for zone in zones}) > 1:
-        raise BadInputError(
+        problems.lines.append(
             "scenario.site.zones: machines mine several algorithms; a site's hashes are sold at one market"
         )
-    links = tuple(Link(**entry) for entry in mapping.get("links", ()))
-    return SiteParams(**{**mapping, "zones": zones, "links": links, "contract": power, "markets": sold})
+    apart = {"zones": zones, "links": links, "contract": power, "markets": sold}
+    with problems.noted():
+        own = {name: value for name, value in mapping.items() if name in names and name not in apart}
+        require_kinds(SiteParams, "scenario.site.", own, tuple(apart))
+    problems.raise_all()
+    site: SiteParams = _made(SiteParams, "site.", {**own, **apart})
+    return site
 
 
-def _zone(mapping: Mapping[str, Any]) -> ZoneParams:
-    check_keys("site.zones.", mapping, {"machine", "firmware", "plant", "n_units", "n_slots"})
-    slots = mapping.get("n_slots")
-    return ZoneParams(
-        machine=catalogue.machine(str(mapping.get("machine"))),
-        firmware=catalogue.firmware(str(mapping.get("firmware"))),
-        plant=_plant(mapping.get("plant", {})),
-        n_units=int(mapping.get("n_units", 280)),
-        n_slots=None if slots is None else int(slots),
-    )
+def _each(entries: Any, prefix: str, make: Callable[[str, Any], Any], problems: Problems) -> tuple[Any, ...]:
+    """Return what the entries of a list make; what is wrong with them is noted."""
+    if not isinstance(entries, list | tuple):
+        problems.lines.append(f"scenario.{prefix} is {entries!r:.80}; it must be a list")
+        return ()
+    built = []
+    for number, entry in enumerate(entries):
+        with problems.noted():
+            built.append(make(f"{prefix}[{number}].", entry))
+    return tuple(built)
 
 
-def _plant(mapping: Mapping[str, Any]) -> PlantParams:
+def _zone(prefix: str, mapping: Any) -> ZoneParams:
+    check_keys(prefix, mapping, {"machine", "firmware", "plant", "n_units", "n_slots"})
+    problems, made = Problems(), dict[str, Any]()
+    for name, make in (("machine", catalogue.machine), ("firmware", catalogue.firmware)):
+        with problems.noted():
+            if not isinstance(mapping.get(name), str):
+                said = f"is {mapping[name]!r:.80}" if name in mapping else "is missing"
+                raise BadInputError(f"scenario.{prefix}{name} {said}; it must be a name of the catalogue")
+            with _at(f"scenario.{prefix}{name}"):
+                made[name] = make(mapping[name])
+    with problems.noted():
+        made["plant"] = _plant(f"{prefix}plant.", mapping.get("plant", {}))
+    numbers = {name: mapping[name] for name in ("n_units", "n_slots") if name in mapping}
+    with problems.noted():
+        if "n_units" not in numbers:
+            raise BadInputError(f"scenario.{prefix}n_units is missing; it must be a whole number")
+        require_kinds(ZoneParams, f"scenario.{prefix}", numbers, ("machine", "firmware", "plant"))
+    problems.raise_all()
+    zone: ZoneParams = _made(ZoneParams, prefix, {**made, **numbers})
+    return zone
+
+
+@contextmanager
+def _at(place: str) -> Iterator[None]:
+    """Put the place before the message of a BadInputError."""
+    try:
+        yield
+    except BadInputError as error:
+        raise BadInputError(f"{place}: {error}") from error
+
+
+def _plant(prefix: str, mapping: Any) -> PlantParams:
+    if not isinstance(mapping, Mapping):
+        raise BadInputError(
+            f"scenario.{prefix.rstrip('.')} is {mapping!r:.80}; it must be a dictionary, as {{kind: container}}"
+        )
     kind = mapping.get("kind", "container")
     if kind not in PLANTS:
-        raise BadInputError(f"scenario.site.zones.plant.kind is {kind!r}; it must be one of {', '.join(PLANTS)}")
+        raise BadInputError(f"scenario.{prefix}kind is {kind!r}; it must be one of {', '.join(PLANTS)}")
     plant: PlantParams = _built(
-        PLANTS[kind], "site.zones.plant.", {name: value for name, value in mapping.items() if name != "kind"}
+        PLANTS[kind], prefix, {name: value for name, value in mapping.items() if name != "kind"}
     )
     return plant

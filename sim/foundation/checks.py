@@ -1,6 +1,6 @@
 """Checks of parameters, each with an error that names the owner, the parameter, its value and what is allowed."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import MISSING, fields
 from difflib import get_close_matches
@@ -22,6 +22,12 @@ def require_positive(params: object, *names: str) -> None:
     for name in names:
         value = getattr(params, name)
         require(bool(value > 0.0), type(params).__name__, name, value, "above 0")
+
+
+def require_at_least(owner: str, values: Mapping[str, float], least: float) -> None:
+    """Raise a BadInputError for the first of some values by name that is below a bound."""
+    for name, value in values.items():
+        require(bool(value >= least), owner, name, value, f"{least:g} or more")
 
 
 def require_fraction(params: object, *names: str) -> None:
@@ -60,7 +66,7 @@ def require_known(what: str, names: Iterable[object], allowed: Iterable[str], pr
 _WORDS: Final = {float: "a number", int: "a whole number", bool: "true or false", str: "text", type(None): "null"}
 
 
-def require_kinds(cls: type, prefix: str, values: Mapping[str, Any]) -> None:
+def require_kinds(cls: type, prefix: str, values: Mapping[str, Any], apart: Collection[str] = ()) -> None:
     """Raise a BadInputError that names every value that is not of the kind of its field, and every field that is missing.
 
     Fields that are dataclasses or dictionaries are left to their own readers.
@@ -69,6 +75,7 @@ def require_kinds(cls: type, prefix: str, values: Mapping[str, Any]) -> None:
         cls: A dataclass.
         prefix: Where the values stand, put before each name.
         values: Values by name of field; other names are left alone.
+        apart: Fields that are not looked at.
 
     Examples:
         >>> from dataclasses import dataclass
@@ -80,7 +87,7 @@ def require_kinds(cls: type, prefix: str, values: Mapping[str, Any]) -> None:
         hashgym.sim.foundation.errors.BadInputError: fans[0].speed_rpm is '6000 rpm'; it must be a number
     """
     problems, hints = Problems(), get_type_hints(cls)
-    for entry in fields(cls):
+    for entry in (entry for entry in fields(cls) if entry.name not in apart):
         if entry.name not in values:
             if entry.init and entry.default is MISSING and entry.default_factory is MISSING:
                 problems.lines.append(f"{prefix}{entry.name} is missing; it must be {_words(hints[entry.name])}")

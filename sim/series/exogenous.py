@@ -66,7 +66,7 @@ def build(
     Examples:
         >>> from hashgym.sim import SiteParams, ZoneParams, firmware, machine
         >>> from hashgym.synthesis.generate import synthesize
-        >>> site = SiteParams(zones=(ZoneParams(machine=machine("s21"), firmware=firmware("slow_tuner")),))
+        >>> site = SiteParams(zones=(ZoneParams(machine=machine("s21"), firmware=firmware("slow_tuner"), n_units=280),))
         >>> world = build(synthesize("ercot", "2025-01-01", "2025-01-03", seed=1), site, "persistence")
         >>> world.n_steps, world.channels[0]
         (576, 'known_energy_price_usd_per_mwh')

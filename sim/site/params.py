@@ -34,7 +34,7 @@ class ZoneParams:
     machine: MachineParams
     firmware: FirmwareParams
     plant: PlantParams = field(default_factory=ContainerParams)
-    n_units: int = 280
+    n_units: int
     """Machines in the zone. Source: a 40-foot air container holds 280 to 300 machines of 3 kW (1 MW class)."""
     n_slots: int | None = None
     """Machines that the plant is made for; None: as many as there are. Fans and chillers are sized by it."""

@@ -196,7 +196,7 @@ class Site:
         >>> from hashgym.sim import firmware, machine, ZoneParams
         >>> from hashgym.sim.series import exogenous
         >>> from hashgym.synthesis.generate import synthesize
-        >>> zone = ZoneParams(machine=machine("s21"), firmware=firmware("fast_curtail"))
+        >>> zone = ZoneParams(machine=machine("s21"), firmware=firmware("fast_curtail"), n_units=280)
         >>> params = SiteParams(zones=(zone,))
         >>> world = exogenous.build(synthesize("ercot", "2025-01-01", "2025-01-03", seed=1), params)
         >>> site = Site(params, world, n_envs=2)

@@ -62,7 +62,7 @@ def test_printed_defaults_of_a_site_are_those_that_the_reader_takes(kind):
         return {name: yaml.safe_load(key.default) for name, key in printed if key.default not in ("", schema.REQUIRED)}
 
     machine = "s21_hyd" if kind == "loop" else "s21"
-    zone = {"machine": machine, "firmware": "slow_tuner", "plant": {"kind": kind}}
+    zone = {"machine": machine, "firmware": "slow_tuner", "n_units": 9, "plant": {"kind": kind}}
     short = {"site": {"zones": [zone]}, "tariff": {"kind": "real_time"}}
     plant = {"kind": kind, **defaults("site.zones[].plant", kind)}
     written = {

@@ -1,8 +1,10 @@
 from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import pytest
+import yaml
 
 from hashgym.envs.batch.config import EnvConfig
 from hashgym.envs.hashrate import HashrateTuningEnv
@@ -27,8 +29,16 @@ def changed(path: str, value: Any) -> dict[str, Any]:
         ("site.colour", "red", "unknown key 'site.colour'"),
         ("site", 3, "must be a dictionary"),
         ("site.zones", [{"machine": "s99", "firmware": "slow_tuner"}], "no machine 's99'"),
-        ("site.zones", [{"machine": "s21", "firmware": "slow_tuner", "fans": 4}], "unknown key 'site.zones.fans'"),
-        ("site.zones", [{"machine": "s21", "firmware": "slow_tuner", "plant": {"pad": 1}}], "zones.plant.pad"),
+        (
+            "site.zones",
+            [{"machine": "s21", "firmware": "slow_tuner", "n_units": 9, "fans": 4}],
+            r"unknown key 'site.zones\[0\].fans'",
+        ),
+        (
+            "site.zones",
+            [{"machine": "s21", "firmware": "slow_tuner", "n_units": 9, "plant": {"pad": 1}}],
+            r"zones\[0\].plant.pad",
+        ),
         ("tariff.kind", "free", "tariff.kind is 'free'; it must be one of real_time, flat, time_of_use"),
         ("tariff.adder", 1.0, "unknown key 'tariff.adder'"),
         ("history.region", "mars", "no region 'mars'"),
@@ -101,12 +111,12 @@ def test_an_environment_runs_on_every_plant_and_on_mixing_air() -> None:
             "plant.kind is 'cellar'",
         ),
         (
-            {"zones": [{"machine": "s21", "firmware": "slow_tuner"}], "links": [{"from": 1}]},
-            "unknown key 'site.links.from'",
+            {"zones": [{"machine": "s21", "firmware": "slow_tuner", "n_units": 9}], "links": [{"from": 1}]},
+            r"unknown key 'site.links\[0\].from'",
         ),
-        ({"zones": [{"machine": "s21_hyd", "firmware": "slow_tuner"}]}, "cooled by liquid"),
+        ({"zones": [{"machine": "s21_hyd", "firmware": "slow_tuner", "n_units": 9}]}, "cooled by liquid"),
         (
-            {"zones": [{"machine": m, "firmware": "slow_tuner"} for m in ("s21", "l9")]},
+            {"zones": [{"machine": m, "firmware": "slow_tuner", "n_units": 9} for m in ("s21", "l9")]},
             "mines scrypt; the market btc@pool",
         ),
         ({"zones": [{"machine": "s21/stock", "firmware": "slow_tuner"}]}, "no curve 'stock'"),
@@ -172,3 +182,84 @@ def test_the_forecast_is_the_best_that_is_published(small: Scenario) -> None:
     assert EnvConfig(scenario=small).load().forecast == "day_ahead"
     assert EnvConfig(scenario="alberta_immersion").load().forecast == "persistence"
     assert EnvConfig(scenario="georgia_room").load().forecast == "day_ahead"  # a calendar is its own forecast
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("site.altitude_m", "200 m", "scenario.site.altitude_m is '200 m'; it must be a number"),
+        ("site.altitude_m", None, "scenario.site.altitude_m is None; it must be a number"),
+        ("splits", {"test": "2024-01-01"}, "scenario.splits.test is '2024-01-01'; it must be two days"),
+        ("splits", {"test": ["2024-01-01"]}, r"scenario.splits.test is \['2024-01-01'\]; it must be two days"),
+        ("splits", ["2024-01-01"], "scenario.splits is .*; it must be a dictionary"),
+        ("site.zones", 5, "scenario.site.zones is 5; it must be a list"),
+        ("site.zones", [{"machine": "s21", "firmware": "slow_tuner", "n_units": 50.5}],
+         r"scenario.site.zones\[0\].n_units is 50.5; it must be a whole number"),
+        ("site.zones", [{"machine": "s21", "firmware": "slow_tuner"}], r"zones\[0\].n_units is missing; it must be a whole number"),
+        ("site.zones", [{"machine": "s22", "firmware": "slow_tuner", "n_units": 9}],
+         r"zones\[0\].machine: no machine 's22' in the catalogue; the nearest are"),
+        ("site.zones", [{"firmware": "slow_tuner", "n_units": 9}], r"zones\[0\].machine is missing"),
+        ("site.zones", [{"machine": "s21_hyd", "firmware": "slow_tuner", "n_units": 9,
+                         "plant": {"kind": "loop", "coolant_target_c": "45 C"}}],
+         r"zones\[0\].plant.coolant_target_c is '45 C'; it must be a number"),
+        ("site.zones", [{"machine": "s21", "firmware": "slow_tuner", "n_units": 9, "plant": "container"}],
+         r"zones\[0\].plant is 'container'; it must be a dictionary"),
+        ("site.links", [{"zone": 0, "share": 0.1}], r"scenario.site.links\[0\].source is missing"),
+        ("history.seed", "abc", "scenario.history.seed is 'abc'; it must be a whole number, 0 or more"),
+        ("history.seed", 1.7, "scenario.history.seed is 1.7"),
+        ("episode_days", "x", "scenario.episode_days is 'x'; it must be whole steps"),
+        ("tariff.adder_usd_per_mwh", "50 USD", "scenario.tariff.adder_usd_per_mwh is '50 USD'; it must be a number"),
+        ("thresholds", "hot", "scenario.thresholds is 'hot'; it must be a dictionary"),
+        ("name", None, "scenario.name is None; it must be a name"),
+        ("name", "x\x1b[31m", "it must be a name"),
+    ],
+)  # fmt: skip
+def test_a_value_of_the_wrong_kind_is_named_in_one_line(path: str, value: Any, message: str) -> None:
+    with pytest.raises(BadInputError, match=message) as caught:
+        scenarios.from_mapping(changed(path, value))
+    assert "\n" not in str(caught.value)
+
+
+def test_everything_wrong_with_a_scenario_is_said_at_once() -> None:
+    broken = changed("site.altitude_m", "200 m")
+    broken["site"]["zones"] = [{"machine": "s19j pro", "firmware": "slow_tuner", "n_units": 50.5}, {"machine": "s99"}]
+    broken["splits"] = {"test": "2024-01-01"}
+    broken["tariff"] = {"kind": "flat", "usd_per_mwh": 50.0}
+    broken["episode_days"] = "week"
+    with pytest.raises(BadInputError) as caught:
+        scenarios.from_mapping(broken)
+    lines = str(caught.value).splitlines()
+    assert len(lines) >= 8
+    for part in ("altitude_m", "zones[0].n_units", "zones[1].machine", "zones[1].firmware", "splits.test", "tariff.usd_per_mwh",
+                 "energy_price_usd_per_mwh is missing", "episode_days"):  # fmt: skip
+        assert any(part in line for line in lines), part
+
+
+def test_a_scenario_is_its_file_wherever_one_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = changed("history", "history")
+    scenarios.from_mapping(SMALL).history.save(tmp_path / "site" / "history")
+    (tmp_path / "site" / "my_site.yaml").write_text(yaml.safe_dump({**content, "name": "my_site"}))
+    hashes = set()
+    for folder, name in (
+        (tmp_path, "site/my_site.yaml"),
+        (tmp_path / "site", "./my_site.yaml"),
+        (tmp_path, tmp_path / "site/my_site.yaml"),
+    ):
+        monkeypatch.chdir(folder)
+        for make in (gym.make, gym.make_vec):
+            env = make("hashgym/HashrateTuning-v0", scenario=name)
+            scenario = env.unwrapped.batch.scenario
+            env.reset(seed=1)
+            hashes.add((scenario.name, scenario.config_hash, scenario.history.hash))
+            env.close()
+    assert len(hashes) == 1
+    env = gym.make("hashgym/HashrateTuning-v0", scenario=SMALL)
+    env.reset(seed=1)
+    env.reset(options={"scenario": tmp_path / "site/my_site.yaml"})
+    assert env.unwrapped.batch.scenario.name == "my_site"
+    env.reset(seed=1, options={"scenario": SMALL})
+    assert env.unwrapped.batch.scenario.name == SMALL["name"]
+    with pytest.raises(BadInputError, match=r"absent.yaml: not a?\s?readable"):
+        gym.make("hashgym/HashrateTuning-v0", scenario="absent.yaml")
+    with pytest.raises(BadInputError, match="no scenario 'west_texas'; did you mean 'west_texas_air'"):
+        gym.make("hashgym/HashrateTuning-v0", scenario="west_texas")

@@ -15,7 +15,9 @@ pytestmark = pytest.mark.interpreted
 
 
 def zone(machine: str, **options: PlantParams | int) -> ZoneParams:
-    return ZoneParams(machine=catalogue.machine(machine), firmware=catalogue.firmware("slow_tuner"), **options)  # type: ignore[arg-type]
+    return ZoneParams(
+        machine=catalogue.machine(machine), firmware=catalogue.firmware("slow_tuner"), **{"n_units": 280, **options}
+    )  # type: ignore[arg-type]
 
 
 SITE = SiteParams(

@@ -110,7 +110,9 @@ def test_ageing_doubles_within_ten_to_thirteen_kelvin() -> None:
 
 
 def test_unknown_keys_list_what_there_is() -> None:
-    with pytest.raises(BadInputError, match="s19j_pro"):
+    with pytest.raises(BadInputError, match=r"the nearest are Antminer S9 \(s9\)"):
         catalogue.machine("s99")
+    with pytest.raises(BadInputError, match="there are s9, .*s19j_pro"):
+        catalogue.machine("toaster")
     with pytest.raises(BadInputError, match="slow_tuner"):
         catalogue.firmware("none")
