@@ -1,7 +1,8 @@
 """Read a policy bundle and decide with it. Needs numpy and onnxruntime, nothing of what trains policies."""
 
 import hashlib
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -11,12 +12,76 @@ import numpy.typing as npt
 import onnxruntime
 
 from ..sim.foundation.errors import BadInputError, BundleError
+from ..sim.foundation.foreign import read_file
 from . import manifest as manifests
 
 MODEL, MANIFEST, CARD, SUMS = "policy.onnx", "manifest.json", "model_card.md", "SHA256SUMS"
 REQUIRED: Final = (MODEL, MANIFEST, CARD)
 FORECAST: Final = "forecast.json"
 """A forecaster that travels with the policy; deciding does not need it."""
+
+MAX_SUMS_BYTES: Final = 64 << 10
+MAX_BYTES: Final = 64 << 20
+"""Largest file of a bundle. chosen: a net of 256-256 takes 1 MB, a forecast 5."""
+OPERATORS: Final = frozenset(
+    [
+        "Abs",
+        "Add",
+        "And",
+        "ArgMax",
+        "ArgMin",
+        "Asinh",
+        "Cast",
+        "Clip",
+        "Concat",
+        "Constant",
+        "Div",
+        "Equal",
+        "Erf",
+        "Exp",
+        "Expand",
+        "Flatten",
+        "Gather",
+        "GatherElements",
+        "GatherND",
+        "Gemm",
+        "Greater",
+        "GreaterOrEqual",
+        "Identity",
+        "Less",
+        "LessOrEqual",
+        "Log",
+        "MatMul",
+        "Max",
+        "Min",
+        "Mul",
+        "Neg",
+        "Not",
+        "Or",
+        "Pad",
+        "Pow",
+        "Reciprocal",
+        "ReduceMean",
+        "ReduceSum",
+        "Relu",
+        "Reshape",
+        "Shape",
+        "Sigmoid",
+        "Sign",
+        "Slice",
+        "Softmax",
+        "Softplus",
+        "Split",
+        "Sqrt",
+        "Squeeze",
+        "Sub",
+        "Tanh",
+        "Transpose",
+        "Unsqueeze",
+        "Where",
+    ]
+)
+"""Operators that graphs of policies may hold: those that exports have, and their like."""
 
 Float32Array = npt.NDArray[np.float32]
 
@@ -54,6 +119,9 @@ class Bundle:
         self.actions: list[dict[str, Any]] = self.manifest["actions"]
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
+        # Weights lie inside the model, whose sum is checked: none are read from files beside it.
+        options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.devnull)
+        _require_known_operators(content[MODEL], str(self.folder / MODEL))
         try:
             self._session = onnxruntime.InferenceSession(content[MODEL], options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime raises classes of its own, without a common base
@@ -87,7 +155,10 @@ class Bundle:
         if not np.isfinite(values).all():
             row, column = np.argwhere(~np.isfinite(values))[0]
             raise BadInputError(f"observation row {row}, {self.names[column]!r}: {values[row, column]} is not a number")
-        return Decision(*self._session.run(None, {self._input: values}))
+        try:
+            return Decision(*self._session.run(None, {self._input: values}))
+        except Exception as error:  # as above
+            raise BundleError(f"{self.folder / MODEL}: cannot decide ({str(error)[:200]})") from error
 
     def require_observations(self, names: Sequence[str]) -> None:
         """Refuse a bundle that was made for another observation table.
@@ -122,8 +193,8 @@ class Bundle:
 def _verified(folder: Path) -> dict[str, bytes]:
     """Return the content of every file that the sums list, each checked."""
     try:
-        text = (folder / SUMS).read_bytes().decode("ascii")
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_file(folder / SUMS, MAX_SUMS_BYTES, folder).decode("ascii")
+    except (BadInputError, UnicodeDecodeError) as error:
         raise BundleError(f"{folder}: not a policy bundle, {SUMS} is missing or not readable ({error})") from error
     lines = text.split("\n")
     if lines.pop() != "":
@@ -131,23 +202,73 @@ def _verified(folder: Path) -> dict[str, bytes]:
     content: dict[str, bytes] = {}
     for number, line in enumerate(lines, 1):
         digest, _, name = line.partition("  ")
-        path = folder / name
-        if len(digest) != 64 or not name or not _is_inside(path, folder):
-            raise BundleError(f"{folder / SUMS}, line {number}: {line!r} is not a SHA-256 sum and a file of the bundle")
+        if len(digest) != 64 or not name or name != Path(name).name or name in content:
+            raise BundleError(
+                f"{folder / SUMS}, line {number}: {line!r:.200} is not a SHA-256 sum and a file of the bundle"
+            )
         try:
-            content[name] = path.read_bytes()
-        except OSError as error:
-            raise BundleError(f"{path}: missing or not readable ({error})") from error
+            content[name] = read_file(folder / name, MAX_BYTES, folder)
+        except BadInputError as error:
+            raise BundleError(f"{folder / name}: missing or not readable ({error})") from error
         if hashlib.sha256(content[name]).hexdigest() != digest:
-            raise BundleError(f"{path}: truncated or changed (SHA-256 differs from {SUMS}); export the policy again")
+            raise BundleError(
+                f"{folder / name}: truncated or changed (SHA-256 differs from {SUMS}); export the policy again"
+            )
     for name in REQUIRED:
         if name not in content:
             raise BundleError(f"{folder / SUMS}: does not list {name}; export the policy again")
     return content
 
 
-def _is_inside(path: Path, folder: Path) -> bool:
+def _require_known_operators(model: bytes, name: str) -> None:
+    """Refuse a graph that holds other operators than exports have: loops and branches run as long as they like.
+
+    Source: ONNX, onnx.proto3: ModelProto.graph is field 7, GraphProto.node 1, NodeProto.op_type 4 and domain 7.
+    """
     try:
-        return path.resolve().is_relative_to(folder.resolve())
-    except (OSError, RuntimeError, ValueError):  # a loop of links, a null byte
-        return False
+        nodes = [node for graph in _fields(model, 7) for node in _fields(graph, 1)]
+        used = {(*_fields(node, 4), b"")[0].decode("ascii") for node in nodes}
+        foreign = any(domain not in (b"", b"ai.onnx") for node in nodes for domain in _fields(node, 7))
+        functions = any(True for _ in _fields(model, 25))
+    except (ValueError, IndexError) as error:
+        raise BundleError(f"{name}: no model of ONNX ({error})") from error
+    strange = sorted(used - OPERATORS)
+    if strange or foreign or functions:
+        raise BundleError(f"{name}: has operators that no export has ({', '.join(strange) or 'of another domain'})")
+
+
+def _fields(message: bytes, wanted: int) -> Iterator[bytes]:
+    """Yield the values of a field of a message of protocol buffers whose values are strings or messages.
+
+    Source: Protocol Buffers, Encoding: a key is a number and a wire type; 0 varint, 1 eight bytes, 2 length and bytes, 5 four bytes.
+    """
+    at = 0
+    while at < len(message):
+        key, at = _varint(message, at)
+        kind = key & 7
+        size = 0
+        if kind == 0:
+            _, at = _varint(message, at)
+        elif kind == 2:
+            size, at = _varint(message, at)
+        elif kind in (1, 5):
+            size = 8 if kind == 1 else 4
+        else:
+            raise ValueError(f"wire type {kind} at byte {at}")
+        if at + size > len(message):
+            raise ValueError(f"ends within a field at byte {at}")
+        if kind == 2 and key >> 3 == wanted:
+            yield message[at : at + size]
+        at += size
+
+
+def _varint(message: bytes, at: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        byte = message[at]
+        value |= (byte & 127) << shift
+        at, shift = at + 1, shift + 7
+        if byte < 128:
+            return value, at
+        if shift > 63:
+            raise ValueError(f"a number too long at byte {at}")

@@ -12,15 +12,19 @@ SCHEMA_VERSION: Final = 1
 Check = tuple[str, Callable[[Any], bool], str]
 
 
+MOST_LETTERS: Final = 300
+"""Most letters of a name. chosen: beyond what anybody reads."""
+
+
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _is_text(value: Any) -> bool:
-    return isinstance(value, str) and bool(value)
+    return isinstance(value, str) and 0 < len(value) <= MOST_LETTERS and value.isprintable()
 
 
-_TEXT: Final = "text"
+_TEXT: Final = "text that can be printed"
 _NUMBER: Final = "a finite number"
 
 _TOP: Final[tuple[Check, ...]] = (

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from ..sim.foundation.errors import BadInputError
-from ..sim.foundation.files import read_file
+from ..sim.foundation.foreign import read_file
 from ..sim.foundation.parquet import read_parquet
 from ..sim.foundation.renamed import renamed_hint
 from ..sim.foundation.wording import plain, with_unit

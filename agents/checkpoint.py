@@ -1,11 +1,15 @@
 """Checkpoints of our own: everything that a learner needs to go on as if it had never stopped. Nothing is unpickled."""
 
 import hashlib
+import io
 import json
 import os
+import pickle
 import random
 import shutil
+import struct
 import tempfile
+import zipfile
 from collections import deque
 from pathlib import Path
 from typing import Any, Final
@@ -17,8 +21,17 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.save_util import recursive_getattr
 
 from ..sim.foundation.errors import CheckpointError
+from ..sim.foundation.foreign import read_file
 
 SCHEMA: Final = 1
+FILES: Final = ("tensors.pt", "arrays.npz")
+MAX_BYTES: Final = 8 << 30
+"""Most bytes of a file, unfolded. chosen: a replay buffer of ten million steps of a hundred observations."""
+DAMAGE: Final = (
+    RuntimeError, KeyError, TypeError, ValueError, AttributeError, EOFError, OverflowError, struct.error, pickle.UnpicklingError,
+    zipfile.BadZipFile,
+)  # fmt: skip
+"""What reading a file that holds something else raises."""
 Weights = dict[str, torch.Tensor]
 _COUNTERS: Final = ("num_timesteps", "_n_updates", "_episode_num")
 _KEEP: Final = 2
@@ -47,9 +60,12 @@ def save(
     folder.mkdir(parents=True, exist_ok=True)
     aside = Path(tempfile.mkdtemp(dir=folder, prefix=".writing."))
     target = folder / f"step_{model.num_timesteps:012d}"
+    tensors, arrays = io.BytesIO(), io.BytesIO()  # a full disk then is an OSError, not torch's
+    torch.save({**_tensors(model), "best": best}, tensors)
+    np.savez(arrays, allow_pickle=False, **_arrays(model, env_state))
     try:
-        torch.save({**_tensors(model), "best": best}, aside / "tensors.pt")
-        np.savez(aside / "arrays.npz", allow_pickle=False, **_arrays(model, env_state))
+        (aside / "tensors.pt").write_bytes(tensors.getbuffer())
+        (aside / "arrays.npz").write_bytes(arrays.getbuffer())
         meta = {
             "schema": SCHEMA,
             "counters": {name: int(getattr(model, name)) for name in _COUNTERS},
@@ -91,9 +107,11 @@ def read_meta(checkpoint: Path) -> dict[str, Any]:
         CheckpointError: A file is missing, truncated or changed, or of another schema.
     """
     try:
-        meta: dict[str, Any] = json.loads((checkpoint / "meta.json").read_text(encoding="utf-8"))
+        meta: dict[str, Any] = json.loads(read_file(checkpoint / "meta.json", MAX_BYTES, checkpoint))
         expected = meta["sha256"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        if set(expected) != set(FILES) or not isinstance(meta["extra"], dict):
+            raise ValueError(f"it must name {' and '.join(FILES)}")
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise CheckpointError(
             f"{checkpoint / 'meta.json'}: missing or not readable ({error}); remove this folder to go on from the checkpoint before"
         ) from error
@@ -101,7 +119,7 @@ def read_meta(checkpoint: Path) -> dict[str, Any]:
         raise CheckpointError(f"{checkpoint}: schema is {meta.get('schema')!r}; this version reads {SCHEMA}")
     for name, digest in expected.items():
         path = checkpoint / name
-        if not path.is_file():
+        if not path.is_file() or path.is_symlink():
             raise CheckpointError(f"{path}: missing; remove this folder to go on from the checkpoint before")
         if _sha256(path) != digest:
             raise CheckpointError(
@@ -121,11 +139,21 @@ def load(checkpoint: Path, model: BaseAlgorithm) -> tuple[dict[str, np.ndarray],
     """
     meta = read_meta(checkpoint)
     load_policy(checkpoint, model)
-    tensors = torch.load(checkpoint / "tensors.pt", weights_only=True)
+    try:
+        return _restored(checkpoint, model, meta)
+    except DAMAGE as error:
+        raise CheckpointError(f"{checkpoint}: does not fit this learner ({str(error)[:200]})") from error
+
+
+def _restored(
+    checkpoint: Path, model: BaseAlgorithm, meta: dict[str, Any]
+) -> tuple[dict[str, np.ndarray], dict[str, Any], Weights | None]:
+    tensors = _read_tensors(checkpoint)
     for name, content in tensors["optimizers"].items():
         recursive_getattr(model, name).load_state_dict(content)
     for name, content in tensors["variables"].items():
         recursive_getattr(model, name).data.copy_(content)
+    _require_bounded(checkpoint / "arrays.npz")
     with np.load(checkpoint / "arrays.npz", allow_pickle=False) as stored:
         arrays = {name: stored[name] for name in stored.files}
     model._last_obs = arrays["last_obs"]
@@ -142,6 +170,9 @@ def load(checkpoint: Path, model: BaseAlgorithm) -> tuple[dict[str, np.ndarray],
     position, has_gauss, cached_gauss = arrays["numpy_rng_rest"].tolist()
     np.random.set_state(("MT19937", arrays["numpy_rng_keys"], int(position), int(has_gauss), cached_gauss))  # noqa: NPY002
     torch.set_rng_state(tensors["torch_rng"])
+    if tensors.get("memory"):
+        own: Any = model
+        own._last_lstm_states = type(own._last_lstm_states)(*(tuple(pair) for pair in tensors["memory"]))
     env_state = {name.removeprefix("env_"): array for name, array in arrays.items() if name.startswith("env_")}
     return env_state, meta["extra"], tensors["best"]
 
@@ -149,11 +180,24 @@ def load(checkpoint: Path, model: BaseAlgorithm) -> tuple[dict[str, np.ndarray],
 def load_policy(checkpoint: Path, model: BaseAlgorithm) -> None:
     """Load the network weights of a checkpoint into a learner; raises CheckpointError if they do not fit."""
     read_meta(checkpoint)
-    tensors = torch.load(checkpoint / "tensors.pt", weights_only=True)
     try:
-        model.policy.load_state_dict(tensors["policy"])
-    except RuntimeError as error:
-        raise CheckpointError(f"{checkpoint}: weights do not fit this learner ({error})") from error
+        model.policy.load_state_dict(_read_tensors(checkpoint)["policy"])
+    except DAMAGE as error:
+        raise CheckpointError(f"{checkpoint}: weights do not fit this learner ({str(error)[:200]})") from error
+
+
+def _read_tensors(checkpoint: Path) -> dict[str, Any]:
+    _require_bounded(checkpoint / "tensors.pt")
+    content: dict[str, Any] = torch.load(checkpoint / "tensors.pt", weights_only=True)
+    return content
+
+
+def _require_bounded(path: Path) -> None:
+    """Refuse an archive that unfolds to more than MAX_BYTES; raises ValueError."""
+    with zipfile.ZipFile(path) as archive:
+        size = sum(entry.file_size for entry in archive.infolist())
+    if size > MAX_BYTES:
+        raise ValueError(f"{path.name} unfolds to {size >> 20} MiB; at most {MAX_BYTES >> 20} are read")
 
 
 def weights_hash(model: BaseAlgorithm) -> str:
@@ -172,6 +216,7 @@ def _tensors(model: BaseAlgorithm) -> dict[str, Any]:
         "optimizers": {name: recursive_getattr(model, name).state_dict() for name in state_names if name != "policy"},
         "variables": {name: recursive_getattr(model, name).detach() for name in variable_names},
         "torch_rng": torch.get_rng_state(),
+        "memory": [list(pair) for pair in getattr(model, "_last_lstm_states", None) or ()],
     }
 
 

@@ -69,8 +69,7 @@ def _import(options: argparse.Namespace) -> int:
     if not mappings:
         raise BadInputError("data import: name one mapping or several; docs/history.md says what they hold")
     imported = import_history(mappings, options.start, options.end, options.root)
-    imported.history.save(options.out)
-    quality_report.write(imported, options.out)
+    imported.history.save(options.out, beside=quality_report.files(imported))
     sys.stdout.write(f"{describe(imported.history)}\n\n{as_text(imported.quality)}\n")
     sys.stdout.write(f"{options.out / quality_report.NAME}\n")
     return 0

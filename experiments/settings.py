@@ -14,7 +14,7 @@ from hashgym.envs.batch.config import EnvConfig
 from hashgym.experiments import targets
 from hashgym.sim.foundation.checks import Problems, require_kinds, require_known
 from hashgym.sim.foundation.errors import BadInputError
-from hashgym.sim.foundation.files import read_file
+from hashgym.sim.foundation.foreign import read_file
 from hashgym.sim.foundation.renamed import renewed
 
 KEYS: Final = {

@@ -217,7 +217,7 @@ LOADER: Final = (
     "sim/__init__.py",
     "sim/foundation/__init__.py",
     "sim/foundation/errors.py",
-    "sim/foundation/files.py",
+    "sim/foundation/foreign.py",
 )
 """What of hashgym reads a bundle. It goes with the model, which then loads where hashgym is not installed."""
 

@@ -1,7 +1,6 @@
 """A cache of one service: a CSV for each chunk, what each came from, and the mapping that reads them all."""
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -10,6 +9,7 @@ import pandas as pd
 import yaml
 
 from ..sim.foundation.errors import BadInputError
+from ..sim.foundation.files import write_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +99,4 @@ class Cache:
         self._write("mapping.yaml", yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
 
     def _write(self, name: str, text: str) -> None:
-        aside = self.folder / f".{name}.{os.getpid()}"
-        aside.write_text(text, encoding="utf-8")
-        aside.replace(self.folder / name)
+        write_text(self.folder / name, text)

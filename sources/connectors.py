@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any, Final
 
 import pandas as pd
-import yaml
 
 from ..sim.foundation.errors import BadInputError
+from ..sim.foundation.foreign import read_file
+from ..sim.foundation.yamls import MAX_BYTES, parse_yaml
 from . import grid, keys
 from .cache import Cache, Chunk, is_whole
 from .web import SourceError, Web
@@ -76,10 +77,14 @@ def read_service(name: str) -> Service:
             resources.files("hashgym.sources").joinpath("services").joinpath(f"{name}.yaml").read_text(encoding="utf-8")
         )
     elif name.endswith(".yaml") and Path(name).is_file():
-        text = Path(name).read_text(encoding="utf-8")
+        text = read_file(Path(name), MAX_BYTES).decode("utf-8", errors="replace")
     else:
         raise BadInputError(f"no service {name!r}; there are {', '.join(names())}, or a file like them")
     service = Service(name=Path(name).stem, **_content(name, text))
+    if service.key is not None and name not in names() and service.key != service.name:
+        raise BadInputError(
+            f"service {name}: asks for the key {service.key!r}; a service of one's own has a key of its own name, {service.name!r}"
+        )
     if service.orientation not in ORIENTATIONS:
         raise BadInputError(f"service {name}: orientation is {service.orientation!r}; use {', '.join(ORIENTATIONS)}")
     if not isinstance(service.chunk_h, int) or service.chunk_h < 1:
@@ -90,10 +95,7 @@ def read_service(name: str) -> Service:
 
 
 def _content(name: str, text: str) -> dict[str, Any]:
-    try:
-        content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise BadInputError(f"service {name}: not a readable YAML ({error})") from error
+    content = parse_yaml(text, f"service {name}: not a readable YAML")
     if not isinstance(content, dict):
         raise BadInputError(f"service {name}: a service is a YAML dictionary")
     allowed = {entry.name for entry in fields(Service)} - {"name"}
@@ -166,7 +168,7 @@ def _with(service: Service, settings: Sequence[str]) -> Service:
             raise BadInputError(
                 f"--set {setting!r}: the service {service.name} has {', '.join(defaults) or 'no settings'}"
             )
-        defaults[key] = yaml.safe_load(value)
+        defaults[key] = parse_yaml(value, f"--set {setting!r}: not a value")
     return replace(service, defaults=defaults)
 
 

@@ -26,7 +26,13 @@ def key_file() -> Path:
     named = os.environ.get(FILE)
     if named:
         return Path(named)
-    return Path(os.environ.get("XDG_CONFIG_HOME", Path.home() / ".config")) / "hashgym" / "keys.yaml"
+    configured = os.environ.get("XDG_CONFIG_HOME")
+    if configured:
+        return Path(configured) / "hashgym" / "keys.yaml"
+    try:
+        return Path.home() / ".config" / "hashgym" / "keys.yaml"
+    except RuntimeError:  # neither HOME nor an entry of the user's
+        return Path("keys.yaml")
 
 
 def find(name: str) -> str:

@@ -7,11 +7,11 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
-import yaml
 
 from ..sim.foundation.checks import Problems, require_known
 from ..sim.foundation.errors import BadInputError
 from ..sim.foundation.renamed import renamed_hint
+from ..sim.foundation.yamls import read_yaml
 from ..sim.history.history import PUBLISHED_H, Channel
 from .units import CURRENCIES, UNITS
 
@@ -221,10 +221,7 @@ def span_of(mapping: Mapping, step: pd.Timedelta) -> pd.DatetimeIndex:
 
 
 def _content(path: Path, problems: Problems) -> dict[str, Any]:
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise BadInputError(f"{path}: not a readable mapping ({error})") from error
+    content = read_yaml(path, "mapping")
     if not isinstance(content, dict):
         raise BadInputError(f"{path}: a mapping is a YAML dictionary with the keys {', '.join(sorted(KEYS))}")
     with problems.noted():
@@ -390,6 +387,11 @@ def _files(entry: dict[str, Any], path: Path, prefix: str, root: Path) -> tuple[
         matches = sorted(Path(whole.anchor).glob(str(whole.relative_to(whole.anchor)))) if has_pattern else [whole]
         if not matches:
             raise BadInputError(f"{path}: '{prefix}files': no file matches {name!r} in {root}")
+        for match in matches:
+            if not match.resolve().is_relative_to(root.resolve()):
+                raise BadInputError(
+                    f"{path}: '{prefix}files': {name!r} leads out of {root}; name the folder that holds all files with --root"
+                )
         found += matches
     return tuple(found)
 

@@ -15,7 +15,7 @@ import pandas as pd
 import yaml
 
 from ..sim.foundation.errors import BadInputError
-from ..sim.foundation.files import read_file
+from ..sim.foundation.foreign import read_file
 from ..sim.foundation.wording import plain
 from ..sim.hardware import catalogue
 from ..sim.hardware.ladder import ladder_of

@@ -10,6 +10,7 @@ import pandas as pd
 import yaml
 
 from ..sim.foundation.errors import BadInputError
+from ..sim.foundation.yamls import read_yaml
 from ..sim.history.history import STEP, History
 from .coin import STEPS_PER_DAY, STEPS_PER_HOUR, CoinModel, draw_bitcoin, draw_others, returns
 from .electricity import PowerModel
@@ -50,10 +51,7 @@ def read_region(region: str) -> dict[str, Any]:
         raise BadInputError(
             f"no region {region!r}; there are {', '.join(regions())}, or a file of `hashgym data calibrate`"
         )
-    try:
-        loaded = yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise BadInputError(f"{path}: not a readable region ({error})") from error
+    loaded = read_yaml(path, "region")
     if not isinstance(loaded, dict) or not {"timezone", "weather", "power"} <= set(loaded):
         raise BadInputError(f"{path}: a region has the keys timezone, weather and power")
     return loaded

@@ -17,6 +17,7 @@ import yaml
 
 from ...sim.foundation.checks import Problems, require_known
 from ...sim.foundation.errors import BadInputError
+from ...sim.foundation.yamls import read_yaml
 from ...sim.history.history import History, month_range
 from ...sim.series import exogenous
 from ...sim.series.exogenous import STEPS_PER_DAY
@@ -134,15 +135,12 @@ def read(name: str | Path) -> dict[str, Any]:
 
 
 def _of_file(path: Path) -> dict[str, Any]:
-    try:
-        content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise BadInputError(f"{path}: not a readable scenario ({error})") from error
+    content: Any = read_yaml(path, "scenario")
     check_keys("", content, set(KEYS))
     history = content.get("history")
     if isinstance(history, str):
         content["history"] = str((path.parent / history).resolve())
-    return content
+    return dict(content)
 
 
 def resolved(mapping: Mapping[str, Any]) -> dict[str, Any]:

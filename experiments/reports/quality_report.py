@@ -2,7 +2,7 @@
 
 import dataclasses
 import html
-from pathlib import Path
+import json
 from typing import Final
 
 import numpy as np
@@ -10,17 +10,16 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from hashgym.experiments.reports import report
-from hashgym.sim.foundation.files import write_json, write_text
 from hashgym.sources.assembly import Imported
 from hashgym.sources.quality import Quality
 
 NAME: Final = "quality.html"
 
 
-def write(imported: Imported, folder: Path) -> None:
-    """Write quality.html and quality.json into a history's folder."""
+def files(imported: Imported) -> dict[str, str]:
+    """Return quality.html and quality.json, which stand beside a history, by their names."""
     entries = [dataclasses.asdict(entry) for entry in imported.quality]
-    write_json(folder / "quality.json", {"history": imported.history.hash, "columns": entries})
+    listed = json.dumps({"history": imported.history.hash, "columns": entries}, indent=2, allow_nan=False)
     history = imported.history
     lead = (
         f"Imported history {history.hash}, {history.start:%Y-%m-%d}…{history.end:%Y-%m-%d}, {history.timezone}. A value is held until "
@@ -36,7 +35,7 @@ def write(imported: Imported, folder: Path) -> None:
             ),
         ),
     ]
-    write_text(folder / NAME, report.page("Quality of a history", lead, sections))
+    return {NAME: report.page("Quality of a history", lead, sections), "quality.json": listed + "\n"}
 
 
 def _table(quality: tuple[Quality, ...]) -> str:
@@ -83,7 +82,7 @@ def draw(imported: Imported) -> Figure:
         days = column.resample("D").agg(["mean", "min", "max"])
         axis.fill_between(days.index, days["min"], days["max"], color=report.BLUE, alpha=0.25, lw=0)
         axis.plot(days.index, days["mean"], color=report.BLUE, lw=0.8)
-        axis.set_ylabel(str(name).replace("_", "\n", 1), fontsize=7)
+        axis.set_ylabel(str(name).replace("$", r"\$").replace("_", "\n", 1), fontsize=7)
         axis.tick_params(labelsize=7)
         # A share of fees is made of fees; what else is not in the report is a constant.
         held = stale.get("fees_usd_per_day" if name == "fee_share" and "fee_share" not in stale else str(name))

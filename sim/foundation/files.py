@@ -1,50 +1,25 @@
 """Write files and folders whole or not at all: aside first, then renamed."""
 
+import fcntl
+import glob
 import json
 import os
 import shutil
-import stat
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from .errors import BadInputError
-
-
-def read_file(path: Path, most: int, folder: Path | None = None) -> bytes:
-    """Return the content of a file that comes from elsewhere.
-
-    Args:
-        path: The file; neither a device nor a pipe.
-        most: Most bytes that it may have.
-        folder: Folder that the file, or what a link there leads to, must lie in; None is anywhere.
-
-    Raises:
-        BadInputError: It is absent, no plain file, larger, or lies elsewhere.
-    """
-    try:
-        if folder is not None and not path.resolve().is_relative_to(folder.resolve()):
-            raise BadInputError(f"{path}: leads out of {folder}")
-        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))  # a pipe does not block
-        with os.fdopen(handle, "rb") as file:
-            if not stat.S_ISREG(os.fstat(handle).st_mode):
-                raise BadInputError(f"{path}: not readable (it is no file)")
-            content = file.read(most + 1)
-    except (OSError, RuntimeError, ValueError) as error:
-        if isinstance(error, BadInputError):
-            raise
-        raise BadInputError(f"{path}: not readable ({getattr(error, 'strerror', None) or error})") from error
-    if len(content) > most:
-        raise BadInputError(f"{path}: larger than {most >> 20} MiB, which is the most that is read")
-    return content
 
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Write a file so that a reader sees the old content or the new, never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, aside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    _remove_left(path)
+    handle, aside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.aside.")
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
@@ -57,6 +32,17 @@ def write_bytes(path: Path, content: bytes) -> None:
     except BaseException:
         Path(aside).unlink(missing_ok=True)
         raise
+
+
+_LEFT_S: Final = 3600.0
+"""Age from which a file that was written aside counts as left by a killed process. [s] chosen: writing takes seconds."""
+
+
+def _remove_left(path: Path) -> None:
+    for left in path.parent.glob(f".{glob.escape(path.name)}.aside.*"):
+        with suppress(OSError):
+            if time.time() - left.stat().st_mtime > _LEFT_S:
+                left.unlink()
 
 
 def write_text(path: Path, content: str) -> None:
@@ -105,7 +91,8 @@ def require_free(folder: Path, marker: str) -> None:
 def whole_folder(folder: Path, marker: str) -> Iterator[Path]:
     """Give a folder to write into, which takes the place of `folder` when the block ends without an error.
 
-    An older folder there is moved aside until the new one stands.
+    An older folder there is moved aside until the new one stands. Of processes that write the same folder the last one's stands; what one that
+    was killed has left is put right by the next.
 
     Args:
         folder: Where the result goes.
@@ -116,18 +103,57 @@ def whole_folder(folder: Path, marker: str) -> Iterator[Path]:
     """
     require_free(folder, marker)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
     old = folder.with_name(f".{folder.name}.old")
+    with _held(folder.parent):
+        if old.exists() and not folder.exists():  # killed between the two renames below
+            old.rename(folder)
+        for left in folder.parent.glob(f".{glob.escape(folder.name)}.aside.*"):
+            with suppress(BlockingIOError), _held(left, waits=False):
+                shutil.rmtree(left, ignore_errors=True)
+        aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.aside."))
+        alive = os.open(aside, os.O_RDONLY)
+        fcntl.flock(alive, fcntl.LOCK_EX)
     try:
         yield aside
         aside.chmod(0o755)
-        shutil.rmtree(old, ignore_errors=True)
-        if folder.exists():
-            folder.rename(old)
-        aside.rename(folder)
+        _settle(aside)
+        with _held(folder.parent):
+            shutil.rmtree(old, ignore_errors=True)
+            if folder.exists():
+                folder.rename(old)
+            aside.rename(folder)
+            shutil.rmtree(old, ignore_errors=True)
+        _sync(folder.parent)
     except BaseException:
         if old.exists() and not folder.exists():
             old.rename(folder)
         shutil.rmtree(aside, ignore_errors=True)
         raise
-    shutil.rmtree(old, ignore_errors=True)
+    finally:
+        os.close(alive)
+
+
+@contextmanager
+def _held(folder: Path, *, waits: bool = True) -> Iterator[None]:
+    """Hold a folder against other processes that ask for it; the system frees it however this one ends."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX if waits else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _settle(folder: Path) -> None:
+    """Have the disk hold every file of a folder before the folder gets its name."""
+    for path in folder.rglob("*"):
+        _sync(path)
+    _sync(folder)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -7,8 +7,10 @@ the packages beside it that compile kernels, of numba's version and of the proce
 
 import hashlib
 import os
+import stat
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -32,16 +34,38 @@ def source_hash(root: Path = _ROOT) -> str:
 
 
 def cache_folder() -> Path:
-    """Return the folder of compiled kernels: `$HASHGYM_CACHE_DIR`, else the user's cache, else a temporary one."""
-    base = os.environ.get("HASHGYM_CACHE_DIR")
-    home = Path(base) if base else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "hashgym"
-    folder = home / "numba" / source_hash()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        folder = Path(tempfile.gettempdir()) / f"hashgym-{os.getuid()}" / "numba" / source_hash()
-        folder.mkdir(parents=True, exist_ok=True)
-    return folder
+    """Return the folder of compiled kernels: `$HASHGYM_CACHE_DIR`, else the user's cache, else a temporary one of the user's own.
+
+    Raises:
+        RuntimeError: None of them can be written.
+    """
+    for base in _bases():
+        folder = base / "numba" / source_hash()
+        try:
+            base.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if base.parent == Path(tempfile.gettempdir()) and not _is_own(base):
+                continue  # a name that others can guess: what is loaded from it would be theirs
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                return folder
+        except OSError:
+            continue
+    raise RuntimeError("no folder for compiled kernels can be written; name one by HASHGYM_CACHE_DIR")
+
+
+def _bases() -> Iterator[Path]:
+    if given := os.environ.get("HASHGYM_CACHE_DIR"):
+        yield Path(given)
+    if cache := os.environ.get("XDG_CACHE_HOME"):
+        yield Path(cache) / "hashgym"
+    with suppress(RuntimeError):  # neither HOME nor an entry of the user's
+        yield Path.home() / ".cache" / "hashgym"
+    yield Path(tempfile.gettempdir()) / f"hashgym-{os.getuid()}"
+
+
+def _is_own(folder: Path) -> bool:
+    status = folder.lstat()
+    return stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid() and not status.st_mode & 0o022
 
 
 numba.config.CACHE_DIR = str(cache_folder())  # type: ignore[attr-defined]

@@ -14,10 +14,18 @@ import pandas as pd
 from ..foundation.constants import CONTROL_STEP_S
 from ..foundation.errors import BadInputError
 from ..foundation.files import whole_folder
+from ..foundation.foreign import read_file
+from ..foundation.parquet import read_parquet
 from ..foundation.renamed import renamed_hint
+from ..foundation.wording import with_unit
 
 STEP: Final = pd.Timedelta(seconds=CONTROL_STEP_S)
 Publication = Literal["after_interval", "day_ahead"]
+
+MOST_LETTERS: Final = 100
+"""Most letters of a channel's name or unit. chosen: beyond what anybody reads."""
+MAX_BYTES: Final = 1 << 30
+"""Largest file of a history. chosen: ten years of twenty columns take 200 MB."""
 
 PUBLISHED_H: Final = 13.5
 """Local hour at which the day-ahead prices of the next day are out, unless a history says another. Source: ERCOT posts DAM results by 13:30."""
@@ -69,6 +77,11 @@ class Channel:
     unit: str
     low: float
     high: float
+
+    def __post_init__(self) -> None:
+        """Check the unit; raises BadInputError."""
+        if not (isinstance(self.unit, str) and self.unit.isprintable() and len(self.unit) <= MOST_LETTERS):
+            raise BadInputError(f"Channel.unit is {self.unit!r:.200}; it must be text that can be printed")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,8 +171,13 @@ class History:
         """End of the last step."""
         return self.frame.index[-1] + STEP
 
-    def save(self, folder: Path) -> None:
-        """Write the history into a new folder; an older one there is moved aside until the new one stands whole."""
+    def save(self, folder: Path, beside: Mapping[str, str] | None = None) -> None:
+        """Write the history into a new folder; an older one there is moved aside until the new one stands whole.
+
+        Args:
+            folder: The folder.
+            beside: Texts to write beside it, by file name.
+        """
         meta = {
             "kind": self.kind,
             "publication": self.publication,
@@ -172,8 +190,11 @@ class History:
             "hash": self.hash,
         }
         with whole_folder(folder, "history.json") as aside:
-            self.frame.to_parquet(aside / "history.parquet")
+            # As bytes: pyarrow takes no path that is not UTF-8.
+            (aside / "history.parquet").write_bytes(self.frame.to_parquet())
             (aside / "history.json").write_text(json.dumps(meta, indent=2) + "\n", encoding="utf-8")
+            for name, text in (beside or {}).items():
+                (aside / name).write_text(text, encoding="utf-8")
 
     @classmethod
     def load(cls, folder: Path) -> "History":
@@ -185,8 +206,8 @@ class History:
                     f"{folder}: no {path.name}; make a history with `hashgym data synthesize` or `hashgym data import`"
                 )
         try:
-            meta = json.loads(meta_path.read_text(encoding="utf-8"))
-            frame = pd.read_parquet(table_path)
+            meta = json.loads(read_file(meta_path, MAX_BYTES, folder))
+            frame = read_parquet(read_file(table_path, MAX_BYTES, folder))
             expected, ahead = meta.pop("hash"), meta.pop("ahead", None)
             channels = {name: _channel(entry) for name, entry in meta.pop("channels", {}).items()}
             ahead = None if ahead is None else np.array(ahead, dtype=np.float64)
@@ -221,16 +242,19 @@ def check_frame(frame: pd.DataFrame, channels: Mapping[str, Channel]) -> None:
     steps = np.diff(index.as_unit("s").asi8)
     wrong = np.flatnonzero(steps != int(CONTROL_STEP_S))
     if wrong.size:
-        raise BadInputError(f"history row {wrong[0] + 1} ({index[wrong[0] + 1]}) is not 300 s after the row before")
+        raise BadInputError(f"history row {wrong[0] + 2} ({index[wrong[0] + 1]}) is not 300 s after the row before")
     for name, column in COLUMNS.items():
         if name not in frame and column.is_required:
             hint = renamed_hint(map(str, frame), [name])
             raise BadInputError(f"a history lacks the column {name!r} [{column.unit}]{hint}")
     for name in (str(entry) for entry in frame):
-        if name not in COLUMNS and name not in channels:
+        if (name not in COLUMNS and name not in channels) or not name.isprintable() or len(name) > MOST_LETTERS:
             raise BadInputError(f"history column {name!r} is neither a known one nor declared in 'channels'")
         check_range(
-            name, frame[name].to_numpy(np.float64), lambda row: f"history row {row} ({index[row]})", channels.get(name)
+            name,
+            frame[name].to_numpy(np.float64),
+            lambda row: f"history row {row + 1} ({index[row]})",
+            channels.get(name),
         )
     for name in channels:
         if name not in frame or name in COLUMNS:
@@ -244,7 +268,7 @@ def check_range(name: str, values: np.ndarray, where: Any, column: Channel | Non
     if bad.size:
         row = int(bad[0])
         raise BadInputError(
-            f"{where(row)}, column {name!r}: {float(values[row])!r} is not in {allowed.low:g}…{allowed.high:g} {allowed.unit}"
+            f"{where(row)}, column {name!r}: {float(values[row])!r} is not in {allowed.low:g}…{with_unit(allowed.high, allowed.unit)}"
         )
 
 

@@ -235,7 +235,7 @@ def test_a_mapping_that_is_no_yaml_dictionary_is_refused(tmp_path: Path) -> None
     path.write_text("- a list")
     with pytest.raises(BadInputError, match="YAML dictionary"):
         import_history(path)
-    with pytest.raises(BadInputError, match="not a readable mapping"):
+    with pytest.raises(BadInputError, match="absent.yaml: not readable"):
         import_history(tmp_path / "absent.yaml")
 
 
@@ -243,11 +243,11 @@ def test_the_quality_report_is_a_page_with_a_plot_and_a_json(write: Write, tmp_p
     frames = tables()
     frames["weather"] = frames["weather"].drop([20, 21])
     imported = import_history(write(frames, mapping()))
-    quality_report.write(imported, tmp_path)
-    page = (tmp_path / quality_report.NAME).read_text(encoding="utf-8")
+    imported.history.save(tmp_path / "h", beside=quality_report.files(imported))
+    page = (tmp_path / "h" / quality_report.NAME).read_text(encoding="utf-8")
     assert "data:image/png;base64" in page
     assert "outdoor_temp_c" in page
-    content = json.loads((tmp_path / "quality.json").read_text(encoding="utf-8"))
+    content = json.loads((tmp_path / "h" / "quality.json").read_text(encoding="utf-8"))
     entry = next(entry for entry in content["columns"] if entry["column"] == "outdoor_temp_c")
     assert entry["n_gaps"] == 1
     assert entry["stale_days"] == ["2024-01-01"]

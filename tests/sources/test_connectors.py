@@ -235,7 +235,7 @@ KEY = "s3/t+k="
 def test_a_key_is_sent_and_shown_nowhere(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    service = written(tmp_path / "keyed.yaml", server.url, chunk_h=24, key="test", query="api_key")
+    service = written(tmp_path / "test.yaml", server.url, chunk_h=24, key="test", query="api_key")
     monkeypatch.setenv("HASHGYM_KEY_TEST", KEY)
     caplog.set_level(logging.DEBUG, logger="hashgym")
     fetch(service, "2024-01-01", "2024-01-02", tmp_path / "cache", web=client(), now=NOW)

@@ -82,13 +82,13 @@ def test_unknown_meta_is_refused(history: History, tmp_path: Path) -> None:
 def test_value_out_of_range_is_named_with_its_row(history: History, column: str, value: float) -> None:
     frame = history.frame.copy()
     frame.loc[frame.index[7], column] = value
-    with pytest.raises(BadInputError, match=f"history row 7 .*{column}"):
+    with pytest.raises(BadInputError, match=f"history row 8 .*{column}"):
         History(frame=frame, kind="imported", publication="day_ahead", price_interval_s=3600, timezone="UTC")
 
 
 def test_gap_and_missing_column_are_named(history: History) -> None:
     form = {"kind": "imported", "publication": "day_ahead", "price_interval_s": 3600, "timezone": "UTC"}
-    with pytest.raises(BadInputError, match="row 10 "):
+    with pytest.raises(BadInputError, match="row 11 "):
         History(frame=history.frame.drop(history.frame.index[10]), **form)  # type: ignore[arg-type]
     with pytest.raises(BadInputError, match="fee_share"):
         History(frame=history.frame.drop(columns="fee_share"), **form)  # type: ignore[arg-type]
