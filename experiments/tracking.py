@@ -106,9 +106,8 @@ def _open_store(uri: str | None, experiment: str) -> tuple[Any, str]:
     try:
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
-        mlflow.set_tracking_uri(uri)
         with nullcontext() if path is None else FileLock(path.with_name(f".{path.name}.lock")):
-            client = mlflow.MlflowClient()
+            client = mlflow.MlflowClient(uri)
             found = client.get_experiment_by_name(experiment)
             artifacts = None if path is None else path.with_name("mlartifacts").as_uri()
             return client, found.experiment_id if found else client.create_experiment(experiment, artifacts)
@@ -181,7 +180,12 @@ def register(tracking: Mapping[str, Any], bundle: Bundle, name: str, alias: str,
         Schema([ColSpec("double", column) for column in outputs]),
     )
     before = client.get_run(run_id).info
-    with _as_it_ended(client, before), _loader_sources() as sources, mlflow.start_run(run_id=run_id):
+    with (
+        _usual_store(client.tracking_uri),
+        _as_it_ended(client, before),
+        _loader_sources() as sources,
+        mlflow.start_run(run_id=run_id),
+    ):
         logged = mlflow.pyfunc.log_model(
             name=name,
             python_model=str(Path(__file__).with_name("served_model.py")),
@@ -198,6 +202,22 @@ def register(tracking: Mapping[str, Any], bundle: Bundle, name: str, alias: str,
     version = str(logged.registered_model_version)
     client.set_registered_model_alias(name, alias, version)
     return version
+
+
+@contextmanager
+def _usual_store(uri: str) -> Iterator[None]:
+    """Make a store MLflow's usual one for a while; MLflow writes the usual one into the environment, where later runs would find it."""
+    import mlflow
+
+    named, before = os.environ.get("MLFLOW_TRACKING_URI"), mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(uri)
+    try:
+        yield
+    finally:
+        mlflow.set_tracking_uri(before)
+        os.environ.pop("MLFLOW_TRACKING_URI", None)
+        if named is not None:
+            os.environ["MLFLOW_TRACKING_URI"] = named
 
 
 @contextmanager
