@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import logging
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -282,7 +283,11 @@ def load_policy(run_dir: Path, agent: LearnerConfig, config: EnvConfig) -> Learn
         replace(agent, n_envs=1, batch_size=agent.n_steps) if isinstance(agent, PpoConfig) else replace(agent, n_envs=1)
     )
     env = SiteVecEnv(1, [0], config)
-    model = small.build(env, env.batch.table, seed=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter(
+            "ignore", UserWarning
+        )  # of batches that do not fit one environment: nothing is learnt here
+        model = small.build(env, env.batch.table, seed=0)
     checkpoint.load_policy(newest, model)
     return LearnedPolicy(agent.name, env.batch.setup.action, model)
 
