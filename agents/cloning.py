@@ -17,7 +17,7 @@ from ..sim.foundation.errors import BadInputError
 Teacher = Callable[[], ActionArray]
 """Returns the teacher's actions for the environments' present state, (n_envs, n_actions)."""
 
-_ROUNDS: Final = 4
+ROUNDS: Final = 4
 _EPOCHS: Final = 4
 _BATCH: Final = 4096
 _LEARNING_RATE: Final = 2e-3
@@ -57,12 +57,12 @@ def clone(model: PPO, env: VecEnv, teacher: Teacher, n_steps: int, *, progress: 
     optimizer = torch.optim.Adam(model.policy.parameters(), lr=_LEARNING_RATE)
     rounds: list[_Round] = []
     scores: dict[str, float] = {}
-    updates = [_EPOCHS * math.ceil(k * n_steps * env.num_envs / _BATCH) for k in range(1, _ROUNDS + 1)]
-    with tqdm(desc="cloning", total=_ROUNDS * n_steps + sum(updates), leave=False, disable=not progress) as bar:
-        for number in range(_ROUNDS):
+    updates = [_EPOCHS * math.ceil(k * n_steps * env.num_envs / _BATCH) for k in range(1, ROUNDS + 1)]
+    with tqdm(desc="cloning", total=ROUNDS * n_steps + sum(updates), leave=False, disable=not progress) as bar:
+        for number in range(ROUNDS):
             rounds.append(_watch(model, env, teacher, n_steps, bar, is_teacher_acting=number == 0))
             scores = _scores(model, rounds[-1])
-            left = 1.0 - number / _ROUNDS
+            left = 1.0 - number / ROUNDS
             optimizer.param_groups[0]["lr"] = _LEARNING_RATE_END + (_LEARNING_RATE - _LEARNING_RATE_END) * left
             _fit(model, optimizer, _Round(*(torch.cat(parts) for parts in zip(*rounds, strict=True))), bar)
     return scores

@@ -3,6 +3,7 @@
 from typing import Final
 
 import numpy as np
+from tqdm import tqdm
 
 from ..agents.policy import Policy
 from ..envs.batch.config import EnvConfig
@@ -17,7 +18,7 @@ Episode = dict[str, np.ndarray]
 """observations (n + 1, n_obs), actions (n, …), rewards, truncations (n,), costs (n, n_costs), profit_usd (n,)."""
 
 
-def play(policy: Policy, config: EnvConfig, n_episodes: int, seed: int) -> list[Episode]:
+def play(policy: Policy, config: EnvConfig, n_episodes: int, seed: int, *, progress: bool = False) -> list[Episode]:
     """Return episodes of a policy from drawn starts; raises BadInputError if none is asked for."""
     if n_episodes < 1:
         raise BadInputError(f"episodes is {n_episodes}; it must be 1 or more")
@@ -29,7 +30,7 @@ def play(policy: Policy, config: EnvConfig, n_episodes: int, seed: int) -> list[
         name: [] for name in ("observations", "actions", "rewards", "truncations", "costs", "profit_usd")
     }
     parts["observations"].append(batch.obs.copy())
-    for _ in range(batch.episode_steps):
+    for _ in tqdm(range(batch.episode_steps), f"playing {policy.name}", unit="step", disable=not progress):
         action = policy.act(batch)
         batch.step(action)
         for key, value in (

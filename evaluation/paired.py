@@ -70,10 +70,27 @@ Watcher = Callable[[int, Batch], None]
 """Called after each step with its number and the batch."""
 
 
-def run(policy: Policy, config: EnvConfig, seed: int, watch: Watcher | None = None) -> Trace:
-    """Run a policy over all episodes of a split at once; its environment draws the sensors' noise from `seed`."""
+def spread(starts: npt.NDArray[np.int64], most: int | None) -> npt.NDArray[np.int64]:
+    """Return so many starts at most, evenly spread over all; None is all."""
+    if most is None or len(starts) <= most:
+        return starts
+    return starts[np.linspace(0, len(starts) - 1, most).round().astype(np.int64)]
+
+
+def run(
+    policy: Policy, config: EnvConfig, seed: int, watch: Watcher | None = None, most_episodes: int | None = None
+) -> Trace:
+    """Run a policy over the episodes of a split at once; its environment draws the sensors' noise from `seed`.
+
+    Args:
+        policy: The policy.
+        config: Options of the environment.
+        seed: Seed of the noise.
+        watch: Called after each step.
+        most_episodes: Episodes at most, evenly spread; None runs all.
+    """
     config = judged(config, policy.action)
-    starts = episode_starts(config, Batch(config))
+    starts = spread(episode_starts(config, Batch(config)), most_episodes)
     batch = Batch(config, len(starts))
     batch.seed(draw_seeds(seed, EVALUATION_ROLE, len(starts)))
     batch.reset(starts=starts)

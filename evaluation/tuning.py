@@ -13,7 +13,7 @@ from ..envs.batch.config import EnvConfig
 from ..envs.batch.core import Batch
 from ..envs.batch.seeding import draw_seeds
 from ..sim.foundation.errors import InfeasibleError
-from .paired import episode_starts, judged
+from .paired import episode_starts, judged, spread
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -80,17 +80,18 @@ def tune_hysteresis(evaluate: Callable[[list[tuple[float, float]]], npt.NDArray[
     raise InfeasibleError(f"hysteresis thresholds: the best point {edge_off, edge_on} is still on the grid's edge")
 
 
-def tune(config: EnvConfig, seed: int, *, progress: bool = False) -> Tuning:
+def tune(config: EnvConfig, seed: int, *, progress: bool = False, most_episodes: int | None = None) -> Tuning:
     """Tune the hysteresis rule on the training months: first when it sheds before peaks of the grid, then its prices.
 
     Args:
         config: Options of the environment; its split and reward are not looked at.
         seed: Seed of the sensors.
         progress: Whether a bar shows how far it is.
+        most_episodes: Episodes at most, evenly spread; None takes all.
     """
     train = replace(judged(config), split="train")
     probe = Batch(train)
-    starts, menu = episode_starts(train, probe), Menu.of(probe.site)
+    starts, menu = spread(episode_starts(train, probe), most_episodes), Menu.of(probe.site)
 
     def mean_usd(points: Sequence[tuple[float, float, float]]) -> FloatArray:
         off, on, peak = (np.repeat(np.array(values), len(starts)) for values in zip(*points, strict=True))

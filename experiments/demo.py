@@ -67,6 +67,7 @@ def _demo(config: dict[str, Any], run_dir: Path) -> None:
 
     options, progress = replace(trained.env, split="test", reward="profit"), trained.schedule.progress
     tuning = result.tuning or tune(options, seed, progress=progress)
+    log.info("judging rules, plan, bound and the policy on the held-out months")
     names = [policy.name for policy in yardsticks(options, tuning)] + [result.policy.name]
     watched = {name: _Watch() for name in names}
     summary = judge(options, [result.policy], seed, tuning, dict(watched), progress=progress)
@@ -75,7 +76,7 @@ def _demo(config: dict[str, Any], run_dir: Path) -> None:
     validation = replace(options, split="validation")
     best_rule = next(p for p in yardsticks(validation, tuning) if p.name == "hysteresis")
     rule_usd = float(run(best_rule, validation, seed).usd_per_day.mean())
-    bundle = export(result.policy, trained, summary, config["forecast"], out / "bundle")
+    bundle = export(result.policy, trained, summary, config["forecast"], out / "bundle", progress=progress)
     if config["tracking"]["kind"] != "none":
         name = f"hashgym-{scenario.name}"
         tracking.register(config["tracking"], bundle, name, "candidate", tracked_run(run_dir))

@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 METRICS: Final = ("net_profit_usd_per_day", "gain_over_always_on_pct", "gain_over_best_rule_pct", "score")
 """What of an evaluation goes into a manifest, where it is there."""
 
-_KEYS: Final = {"forecast", "tracking", "run", "out", "split", "model", "alias"}
+_KEYS: Final = {"forecast", "tracking", "run", "out", "split", "model", "alias", "progress"}
 
 
 def main(args: list[str]) -> int:
@@ -52,8 +52,10 @@ def _export(config: dict[str, Any], _: Path) -> None:
     require_writable(out.with_name(f".{out.name}.new"))
     policy = load_policy(run_dir, trained.agent, trained.env)
     options = replace(trained.env, split=config["split"], reward="profit")
-    summary = judge(options, [policy], trained.schedule.seed)
-    bundle = export(policy, trained, summary, trees, out)
+    progress = bool(config.get("progress", True))
+    log.info("judging %s on the %s months, for the manifest", policy.name, options.split)
+    summary = judge(options, [policy], trained.schedule.seed, progress=progress)
+    bundle = export(policy, trained, summary, trees, out, progress=progress)
     sys.stdout.write(
         f"{bundle.folder}: {policy.name} for {bundle.manifest['site']}, model {bundle.manifest['model_sha256'][:16]}\n"
     )
@@ -69,6 +71,8 @@ def export(
     summary: Mapping[str, Any],
     forecast: Mapping[str, Any] | None,
     out: Path,
+    *,
+    progress: bool = False,
 ) -> Bundle:
     """Write the bundle of a trained policy, with a forecaster fitted on the training months.
 
@@ -78,8 +82,12 @@ def export(
         summary: What `summary.judge` says of it.
         forecast: Settings of the forecaster's trees; None leaves the forecast out, and the bundle cannot advise.
         out: Folder of the bundle.
+        progress: Whether bars show how far it is.
     """
-    extra = {} if forecast is None else {FORECAST: _fitted(trained.env.load().scenario, forecast).dump().encode()}
+    extra = {}
+    if forecast is not None:
+        extra[FORECAST] = _fitted(trained.env.load().scenario, forecast, progress=progress).dump().encode()
+    log.info("writing the bundle, and trying it against the network")
     entry = summary["policies"][policy.name]
     metrics = {
         "split": summary["scenario"]["split"],
@@ -109,11 +117,13 @@ def fit_config(forecast: Mapping[str, Any]) -> FitConfig:
         raise BadInputError(f"forecast.{error}") from error
 
 
-def _fitted(scenario: Scenario, forecast: Mapping[str, Any]) -> Forecaster:
+def _fitted(scenario: Scenario, forecast: Mapping[str, Any], *, progress: bool) -> Forecaster:
     """Return a forecaster that is fitted on what was published before the end of the training months."""
     until = pd.Timestamp(scenario.splits["train"][1], tz="UTC")
     try:
-        forecaster = fit(published_series(scenario.history, scenario.site.markets[0]), until, fit_config(forecast))
+        forecaster = fit(
+            published_series(scenario.history, scenario.site.markets[0]), until, fit_config(forecast), progress=progress
+        )
     except ValueError as error:
         raise BadInputError(f"forecast: {error}") from error
     log.info("fitted the forecast on what was published before %s", until.date())

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from tqdm import tqdm
 
 from hashgym.advisor.advise import Advisor
 from hashgym.advisor.bundle import Bundle
@@ -49,7 +50,7 @@ def main(args: list[str]) -> int:
     require_writable(options.json, *inputs)
     history = history_at(options.history)
     if options.ablate:
-        result = ablation(history, options.start, options.end)
+        result = ablation(history, options.start, options.end, progress=True)
         sys.stdout.write(text(result, len(_origins(history, options.start, options.end))) + "\n")
         if options.json is not None:
             write_json(options.json, result)
@@ -57,6 +58,7 @@ def main(args: list[str]) -> int:
     advisor = Advisor.of(Bundle(options.bundle))
     require_untrained(advisor, history, options.start)
     origins = _origins(history, options.start, options.end)
+    sys.stderr.write(f"judging {len(origins)} forecasts of each target\n")
     try:
         result = rows(
             advisor.forecaster,
@@ -78,7 +80,9 @@ def _origins(history: History, start: str, end: str) -> npt.NDArray[np.int64]:
     return np.arange(first, last - STEPS_PER_DAY, SPACING_STEPS)
 
 
-def ablation(history: History, start: str, end: str, config: FitConfig | None = None) -> list[dict[str, Any]]:
+def ablation(
+    history: History, start: str, end: str, config: FitConfig | None = None, *, progress: bool = False
+) -> list[dict[str, Any]]:
     """Return what each channel that a history declares adds to each forecast over held-out days.
 
     A row's value is by how many percent the error of forecasts that look at the channel lies below that of forecasts that look at
@@ -101,9 +105,8 @@ def ablation(history: History, start: str, end: str, config: FitConfig | None = 
             moved = Published(np.roll(series.values, len(series.values) // 2), series.known_until)
             errors = {}
             for key, seen in (("placebo", replace(world, series={**world.series, channel: moved})), ("channel", world)):
-                fits = [
-                    fit(seen, until, replace(config, channels=(channel,), seed=config.seed + k)) for k in range(N_SEEDS)
-                ]
+                seeds = tqdm(range(N_SEEDS), f"{channel}, {key}", unit="fit", disable=not progress)
+                fits = [fit(seen, until, replace(config, channels=(channel,), seed=config.seed + k)) for k in seeds]
                 errors[key] = {name: median_miss(fits, seen, name, origins) for name in fits[0].vintages}
             for name, plain in errors["placebo"].items():
                 gains = gains_pct(plain, errors["channel"][name], origins, world.steps_per_hour)

@@ -54,7 +54,8 @@ def run(options: argparse.Namespace) -> int:
         config, episodes, name, told = log.config, log.episodes, "telemetry", log.told
     else:
         config, policy = policies.policy_of(options.policy, config, options.seed)
-        episodes, name, told = play(policy, config, options.episodes, options.seed), policy.name, ""
+        episodes = play(policy, config, options.episodes, options.seed, progress=True)
+        name, told = policy.name, ""
     dataset = write(episodes, config, options, name)
     sys.stdout.write(
         f"{told}{dataset.id}: {dataset.total_episodes} episodes, {dataset.total_steps} steps, in {options.out}\n"

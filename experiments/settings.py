@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final
 
-from hashgym.agents import learners
+from hashgym.agents import cloning, learners
 from hashgym.agents.learners import LearnerConfig
 from hashgym.agents.training import Schedule
 from hashgym.envs.batch import rewards
@@ -27,6 +27,7 @@ KEYS: Final = {
     "history",
     "checkpoint_steps",
     "validations",
+    "judged_episodes",
     "warm_start",
     "resume",
     "threads",
@@ -45,7 +46,8 @@ class TrainSettings:
     """A training configuration, read once.
 
     agent: the learner. env: options of its environments, on the training months. schedule: how the run goes. teacher: the rule that is
-    cloned before it learns, None starts from nothing; clone_steps: steps of each round of cloning. threads: of torch. tracking: where
+    cloned before it learns, None starts from nothing; clone_steps: steps of each round of cloning. judged_episodes: episodes of a split on
+    which it is judged while it learns, None all. threads: of torch. tracking: where
     curves go. content: the mapping itself, as config.json keeps it.
     """
 
@@ -54,6 +56,7 @@ class TrainSettings:
     schedule: Schedule
     teacher: str | None
     clone_steps: int
+    judged_episodes: int | None
     threads: int | None
     tracking: Mapping[str, Any]
     content: Mapping[str, Any]
@@ -74,11 +77,16 @@ class TrainSettings:
         with problems.noted():
             if warm_start["teacher"] not in TEACHERS:
                 raise BadInputError(f"warm_start.teacher is {warm_start['teacher']!r}; it must be hysteresis or null")
-        whole = {"warm_start.steps": (warm_start["steps"], 0), "threads": (content.get("threads"), 1)}
+        whole = {
+            "warm_start.steps": (warm_start["steps"], 0),
+            "threads": (content.get("threads"), 1),
+            "judged_episodes": (content.get("judged_episodes"), 1),
+            "validations": (schedule.pop("validations", 0), 0),
+        }
         for key, (value, least) in whole.items():
             is_whole = isinstance(value, int) and not isinstance(value, bool) and value >= least
-            if not is_whole and not (key == "threads" and value is None):
-                problems.lines.append(f"{key} is {value!r}; it must be a whole number, {least} or more")
+            if not is_whole and value is not None:
+                problems.lines.append(f"{key} is {value!r}; it must be a whole number, {least} or more, or null")
         with problems.noted():
             require_kinds(Schedule, "", schedule)
             Schedule(**schedule)
@@ -92,9 +100,10 @@ class TrainSettings:
         return cls(
             agent=agent,
             env=env,
-            schedule=Schedule(**schedule),
+            schedule=Schedule(**schedule, validations=_validations(agent, whole["validations"][0])),
             teacher=warm_start["teacher"],
-            clone_steps=warm_start["steps"],
+            clone_steps=_clone_steps(agent, warm_start["steps"]),
+            judged_episodes=content.get("judged_episodes"),
             threads=content.get("threads"),
             tracking=content.get("tracking", {"kind": "none"}),
             content=content,
@@ -119,6 +128,24 @@ class TrainSettings:
         if not isinstance(content, dict) or not {"scenario", "env", "agent", "seed", "history"} <= set(content):
             raise BadInputError(f"{path}: not the configuration of a training run")
         return cls.of(content, is_trusted=False)
+
+
+VALIDATION_STEPS: Final = 250_000
+MOST_VALIDATIONS: Final = 8
+CLONE_SHARE: Final = 0.27
+MOST_CLONE_STEPS: Final = 384
+LEAST_CLONE_STEPS: Final = 16
+"""What null stands for: a validation for so many steps, so many at most; the share of all steps that cloning watches, in four rounds of so many
+steps at most and at least. chosen: the demo's three million steps get eight validations and 384 steps a round."""
+
+
+def _validations(agent: LearnerConfig, given: int | None) -> int:
+    return min(MOST_VALIDATIONS, max(1, agent.total_steps // VALIDATION_STEPS)) if given is None else given
+
+
+def _clone_steps(agent: LearnerConfig, given: int | None) -> int:
+    share = round(CLONE_SHARE * agent.total_steps / (cloning.ROUNDS * agent.n_envs))
+    return min(MOST_CLONE_STEPS, max(LEAST_CLONE_STEPS, share)) if given is None else given
 
 
 def env_config(content: Mapping[str, Any], split: str, *, is_trusted: bool = True) -> EnvConfig:

@@ -209,7 +209,9 @@ def _usual_store(uri: str) -> Iterator[None]:
     """Make a store MLflow's usual one for a while; MLflow writes the usual one into the environment, where later runs would find it."""
     import mlflow
 
-    named, before = os.environ.get("MLFLOW_TRACKING_URI"), mlflow.get_tracking_uri()
+    named = os.environ.get("MLFLOW_TRACKING_URI")
+    before: Any = mlflow.get_tracking_uri() if mlflow.is_tracking_uri_set() else None
+    before = None if before == named else before
     mlflow.set_tracking_uri(uri)
     try:
         yield

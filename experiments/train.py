@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 
-from hashgym.agents import learners
+from hashgym.agents import cloning, learners
 from hashgym.agents.learners import LearnedPolicy
 from hashgym.agents.policy import Policy
 from hashgym.agents.rules import Hysteresis, Menu
@@ -191,17 +191,24 @@ def _trained(settings: TrainSettings, run_dir: Path, name: str, tags: dict[str, 
         write_json(run_dir / TRACKED, {"run_id": tracker.run_id})
 
     def judge(policy: Policy, split: str) -> float:
-        trace = run(policy, replace(settings.env, reward="profit", split=split), seed)
+        trace = run(policy, replace(settings.env, reward="profit", split=split), seed, None, settings.judged_episodes)
         return float(trace.usd_per_day.mean())
 
     status, tuning = "FAILED", None
     try:
         if training.is_new and settings.teacher is not None:
-            tuning = tune(settings.env, seed, progress=settings.schedule.progress)
+            log.info("tuning %s on the training months", settings.teacher)
+            tuning = tune(
+                settings.env, seed, progress=settings.schedule.progress, most_episodes=settings.judged_episodes
+            )
+            log.info("cloning it over %d rounds of %d steps", cloning.ROUNDS, settings.clone_steps)
             rule = Hysteresis(Menu.of(training.env.batch.site), **tuning.thresholds)
             scores = training.clone(rule, settings.clone_steps)
             log.info("cloned %s (%s): %s", rule.name, tuning.thresholds, scores)
             tracker.metrics({f"warm_start/{key}": value for key, value in scores.items()}, 0)
+        log.info(
+            "learning %d steps, judged %d times on the way", settings.agent.total_steps, settings.schedule.validations
+        )
         training.learn(judge, tracker)
         write_text(run_dir / "curve.csv", csv_text(training.curve))
         result = Result(

@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 import xgboost
+from tqdm import tqdm
 
 from .features import LEADS_H, WARM_UP_H, matrix, of_channel
 from .model import HOURS_PER_DAY, QUANTILES, Forecaster, Vintage, step_of
@@ -73,7 +74,12 @@ class FitConfig:
 
 
 def fit(
-    world: PublishedSeries, until: pd.Timestamp, config: FitConfig | None = None, names: Sequence[str] = tuple(TARGETS)
+    world: PublishedSeries,
+    until: pd.Timestamp,
+    config: FitConfig | None = None,
+    names: Sequence[str] = tuple(TARGETS),
+    *,
+    progress: bool = False,
 ) -> Forecaster:
     """Fit the dated models of each target on what was published before `until`.
 
@@ -84,6 +90,7 @@ def fit(
         until: Last cut-off.
         config: How trees are grown.
         names: Targets.
+        progress: Whether a bar shows how far it is.
 
     Raises:
         ValueError: A series is missing, or there is not enough history before the last cut-off.
@@ -100,7 +107,8 @@ def fit(
         features[name] += tuple(entry for channel in config.channels for entry in of_channel(channel))
         world.need(name, *config.channels)
         cuts = [cut for cut in _cuts(until, config) if _has_enough(world, cut, config)] or [until]
-        vintages[name] = tuple(_fit_one(world, target, features[name], cut, config) for cut in cuts)
+        bar = tqdm(cuts, f"forecast of {name}", unit="model", leave=False, disable=not progress)
+        vintages[name] = tuple(_fit_one(world, target, features[name], cut, config) for cut in bar)
     return Forecaster(vintages, features, {"until": until.isoformat(), "fit": asdict(config)})
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+import hashgym
+
 ROOT = Path(__file__).resolve().parent.parent
 MAY_IMPORT = {
     "sim": set(),
@@ -87,7 +89,7 @@ def test_no_circle_of_folders() -> None:
 
 def test_package_list_is_what_lies_on_the_disk() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    packages = {name.removeprefix("hashgym.") for name in project["tool"]["setuptools"]["packages"]}
+    packages = {name.removeprefix("hashgym.") for name in project["tool"]["setuptools"]["packages"]} - {"hashgym"}
     rooms = set(MAY_IMPORT) - {"tools"} | {"conf"}
     on_disk = {
         ".".join(path.parent.relative_to(ROOT).parts) for room in rooms for path in (ROOT / room).rglob("__init__.py")
@@ -96,11 +98,13 @@ def test_package_list_is_what_lies_on_the_disk() -> None:
         ".".join(path.parent.relative_to(ROOT).parts) for room in rooms for path in (ROOT / room).rglob("*.py")
     }
     assert packages == on_disk == with_modules
-    assert not (ROOT / "__init__.py").exists()
+    # The root holds the version and nothing else: every room is imported by its own name.
+    assert [path.name for path in ROOT.glob("*.py")] == ["__init__.py"]
+    assert hashgym.__version__ == project["project"]["version"]
 
 
 def test_every_room_of_the_wheel_says_that_it_is_typed() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     assert "py.typed" in project["tool"]["setuptools"]["package-data"]["*"]
-    for room in set(MAY_IMPORT) - {"tools"}:
-        assert (ROOT / room / "py.typed").exists(), room
+    for package in project["tool"]["setuptools"]["packages"]:
+        assert ROOT.joinpath(*package.split(".")[1:], "py.typed").exists(), package

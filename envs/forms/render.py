@@ -168,6 +168,23 @@ def as_pixels(figure: "Figure") -> npt.NDArray[np.uint8]:
     return np.ascontiguousarray(np.asarray(canvas.buffer_rgba())[:, :, :3])
 
 
+_PRICE_TICKS: Final = (0.0, *(sign * price for price in (10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0) for sign in (-1, 1)))
+
+
+def _scale_prices(axis: Any) -> None:
+    """Scale an axis of prices, linear around 0 and by decades beyond, with whole numbers at its ticks."""
+    from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
+
+    axis.set_yscale("asinh", linear_width=30.0)
+    low, high = axis.get_ylim()
+    inside = sorted(tick for tick in _PRICE_TICKS if low <= tick <= high)
+    axis.yaxis.set_major_locator(
+        FixedLocator(inside) if len(inside) >= 3 else MaxNLocator(4, integer=high - low >= 4.0)
+    )
+    axis.yaxis.set_minor_locator(NullLocator())
+    axis.yaxis.set_major_formatter("{x:,.0f}" if high - low >= 4.0 else "{x:,.1f}")
+
+
 def draw(episode: Episode, figure: "Figure | None" = None) -> "Figure":
     """Draw the last step and the day before it."""
     from matplotlib.figure import Figure
@@ -187,8 +204,8 @@ def draw(episode: Episode, figure: "Figure | None" = None) -> "Figure":
     price, power = (
         np.array([getattr(frame, name) for frame in shown]) for name in ("energy_price_usd_per_mwh", "power_kw")
     )
-    axes[0].plot(hours, price, color="#d9822b", lw=1.2)
-    axes[0].set_yscale("asinh", linear_width=30.0)
+    axes[0].plot(hours, price, color="#d9822b", lw=1.2, drawstyle="steps-post")
+    _scale_prices(axes[0])
     axes[0].set_ylabel("USD/MWh", fontsize=8)
     axes[0].set_title("price", fontsize=8, loc="left")
     axes[1].fill_between(hours, power, step="pre", color="#1f6feb", alpha=0.35, lw=0)

@@ -53,6 +53,7 @@ def test_a_run_is_exported_and_served_from_the_registry(
     forest = ("forecast.n_vintages=1", "forecast.n_trees=5")
     assert main(["export", "run=run", "out=bundle", *forest]) == 0
     assert "models:/hashgym-west_texas_air@candidate is version 1" in capsys.readouterr().out
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/outputs/mlflow.db")
     bundle = Bundle(tmp_path / "bundle")
     assert bundle.manifest["metrics"]["episodes"] == 60
     values = bundle.manifest["metrics"]["values"]["net_profit_usd_per_day"]

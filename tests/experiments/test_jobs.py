@@ -311,7 +311,7 @@ def test_the_policy_that_earns_most_on_the_training_months_is_kept(trained: tupl
     run_dir, config = trained
     settings = TrainSettings.of(config)
     policy = load_policy(run_dir, settings.agent, settings.env)
-    kept = run(policy, replace(settings.env, reward="profit"), config["seed"])
+    kept = run(policy, replace(settings.env, reward="profit"), config["seed"], None, settings.judged_episodes)
     selection = pd.read_csv(run_dir / "curve.csv")["selection/profit_usd_per_day"].dropna()
     assert len(selection) >= 3
     assert kept.usd_per_day.mean() == pytest.approx(selection.max(), rel=1e-9)
