@@ -18,6 +18,7 @@ from ..envs.batch.core import Batch
 from ..sim.foundation.constants import CONTROL_STEP_S, SECONDS_PER_HOUR
 from ..sim.foundation.errors import BadInputError, BundleError
 from ..sim.foundation.files import whole_folder
+from ..sim.foundation.wording import as_markdown
 from ..sim.series.exogenous import WARM_UP_STEPS
 from ..sim.site.ladders import SiteLadders
 from . import bundle as bundles
@@ -262,7 +263,7 @@ def _envelope(batch: Batch) -> dict[str, Any]:
 def _card(manifest: dict[str, Any]) -> str:
     env, metrics, history = manifest["env"], manifest["metrics"], manifest["history"]
     lines = [
-        f"# {manifest['name']} for {manifest['site']}",
+        f"# {as_markdown(manifest['name'])} for {as_markdown(manifest['site'])}",
         "",
         f"A policy for `{env['id']}` (action `{env['action']}`, forecast `{env['forecast']}`): it takes {len(manifest['observations'])} "
         f"observations in physical units, every {env['step_s']:g} s, and gives the frequency set-point of {len(manifest['actions'])} zone(s).",
@@ -276,13 +277,14 @@ def _card(manifest: dict[str, Any]) -> str:
         "|---|---|---|---|",
     ]
     for key, value in metrics.get("values", {}).items():
-        lines.append(f"| {key} | {value['mean']:.4g} | {value['lo']:.4g} | {value['hi']:.4g} |")
+        cells = ["–" if value[part] is None else f"{value[part]:.4g}" for part in ("mean", "lo", "hi")]
+        lines.append(f"| {as_markdown(key)} | {' | '.join(cells)} |")
     lines += [
         "",
         "## What it is for, and what not",
         "",
         "- The machines, firmware and tariff of the scenario in `manifest.json`; other models and other prices are other worlds.",
-        "- Market, weather and temperatures inside `trained_low`…`trained_high`; the advisor abstains outside.",
+        "- Market, weather and temperatures inside `trained_low`…`trained_high`; outside, the advisor widens its intervals, and abstains where weather or temperatures are far out.",
         f"- A hashing machine's power set-point rises by {manifest['envelope']['max_rise_pu_per_step']:g} of rated power a step at most when the advisor executes.",
         "- Its figures come from a simulator. No machine has run it.",
         "",

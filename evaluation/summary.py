@@ -58,11 +58,14 @@ def summarize(
     reference = next(trace for trace in traces if trace.name == "always_on")
     days = reference.n_steps / STEPS_PER_DAY
 
-    def gain(profit_usd: FloatArray, over: Trace = reference) -> dict[str, float]:
-        percent_usd = abs(float(over.profit_usd.mean())) / 100.0
-        return interval(profit_usd - over.profit_usd, np.random.default_rng(seed), percent_usd)
+    def gain(profit_usd: FloatArray, over: Trace = reference) -> dict[str, float | None]:
+        """Return a gain in percent; of what earns nothing or loses there is no percentage."""
+        percent_usd = float(over.profit_usd.mean()) / 100.0
+        if percent_usd <= 0.0:
+            return dict.fromkeys(("mean", "lo", "hi"))
+        return {**interval(profit_usd - over.profit_usd, np.random.default_rng(seed), percent_usd)}
 
-    policies = {}
+    policies: dict[str, dict[str, Any]] = {}
     for trace in traces:
         policies[trace.name] = {
             "net_profit_usd_per_day": interval(trace.usd_per_day, np.random.default_rng(seed)),
@@ -85,6 +88,8 @@ def summarize(
     for trace in traces:
         if trace not in rules:
             policies[trace.name]["gain_over_best_rule_pct"] = gain(trace.profit_usd, best)
+            over_usd = trace.usd_per_day - best.usd_per_day
+            policies[trace.name]["usd_per_day_over_best_rule"] = interval(over_usd, np.random.default_rng(seed))
     result: dict[str, Any] = {
         "policies": policies,
         "best_rule": best.name,
@@ -97,7 +102,7 @@ def summarize(
             "gain_over_always_on_pct": gain(bound_usd),
         }
         room_usd = float(np.mean(bound_usd - reference.profit_usd))
-        for trace in traces:
+        for trace in traces if room_usd > 0.0 else ():
             above = trace.profit_usd - reference.profit_usd
             policies[trace.name]["score"] = interval(above, np.random.default_rng(seed), room_usd)
     return result

@@ -21,6 +21,10 @@ COMMANDS: Final = {
         "run rules, bound and trained policies on held-out months; Hydra overrides",
     ),
     "data": ("hashgym.experiments.data", "make a synthetic history, import real files, describe a history"),
+    "new": (
+        "hashgym.experiments.new",
+        "a site of one's own to begin with: scenario, mapping and a table that run as they are",
+    ),
     "bench": ("hashgym.experiments.bench", "measure steps per second beside Gymnasium's Pendulum and EnvPool's"),
     "export": ("hashgym.experiments.export", "turn a training run into a policy bundle; Hydra overrides"),
     "advise": ("hashgym.experiments.advise", "turn telemetry, forecast and an exported policy into advice"),

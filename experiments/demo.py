@@ -1,6 +1,5 @@
 """`hashgym demo`: make a history, train PPO, judge it on held-out months, export it, forecast, advise, write a report."""
 
-import html
 import logging
 import shutil
 import sys
@@ -31,13 +30,14 @@ from hashgym.evaluation.tuning import tune
 from hashgym.experiments import hydra_main, tracking
 from hashgym.experiments.export import export
 from hashgym.experiments.reports import advice_report, report
-from hashgym.experiments.reports.table import policy_table
+from hashgym.experiments.reports.table import over_rule, policy_table
 from hashgym.experiments.sample import HOW, sample_step, write_telemetry
 from hashgym.experiments.settings import KEYS, TrainSettings
 from hashgym.experiments.train import Result, train
 from hashgym.sim.foundation.constants import CONTROL_STEP_S, SECONDS_PER_HOUR, usd_per_th
 from hashgym.sim.foundation.errors import BadInputError
 from hashgym.sim.foundation.files import write_json, write_text
+from hashgym.sim.foundation.wording import escaped
 from hashgym.sim.history.history import STEP, History
 
 log = logging.getLogger(__name__)
@@ -164,12 +164,11 @@ def _report(
     name, setup = result.policy.name, options.load()
     scenario = setup.scenario
     week, episode = _week(options, watched, name)
-    gain = summary["policies"][name]["gain_over_best_rule_pct"]
     first, last = scenario.splits["test"]
     lead = (
         f"Scenario {scenario.name} on {scenario.history.kind} history {scenario.history.hash}; "
         f"{summary['episodes']} held-out episodes of {summary['episode_days']:g} days from {first} to {last}. "
-        f"{name} over the best rule, {summary['best_rule']}: {gain['mean']:+.2f} % ({gain['lo']:+.2f} … {gain['hi']:+.2f})."
+        f"{name} over the best rule, {summary['best_rule']}: {over_rule(summary['policies'][name])}."
     )
     hot = {key: np.concatenate(watched[key].hot_c) for key in (name, "hysteresis", "always_on")}
     rule = summary["hysteresis"]
@@ -177,7 +176,7 @@ def _report(
         f"<p>Every policy ran the same episodes with the same weather, prices and sensor noise; intervals are bootstrap 95&nbsp;% over "
         f"episodes, and gains are paired. The price of a 15-minute interval is known after it. <code>hysteresis</code> sleeps above "
         f"{rule['off_ratio']:.3g} and wakes below {rule['on_ratio']:.3g} times the break-even price{_shedding(rule)}, tuned on the training months; "
-        f"<code>{html.escape(name)}</code> started from a clone of it. <code>foresight_6h</code> sees true prices six hours ahead; the bound "
+        f"<code>{escaped(name)}</code> started from a clone of it. <code>foresight_6h</code> sees true prices six hours ahead; the bound "
         f"holds for any policy with perfect foresight.</p>"
     )
     sections = [

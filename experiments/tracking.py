@@ -210,7 +210,7 @@ def _usual_store(uri: str) -> Iterator[None]:
     import mlflow
 
     named = os.environ.get("MLFLOW_TRACKING_URI")
-    before: Any = mlflow.get_tracking_uri() if mlflow.is_tracking_uri_set() else None
+    before: Any = mlflow.get_tracking_uri() if mlflow.is_tracking_uri_set() else None  # type: ignore[no-untyped-call]
     before = None if before == named else before
     mlflow.set_tracking_uri(uri)
     try:

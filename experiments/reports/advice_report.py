@@ -1,7 +1,5 @@
 """The advice section of a report: what to do, what it is worth, and the futures behind it."""
 
-import html
-
 import matplotlib.dates as mdates
 import numpy as np
 import pandas as pd
@@ -11,6 +9,7 @@ from matplotlib.figure import Figure
 from hashgym.advisor.records import Advice, AdviceReport
 from hashgym.advisor.situation import Situation
 from hashgym.experiments.reports import report as pages
+from hashgym.sim.foundation.wording import escaped
 from hashgym.sim.history.history import STEP
 from hashgym.sim.series.exogenous import STEPS_PER_DAY
 
@@ -26,7 +25,7 @@ def section(report: AdviceReport, came_usd: dict[str, float], how: str) -> str:
         came_usd: By kind of advice, what it turned out to be worth on the history, which the advisor had not seen.
         how: How the moment was chosen.
     """
-    parts = [f"<p>{html.escape(how)}</p>"]
+    parts = [f"<p>{escaped(how)}</p>"]
     parts += [_card(advice, came_usd.get(advice.kind)) for advice in report.advice]
     if not report.advice:
         why = (
@@ -41,7 +40,7 @@ def section(report: AdviceReport, came_usd: dict[str, float], how: str) -> str:
         f"telemetry row {row.row} ({row.machine_id}), {row.column}: {row.reason}" for row in report.rejected_rows
     ]
     if reasons:
-        items = "".join(f"<li>{html.escape(text)}</li>" for text in reasons)
+        items = "".join(f"<li>{escaped(text)}</li>" for text in reasons)
         parts.append(f"<p>Not advised, and rows of telemetry set aside:</p><ul>{items}</ul>")
     situation = report.situation
     if situation is not None:
@@ -66,15 +65,15 @@ def _card(advice: Advice, came_usd: float | None) -> str:
     profit = advice.effect["profit_usd"]
     names = [name for name in advice.recommended if name in advice.current]
     rows = "".join(
-        f"<tr><td>{html.escape(name)}</td><td>{advice.current[name]:,.6g}</td><td>{advice.recommended[name]:,.6g}</td></tr>"
+        f"<tr><td>{escaped(name)}</td><td>{advice.current[name]:,.6g}</td><td>{advice.recommended[name]:,.6g}</td></tr>"
         for name in names
         if advice.current[name] != advice.recommended[name]
     )
     came = "" if came_usd is None else f" It came to {came_usd:+.2f} USD."
-    steps = "".join(f"<li>{html.escape(step)}</li>" for step in advice.steps)
-    why = "".join(f"<li>{html.escape(reason)}</li>" for reason in advice.reasons)
+    steps = "".join(f"<li>{escaped(step)}</li>" for step in advice.steps)
+    why = "".join(f"<li>{escaped(reason)}</li>" for reason in advice.reasons)
     return (
-        f"<h3>{html.escape(advice.kind)}, {html.escape(advice.target)}</h3>"
+        f"<h3>{escaped(advice.kind)}, {escaped(advice.target)}</h3>"
         f"<p><b>{profit.mean:+.2f} USD</b> over {advice.horizon_h:g} h against leaving it (80 %: {profit.lo:+.2f} … {profit.hi:+.2f}), "
         f"better on {advice.confidence:.0%} of the paths.{came}</p><ol>{steps}</ol>"
         f"<table><tr><th></th><th>now</th><th>advised</th></tr>{rows}</table><ul>{why}</ul>"

@@ -1,7 +1,6 @@
 """The quality of an imported history as a page beside it: coverage, gaps, outliers, ranges and a plot of every column."""
 
 import dataclasses
-import html
 import json
 from typing import Final
 
@@ -10,6 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from hashgym.experiments.reports import report
+from hashgym.sim.foundation.wording import escaped
 from hashgym.sources.assembly import Imported
 from hashgym.sources.quality import Quality
 
@@ -68,7 +68,7 @@ def _table(quality: tuple[Quality, ...]) -> str:
         )
         for entry in quality
     ]
-    cells = ["<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows]
+    cells = ["<tr>" + "".join(f"<td>{escaped(cell)}</td>" for cell in row) + "</tr>" for row in rows]
     return "<table><tr>" + "".join(f"<th>{head}</th>" for head in heads) + "</tr>" + "".join(cells) + "</table>"
 
 

@@ -1,7 +1,6 @@
 """A self-contained HTML report with the plots of a run: no script, no file beside it."""
 
 import base64
-import html
 import io
 from collections.abc import Callable
 from typing import Any, Final
@@ -10,6 +9,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+from hashgym.experiments.reports.table import gain_cells
+from hashgym.sim.foundation.wording import escaped
 
 BLUE: Final = "#1f6feb"
 ORANGE: Final = "#d9822b"
@@ -37,16 +39,16 @@ def image(figure: Figure) -> str:
 
 def figure_block(draw: Callable[[], Figure], caption: str) -> str:
     """Return a figure with its caption as HTML."""
-    return f"<figure>{image(draw())}<figcaption>{html.escape(caption)}</figcaption></figure>"
+    return f"<figure>{image(draw())}<figcaption>{escaped(caption)}</figcaption></figure>"
 
 
 def page(title: str, lead: str, sections: list[tuple[str, str]]) -> str:
     """Return a whole HTML page; titles and lead are escaped, the sections' bodies are HTML."""
-    parts = "".join(f"<h2>{html.escape(name)}</h2>{body}" for name, body in sections)
+    parts = "".join(f"<h2>{escaped(name)}</h2>{body}" for name, body in sections)
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-        f"<title>{html.escape(title)}</title><style>{_STYLE}</style></head><body><h1>{html.escape(title)}</h1>"
-        f'<p class="lead">{html.escape(lead)}</p>{parts}</body></html>\n'
+        f"<title>{escaped(title)}</title><style>{_STYLE}</style></head><body><h1>{escaped(title)}</h1>"
+        f'<p class="lead">{escaped(lead)}</p>{parts}</body></html>\n'
     )
 
 
@@ -79,8 +81,8 @@ def summary_table(summary: dict[str, Any]) -> str:
 
 def _cells(name: str, entry: dict[str, Any]) -> list[str]:
     profit, gain = entry["net_profit_usd_per_day"], entry["gain_over_always_on_pct"]
-    spans = [f"{value['lo']:.1f} … {value['hi']:.1f}" for value in (profit, gain)]
-    return [html.escape(name), f"{profit['mean']:.1f}", spans[0], f"{gain['mean']:.1f}", spans[1]]
+    span = f"{profit['lo']:.1f} … {profit['hi']:.1f}"
+    return [escaped(name), f"{profit['mean']:.1f}", span, *gain_cells(gain)]
 
 
 def _row(cells: list[str], kind: str) -> str:

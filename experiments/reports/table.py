@@ -37,11 +37,23 @@ def _against_rule(summary: dict[str, Any]) -> list[str]:
     lines = []
     for name, entry in summary["policies"].items():
         if "gain_over_best_rule_pct" in entry:
-            gain = entry["gain_over_best_rule_pct"]
-            lines.append(
-                f"{name} over {summary['best_rule']}: {gain['mean']:+.2f} % ({gain['lo']:+.2f} … {gain['hi']:+.2f})"
-            )
+            lines.append(f"{name} over {summary['best_rule']}: {over_rule(entry)}")
     return lines
+
+
+def over_rule(entry: dict[str, Any]) -> str:
+    """Return a policy's paired gain over the best rule: in percent, or in dollars where the rule earns nothing."""
+    gain, unit = entry["gain_over_best_rule_pct"], "%"
+    if gain["mean"] is None:
+        gain, unit = entry["usd_per_day_over_best_rule"], "USD a day (the rule earns nothing)"
+    return f"{gain['mean']:+.2f} {unit} ({gain['lo']:+.2f} … {gain['hi']:+.2f})"
+
+
+def gain_cells(gain: dict[str, float | None]) -> tuple[str, str]:
+    """Return a gain in percent and its interval, dashes where there is no percentage."""
+    if gain["mean"] is None:
+        return "–", "–"
+    return f"{gain['mean']:.1f}", f"{gain['lo']:.1f} … {gain['hi']:.1f}"
 
 
 def _row(name: str, entry: dict[str, Any]) -> tuple[str, ...]:
@@ -53,7 +65,6 @@ def _row(name: str, entry: dict[str, Any]) -> tuple[str, ...]:
         name,
         f"{profit['mean']:.1f}",
         f"{profit['lo']:.1f} … {profit['hi']:.1f}",
-        f"{gain['mean']:.1f}",
-        f"{gain['lo']:.1f} … {gain['hi']:.1f}",
+        *gain_cells(gain),
         *rest,
     )

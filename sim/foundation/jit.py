@@ -5,6 +5,7 @@ goes unnoticed. The cache folder is therefore named by a hash of every source fi
 the packages beside it that compile kernels, of numba's version and of the processor.
 """
 
+import fcntl
 import hashlib
 import os
 import stat
@@ -12,7 +13,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import llvmlite.binding
 import numba
@@ -87,4 +88,21 @@ def allocating_kernel(function: Function) -> Function:
 
 
 def _compiled(function: Function, **options: bool) -> Function:
-    return numba.njit(nogil=True, cache=True, error_model="numpy", **options)(function)  # type: ignore[call-overload]
+    compiled: Any = numba.njit(nogil=True, cache=True, error_model="numpy", **options)(function)  # type: ignore[call-overload]
+    # Two processes that add to a cache at once would both take the next free name: one's index would lead to the other's kernel.
+    kept = getattr(getattr(compiled, "_cache", None), "_cache_file", None)
+    if kept is not None:
+        kept.save = _alone(kept.save)
+    return compiled
+
+
+def _alone(save: Callable[..., None]) -> Callable[..., None]:
+    def saved(*args: object) -> None:
+        handle = os.open(numba.config.CACHE_DIR, os.O_RDONLY)  # type: ignore[attr-defined]
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            save(*args)
+        finally:
+            os.close(handle)
+
+    return saved

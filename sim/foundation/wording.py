@@ -1,4 +1,6 @@
-"""How values and foreign names read in messages and on terminals."""
+"""How values and foreign names read in messages, pages and on terminals."""
+
+import html
 
 
 def plain(text: str) -> str:
@@ -11,6 +13,21 @@ def plain(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
+
+
+def escaped(text: str) -> str:
+    """Return a text as HTML holds it: signs of markup as entities, control characters written out.
+
+    Examples:
+        >>> escaped("<b>rig</b>")
+        '&lt;b&gt;rig&lt;/b&gt;'
+    """
+    return html.escape(plain(text))
+
+
+def as_markdown(text: str) -> str:
+    """Return a text as a cell or a line of Markdown holds it: no HTML, no table's bar, no code's mark."""
+    return escaped(text).replace("|", "\\|").replace("`", "'")
 
 
 def with_unit(value: float, unit: str) -> str:
