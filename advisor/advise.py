@@ -86,7 +86,7 @@ class Advisor:
             raise BadInputError(
                 f"the policy knows the declared channels {sorted(declared)}; the history has {sorted(history.channels)}"
             )
-        given = telemetry.complete(given, site, _outdoor_temp_c(history, now))
+        given = telemetry.complete(given, site, outdoor_temp_c(history, now))
         rows, rejected = telemetry.check(given, site, now, self.settings.max_age_s)
         try:
             situation = self._look(given, rows, site, history, now, published)
@@ -123,11 +123,11 @@ class Advisor:
         step = step_of(history, now)
         _require_span(history, step, now)
         if step >= len(history.frame):
-            history, published = _reach(history, step), None
+            history, published = reach(history, step), None
         self._require_ahead(history, step)
-        outdoor_temp_c = float(history.frame["outdoor_temp_c"].iloc[step])
+        outdoor_c = float(history.frame["outdoor_temp_c"].iloc[step])
         longest_s = self.bundle.manifest["env"]["episode_steps"] * STEP.total_seconds()
-        fleet = fleets.assess(rows, site, outdoor_temp_c, longest_s, given.frame)
+        fleet = fleets.assess(rows, site, outdoor_c, longest_s, given.frame)
         fleet = replace(fleet, notes=(*given.notes, *fleet.notes))
         if fleet.silent:
             raise _Silence("; ".join(fleet.silent.values()), fleet.notes)
@@ -185,7 +185,7 @@ class Advisor:
         }
 
 
-def _outdoor_temp_c(history: History, now: pd.Timestamp) -> float:
+def outdoor_temp_c(history: History, now: pd.Timestamp) -> float:
     """Return the outdoor temperature that a history last held at a moment. [°C]"""
     step = min(max(int((now - history.start) / STEP), 0), len(history.frame) - 1)
     return float(history.frame["outdoor_temp_c"].iloc[step])
@@ -226,7 +226,7 @@ def _require_span(history: History, step: int, now: pd.Timestamp) -> None:
         )
 
 
-def _reach(history: History, step: int) -> History:
+def reach(history: History, step: int) -> History:
     """Return a history that goes on to a step by what was last in force, a settlement interval at most.
 
     Prices that are out ahead become the rows' own; the rest of them stays ahead.

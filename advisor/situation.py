@@ -114,23 +114,12 @@ class Situation:
     @cached_property
     def batch(self) -> Batch:
         """One environment in the present state, at the first step of the first path."""
-        config = EnvConfig(scenario=self.scenario, action="profile", forecast=self.forecast, n_threads=1)
-        batch = Batch(config, 1, self.world)
-        saved = batch.save()
-        saved["zone"][0] = self.zones
-        batch.enter_month(saved)
-        batch.restore(saved)
-        return batch
+        return present(self.scenario, self.forecast, self.world, self.zones)
 
     @cached_property
     def observation(self) -> np.ndarray:
         """What the policy sees now, (n_observations,): telemetry as it was reported, without simulated noise."""
-        obs, names = self.batch.obs[0].copy(), [entry.name for entry in self.batch.table]
-        for z, zone in enumerate(self.zones):
-            for name in ("power_w", "hashrate_ths", "hot_temp_c"):
-                column = names.index(f"zone{z}_{name}")
-                obs[column] = np.clip(zone[name], self.batch.low[column], self.batch.high[column])
-        return obs
+        return observed(self.batch, self.zones)
 
     @cached_property
     def excesses(self) -> tuple[Excess, ...]:
@@ -209,6 +198,26 @@ class Situation:
         hour = self.world.in_force("energy_price_usd_per_mwh")[:, :STEPS_PER_HOUR].mean(axis=1)
         low, middle, high = np.quantile(hour, [0.1, 0.5, 0.9])
         return float(low), float(middle), float(high)
+
+
+def present(scenario: Scenario, forecast: str, world: Exogenous, zones: np.ndarray) -> Batch:
+    """Return one environment at the first step of a world, its zones in a given state, (n_zones,) of ZONE_STATE."""
+    batch = Batch(EnvConfig(scenario=scenario, action="profile", forecast=forecast, n_threads=1), 1, world)
+    saved = batch.save()
+    saved["zone"][0] = zones
+    batch.enter_month(saved)
+    batch.restore(saved)
+    return batch
+
+
+def observed(batch: Batch, zones: np.ndarray) -> np.ndarray:
+    """Return what a policy sees of a batch of one, (n_observations,): what zones report as it was reported, without simulated noise."""
+    obs, names = batch.obs[0].copy(), [entry.name for entry in batch.table]
+    for z, zone in enumerate(zones):
+        for name in ("power_w", "hashrate_ths", "hot_temp_c"):
+            column = names.index(f"zone{z}_{name}")
+            obs[column] = np.clip(zone[name], batch.low[column], batch.high[column])
+    return obs
 
 
 def scenario_of(bundle: Bundle, history: History, site: SiteParams | None = None) -> Scenario:

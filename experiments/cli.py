@@ -51,21 +51,29 @@ def main(argv: list[str] | None = None) -> int:
         hint = f"; did you mean {near[0]}?" if near else "."
         sys.stderr.write(f"hashgym: no command {plain(args[0])!r}{hint} There are {', '.join(COMMANDS)}\n")
         return 2
+    _prepare()
+    try:
+        command: Callable[[list[str]], int] = import_module(COMMANDS[args[0]][0]).main
+        return command(args[1:])
+    except (HashGymError, OSError, ModuleNotFoundError) as error:
+        if is_debug:
+            traceback.print_exc()
+        said = str(error) or type(error).__name__
+        if isinstance(error, ModuleNotFoundError):
+            said = f"{error.name} is not installed; run `pip install hashgym[workshop]`"
+        lines = [plain(line) for line in said.splitlines()]
+        sys.stderr.write(f"hashgym {args[0]}: " + "\n  ".join(lines) + "\n")
+        return 2
+
+
+def _prepare() -> None:
+    """Set up what every command needs: logging, streams that take any text, and the working folder on Python's path."""
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal of ASCII gets escapes, not a crash
             stream.reconfigure(errors="backslashreplace")
     if str(Path.cwd()) not in sys.path:  # what a `_target_` or a policy names lies beside one's files
         sys.path.append(str(Path.cwd()))
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
-    command: Callable[[list[str]], int] = import_module(COMMANDS[args[0]][0]).main
-    try:
-        return command(args[1:])
-    except (HashGymError, OSError) as error:
-        if is_debug:
-            traceback.print_exc()
-        lines = [plain(line) for line in str(error).splitlines()] or [type(error).__name__]
-        sys.stderr.write(f"hashgym {args[0]}: " + "\n  ".join(lines) + "\n")
-        return 2
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -32,7 +32,11 @@ def lower_bounds(project: dict[str, Any]) -> dict[str, str]:
     """
     needed = list(project["dependencies"])
     needed += [
-        line for extra, lines in project["optional-dependencies"].items() if extra not in TOOLS for line in lines
+        line
+        for extra, lines in project["optional-dependencies"].items()
+        if extra not in TOOLS
+        for line in lines
+        if not line.startswith("hashgym[")
     ]
     versions = {}
     for line in needed:

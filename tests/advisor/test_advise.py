@@ -13,6 +13,7 @@ from hashgym.advisor import telemetry, wording
 from hashgym.advisor.advise import Advisor, moment
 from hashgym.advisor.backtest import stock_states
 from hashgym.advisor.bundle import Bundle
+from hashgym.advisor.observing import observe
 from hashgym.advisor.records import AdviceReport
 from hashgym.advisor.telemetry import Telemetry
 from hashgym.sim.foundation.errors import BadInputError
@@ -349,3 +350,16 @@ def test_a_bundle_without_a_forecast_cannot_advise(workshop: Workshop, tmp_path:
     (folder / "SHA256SUMS").write_text("\n".join(sums) + "\n")
     with pytest.raises(BadInputError, match=r"holds no forecast\.json; export the policy with a forecast"):
         Advisor.of(Bundle(folder))
+
+
+def test_a_controller_makes_the_observation_itself(workshop: Workshop, dear: int) -> None:
+    report = advise(workshop, dear)
+    assert report.situation is not None
+    bundle, now = report.situation.bundle, when(workshop, dear)
+    seen = observe(bundle, fleet(workshop, dear), workshop.scenario.history, now)
+    assert seen.names == bundle.names
+    assert seen.values == pytest.approx(report.situation.observation, rel=1e-6)
+    assert bundle.decide(seen.values).setpoint_mhz.shape == (1, 1)
+    until_now = replace(workshop.scenario.history, frame=workshop.scenario.history.frame.iloc[: dear + 1])
+    with pytest.raises(BadInputError, match="needs two days before it, up to now"):
+        observe(bundle, fleet(workshop, dear), until_now, now + pd.Timedelta(hours=3))
