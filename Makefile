@@ -10,7 +10,7 @@ TORCH_CPU_INDEX := https://download.pytorch.org/whl/cpu
 PYTEST := $(BIN)/python -m pytest
 SHARED := -n 2 --dist worksteal
 
-.PHONY: demo test check lint quick types docs bench lock test-lowest audit clean
+.PHONY: demo test check lint quick types docs bench drill lock test-lowest audit clean
 
 demo: $(READY)
 	$(BIN)/hashgym demo
@@ -41,6 +41,10 @@ docs: $(READY)
 
 bench: $(READY)
 	$(BIN)/hashgym bench
+
+# Commands killed at random moments: what they leave is whole or absent. Some twenty minutes, so outside CI.
+drill: $(READY)
+	$(BIN)/python -m tools.drill
 
 # Resolves pyproject.toml anew in an empty environment; needs the network.
 lock:

@@ -52,8 +52,13 @@ class Origin:
     """Further files of the bundle, such as a forecaster."""
 
 
-def require_exportable(task: str) -> None:
-    """Refuse a policy of a task that a bundle cannot hold; raises BadInputError that names it."""
+def require_exportable(config: EnvConfig) -> None:
+    """Refuse a policy of an environment that a bundle cannot hold; raises BadInputError that says why."""
+    task = config.task
+    if config.observations:
+        raise BadInputError(
+            "the policy sees chosen observations alone (env.observations), which cannot be exported: a bundle holds the whole table"
+        )
     if task != EXPORTED_TASK:
         raise BadInputError(
             f"the policy was trained on task {task!r} ({ENV_IDS.get(task, 'unknown')}), which cannot be exported; a bundle holds "
@@ -75,7 +80,7 @@ def pack(folder: Path, model: BaseAlgorithm, config: EnvConfig, origin: Origin, 
         BadInputError: The policy cannot be exported, or the folder holds something else.
         BundleError: Graph and network differ.
     """
-    require_exportable(config.task)
+    require_exportable(config)
     batch = Batch(replace(config, split="train"))
     onnx = to_onnx(graph_of(model, action_decoding(batch)), len(batch.table))
     low, high = trained_range(model, config)

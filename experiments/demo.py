@@ -54,7 +54,7 @@ def _demo(config: dict[str, Any], run_dir: Path) -> None:
     if config["resume"] is not None:
         raise BadInputError("the demo starts anew each time; resume a run with `hashgym train resume=…`")
     trained = TrainSettings.of({key: value for key, value in config.items() if key in KEYS})
-    require_exportable(trained.env.task)
+    require_exportable(trained.env)
     scenario, seed = trained.env.load().scenario, trained.schedule.seed
     for left in ("report.html", "summary.json", "advice.json"):
         (out / left).unlink(missing_ok=True)

@@ -67,6 +67,7 @@ def _load(run_dir: Path, options: EnvConfig, config: Mapping[str, Any]) -> Learn
         ("task", options.task, trained.env.task),
         ("forecast", ours.forecast, theirs.forecast),
         ("stack", options.stack, trained.env.stack),
+        ("observations", list(options.observations), list(trained.env.observations)),
     ):
         if own != other:
             raise BadInputError(f"runs: {run_dir} was trained with env.{name}={other}; set the same")

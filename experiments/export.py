@@ -47,7 +47,7 @@ def _export(config: dict[str, Any], _: Path) -> None:
     if trees is not None:
         fit_config(trees)
     trained = TrainSettings.of_run(run_dir)
-    require_exportable(trained.env.task)
+    require_exportable(trained.env)
     require_free(out, SUMS)
     require_writable(out.with_name(f".{out.name}.new"))
     policy = load_policy(run_dir, trained.agent, trained.env)

@@ -92,6 +92,7 @@ def write(episodes: list[Episode], config: EnvConfig, options: argparse.Namespac
         forecast=setup.forecast,
         episode_steps=config.episode_steps,
         stack=config.stack,
+        observations=list(config.observations),
         coin_choice=config.coin_choice,
     )
     buffers = []

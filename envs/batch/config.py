@@ -24,7 +24,7 @@ TASKS: Final = {"hashrate": "discrete", "cooling": "box", "operation": "box", "c
 _WIDEST: Final = {"power_dev": (-0.3, 0.3), "hashrate_dev": (-0.3, 0.3), "sink_dev": (-0.5, 0.3), "noise": (0.0, 10.0)}
 """Widest ranges of RANDOMIZED. chosen: beyond them a machine is broken, not another one of its model; random play holds every bound within."""
 
-_MAPPINGS: Final = ("scenario", "thresholds", "randomize")
+_MAPPINGS: Final = ("scenario", "thresholds", "randomize", "observations")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class EnvConfig:
     task: hashrate, cooling, operation or coin. action: discrete, box or profile; None takes the task's usual one. reward: a name of
     `rewards.NAMES`, or a function of the batch. forecast: none, persistence or day_ahead; None takes the best that the history
     publishes. episode_steps: None takes the scenario's. thresholds: thresholds of named costs that replace the table's and the
-    scenario's, never looser than the catalogue's. costs: further costs. stack: past observations that are seen at once, the newest
+    scenario's, never looser than the catalogue's. costs: further costs. observations: names of those that are seen, of a zone's without its number; none is all. stack: past observations that are seen at once, the newest
     last. coin_choice: SiteOperation also chooses the market. randomize: ranges of RANDOMIZED, and `histories`: number of synthetic
     histories among which an episode draws.
     """
@@ -68,6 +68,7 @@ class EnvConfig:
     n_threads: int | None = None
     thresholds: Mapping[str, float] = field(default_factory=dict)
     costs: tuple[UserCost, ...] = ()
+    observations: Sequence[str] = ()
     stack: int = 1
     coin_choice: bool = False
     randomize: Mapping[str, int | Sequence[float]] = field(default_factory=dict)
@@ -92,6 +93,8 @@ class EnvConfig:
             raise BadInputError(
                 f"episode_steps is {steps!r}; it must be a whole number, 1 or more, or None for the scenario's"
             )
+        if isinstance(self.observations, str) or not all(isinstance(name, str) for name in self.observations):
+            raise BadInputError(f"observations is {self.observations!r}; it must be a list of names")
         if not isinstance(self.stack, int) or self.stack < 1:
             raise BadInputError(f"stack is {self.stack!r}; it must be a whole number of observations, 1 or more")
         names = [*tables.COST_NAMES, *(cost.name for cost in self.costs)]
@@ -103,7 +106,7 @@ class EnvConfig:
         values = ((entry.name, getattr(self, entry.name)) for entry in fields(self))
         return hash(
             tuple(
-                frozenset(value) if name in _MAPPINGS and isinstance(value, Mapping) else value
+                frozenset(value) if name in _MAPPINGS and isinstance(value, Mapping | list) else value
                 for name, value in values
             )
         )

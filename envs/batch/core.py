@@ -74,7 +74,8 @@ class Batch:
         self.actions = action_table(form, self.site)
         now = tables.observation_table(self.form)
         self.n_now = len(now)
-        self.table = tables.stacked(now, config.stack)
+        self._seen = np.array(tables.places(now, config.observations), np.int64)
+        self.table = tables.stacked(tuple(now[k] for k in self._seen), config.stack)
         self._check_known(now)
         self.low, self.high = tables.bounds(self.table)
         self.events = Events.none(self.n_zones)
@@ -87,7 +88,8 @@ class Batch:
 
         self.state = State.hashing(n_envs, self.site)
         self._now = np.zeros((n_envs, self.n_now), np.float32)
-        self.obs = self._now if config.stack == 1 else np.zeros((n_envs, len(self.table)), np.float32)
+        self._is_whole = config.stack == 1 and len(self._seen) == self.n_now
+        self.obs = self._now if self._is_whole else np.zeros((n_envs, len(self.table)), np.float32)
         self.reward = np.zeros(n_envs)
         self.truncated = np.zeros(n_envs, np.bool_)
         self._costs = np.zeros((n_envs, len(tables.COSTS)))
@@ -115,7 +117,7 @@ class Batch:
             self.profiles,
             self.menus,
             State.hashing(1, self.site).zone[0].copy(),
-            np.stack([edge[-self.n_now :] for edge in (self.low, self.high)]),
+            np.stack(tables.bounds(now)),
         )
 
     @cached_property
@@ -249,8 +251,8 @@ class Batch:
         kernels.reset(index, starts, self.world, self.arrays)
         self.state.site["episode"][index] += np.uint64(1)
         self.last_energy_kwh[index] = self.full_power_w / 1000.0 * rewards.STEP_H
-        if self.config.stack > 1:
-            self.obs[index] = np.tile(self._now[index], self.config.stack)
+        if not self._is_whole:
+            self.obs[index] = np.tile(self._now[np.ix_(index, self._seen)], self.config.stack)
 
     def step(self, action: npt.NDArray[Any]) -> None:
         """Step every environment; results are in the attributes. Ended episodes are not reset here.
@@ -263,9 +265,10 @@ class Batch:
             np.copyto(self.last_energy_kwh, self.site_flow["energy_kwh"], where=self.state.site["age"] > 0)
         n_zone_steps = self.n_envs * self.n_zones
         threads.split(kernels.step, self.n_envs, n_zone_steps, self.n_threads, self.world, self.arrays)
-        if self.config.stack > 1:
-            self.obs[:, : -self.n_now] = self.obs[:, self.n_now :]
-            self.obs[:, -self.n_now :] = self._now
+        if not self._is_whole:
+            n = len(self._seen)
+            self.obs[:, :-n] = self.obs[:, n:]
+            self.obs[:, -n:] = self._now[:, self._seen]
         if self.config.costs:
             self.costs[:, : len(tables.COSTS)] = self._costs
             for column, cost in enumerate(self.config.costs, len(tables.COSTS)):
@@ -306,7 +309,7 @@ class Batch:
         for name, array in (("zone", self.state.zone), ("site", self.state.site)):
             array[...] = saved[name]
         self.look()
-        if self.config.stack > 1:
-            self.obs[...] = saved["obs"] if "obs" in saved else np.tile(self._now, self.config.stack)
+        if not self._is_whole:
+            self.obs[...] = saved["obs"] if "obs" in saved else np.tile(self._now[:, self._seen], self.config.stack)
         if "last_energy_kwh" in saved:
             self.site_flow["energy_kwh"], self.last_energy_kwh[...] = saved["energy_kwh"], saved["last_energy_kwh"]

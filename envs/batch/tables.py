@@ -1,12 +1,14 @@
 """Tables of observations, actions and costs: the one source for spaces, kernels, policies and documentation."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from ...sim.foundation.checks import require_known
 from ...sim.history.history import Channel
 from ...sim.market.coins import REFERENCE_HASHPRICE
 from ...sim.series.exogenous import FORECAST_CHANNELS, market_channel
@@ -270,6 +272,29 @@ def observation_columns(table: tuple[Observed, ...], n_zones: int) -> np.ndarray
     columns["zones"] = column[f"zone0_{ZONE_OBSERVATIONS[0].name}"]
     columns["per_zone"] = (len(table) - columns["zones"]) // n_zones
     return columns
+
+
+def places(table: tuple[Observed, ...], chosen: Sequence[str]) -> list[int]:
+    """Return the places of the chosen observations in a table, in the table's order; none chosen is all.
+
+    A name stands for itself, and for those of every zone: "power_w" is zone0_power_w, zone1_power_w and so on.
+
+    Raises:
+        BadInputError: A name is none of the table's.
+    """
+    if not chosen:
+        return list(range(len(table)))
+    found = set[int]()
+    for name in chosen:
+        these = [
+            k
+            for k, entry in enumerate(table)
+            if entry.name == name or re.fullmatch(rf"zone\d+_{re.escape(name)}", entry.name)
+        ]
+        if not these:
+            require_known("observations: unknown name", [name], [entry.name for entry in table])
+        found |= set(these)
+    return sorted(found)
 
 
 def stacked(table: tuple[Observed, ...], depth: int) -> tuple[Observed, ...]:

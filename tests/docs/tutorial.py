@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _BLOCK = re.compile(
-    r'^```(?P<language>python|bash|yaml)(?: title="(?P<title>[^"]+)")?\n(?P<code>.*?)^```$', re.M | re.S
+    r'^```(?P<language>python|bash|yaml|text)(?: title="(?P<title>[^"]+)")?\n(?P<code>.*?)^```$', re.M | re.S
 )
 
 

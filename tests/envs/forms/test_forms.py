@@ -334,3 +334,31 @@ def test_a_site_of_64_zones_is_stepped_alone_and_in_a_batch(small: Scenario) -> 
         assert batch.obs.shape[1] == len({entry.name for entry in batch.table})
         assert np.isfinite(batch.obs).all()
         assert np.isfinite(batch.reward).all()
+
+
+@pytest.mark.parametrize("stack", [1, 3])
+def test_chosen_observations_are_the_same_numbers(stack: int, two_zones: Scenario) -> None:
+    whole = Batch(EnvConfig(scenario=two_zones, stack=stack), 2)
+    some = Batch(
+        EnvConfig(scenario=two_zones, stack=stack, observations=["power_w", "known_energy_price_usd_per_mwh"]), 2
+    )
+    names = [entry.name for entry in whole.table]
+    assert len(some.table) == 3 * stack
+    places = [names.index(entry.name) for entry in some.table]
+    for batch in (whole, some):
+        batch.seed([1, 2])
+        batch.reset()
+    assert np.array_equal(some.obs, whole.obs[:, places])
+    for _ in range(4):
+        for batch in (whole, some):
+            batch.step(np.full((2, 2), 4))
+        assert np.array_equal(some.obs, whole.obs[:, places])
+    saved = some.save()
+    before = some.obs.copy()
+    some.step(np.zeros((2, 2)))
+    some.restore(saved)
+    assert np.array_equal(some.obs, before)
+    with pytest.raises(BadInputError, match="observations: unknown name 'power_ww'; did you mean 'zone1_power_w' or 'zone0_power_w'"):
+        Batch(EnvConfig(scenario=two_zones, observations=["power_ww"]), 1)
+    with pytest.raises(BadInputError, match="observations is 'power_w'; it must be a list of names"):
+        EnvConfig(scenario=two_zones, observations="power_w")
