@@ -6,7 +6,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Final
 
@@ -45,22 +45,21 @@ def run(config_name: str, task: Task, args: list[str]) -> int:
         settings = HydraConfig.get()
         folder = Path(settings.runtime.output_dir)
         is_sweep = settings.mode == RunMode.MULTIRUN
-        try:
-            with _job_log(folder) if is_sweep else _quiet():
+        with _job_log(folder) if is_sweep else nullcontext():
+            try:
                 content: Any = OmegaConf.to_container(config, resolve=True)
                 if "scenario" in content:
                     content["scenario"] = scenarios.resolved(content["scenario"])
                 return task(content, folder)
-        except (HashGymError, OSError) as error:
-            if is_sweep:
-                raise _told(error, str(error)) from error
-            failed.append(error)
-            _remove_if_empty(folder)
-            return None
-        except Exception as error:
-            if is_sweep:
-                raise _told(error, traceback.format_exc()) from error
-            raise
+            except Exception as error:
+                is_ours = isinstance(error, HashGymError | OSError)
+                if is_sweep:
+                    raise _told(error, str(error) if is_ours else traceback.format_exc()) from error
+                if not is_ours:
+                    raise
+                failed.append(error)
+        _remove_if_empty(folder)
+        return None
 
     before = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
     sys.argv = [f"hashgym {config_name}", *_overrides(args)]
@@ -134,11 +133,6 @@ def _job_log(folder: Path) -> Iterator[None]:
     finally:
         logging.getLogger().removeHandler(handler)
         handler.close()
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    yield
 
 
 def _remove_if_empty(folder: Path) -> None:

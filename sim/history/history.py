@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -198,7 +199,24 @@ class History:
 
     @classmethod
     def load(cls, folder: Path) -> "History":
-        """Read a history; raises BadInputError if a part is missing, damaged or does not match its hash."""
+        """Read a history; raises BadInputError if a part is missing, damaged or does not match its hash.
+
+        A folder that another process replaces meanwhile is read anew.
+        """
+        for _ in range(MOST_READS):
+            before = _identity(folder)
+            try:
+                return cls._read(folder)
+            except BadInputError:
+                now = _identity(folder)
+                is_moving = now is None and folder.with_name(f".{folder.name}.old").exists()
+                if now == before and not is_moving:
+                    raise
+                time.sleep(_PAUSE_S)
+        return cls._read(folder)
+
+    @classmethod
+    def _read(cls, folder: Path) -> "History":
         meta_path, table_path = folder / "history.json", folder / "history.parquet"
         for path in (meta_path, table_path):
             if not path.is_file():
@@ -219,6 +237,18 @@ class History:
         if history.hash != expected:
             raise BadInputError(f"{table_path}: content hash is {history.hash}, history.json says {expected}")
         return history
+
+
+MOST_READS: Final = 10
+_PAUSE_S: Final = 0.01
+
+
+def _identity(folder: Path) -> int | None:
+    """Return what tells a folder from another of the same name, None if there is none."""
+    try:
+        return folder.stat().st_ino
+    except OSError:
+        return None
 
 
 def _channel(entry: dict[str, Any]) -> Channel:

@@ -1,16 +1,22 @@
 """The bundle decides as the network does, loads with two packages, and is refused when anything about it is wrong."""
 
+import hashlib
 import json
+import os
 import shutil
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
+import onnxruntime
 import pytest
+import torch
 
 from hashgym.advisor import packing
 from hashgym.advisor.advise import Advisor
@@ -224,3 +230,108 @@ def test_a_graph_that_differs_from_the_network_is_not_written(
             0,
         )
     assert list(tmp_path.iterdir()) == []
+
+
+class Plain(torch.nn.Module):
+    """stable-baselines3's own way to ONNX, as its documentation has it."""
+
+    def __init__(self, policy: Any) -> None:
+        super().__init__()
+        self.policy = policy
+
+    def forward(self, observation: torch.Tensor) -> Any:
+        return self.policy(observation, deterministic=True)
+
+
+@pytest.mark.parametrize("action", ["discrete", "box"])
+def test_sb3s_onnx_predicts_as_the_policy_at_the_ends_of_the_ranges_and_beyond(
+    action: str, small: Scenario, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.distributions.Distribution, "_validate_args", False)
+    env = SiteVecEnv(2, [1, 2], EnvConfig(scenario=small, action=action))
+    model = PpoConfig(n_envs=2, n_steps=8, batch_size=16).build(env, env.batch.table, 0)
+    low, high = env.batch.low, env.batch.high
+    width, rng = high - low, np.random.default_rng(0)
+    corners = np.where(rng.random((64, len(low))) < 0.5, low, high)
+    rows = np.concatenate(
+        [low[None], high[None], corners, corners + width, corners - width, np.full((1, len(low)), 1e9)]
+    )
+    rows = rows.astype(np.float32)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            Plain(model.policy), (torch.as_tensor(rows[:2]),), dynamo=True, verbose=False,
+            dynamic_shapes=({0: torch.export.Dim("n")},), input_names=["observation"],
+        )  # fmt: skip
+        program.save(str(tmp_path / "p.onnx"))
+    session = onnxruntime.InferenceSession(tmp_path / "p.onnx", providers=["CPUExecutionProvider"])
+    out = session.run(None, {session.get_inputs()[0].name: rows})[0]
+    expected = model.predict(rows, deterministic=True)[0]
+    if action == "discrete":
+        assert np.mean(out.reshape(expected.shape) == expected) == 1.0
+    else:
+        assert np.clip(out.reshape(expected.shape), -1.0, 1.0) == pytest.approx(expected, abs=1e-5)
+    assert np.isfinite(out).all()
+
+
+def forged(bundle: Path, folder: Path, name: str, content: bytes) -> Path:
+    """Copy a bundle with a file of one's own, its sums made anew: what a stranger can do."""
+    shutil.copytree(bundle, folder)
+    (folder / name).write_bytes(content)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["model_sha256"] = hashlib.sha256((folder / "policy.onnx").read_bytes()).hexdigest()
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    names = [line.split("  ")[1] for line in (folder / "SHA256SUMS").read_text().splitlines()]
+    sums = [f"{hashlib.sha256((folder / entry).read_bytes()).hexdigest()}  {entry}" for entry in names]
+    (folder / "SHA256SUMS").write_text("\n".join(sums) + "\n")
+    return folder
+
+
+def test_weights_outside_the_model_are_not_read(
+    workshop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = onnx.load(workshop.bundle / "policy.onnx")
+    (tmp_path / "secret.bin").write_bytes(b"\0" * 4096)
+    big = max(model.graph.initializer, key=lambda tensor: len(tensor.raw_data))
+    size = len(big.raw_data)
+    big.ClearField("raw_data")
+    big.data_location = onnx.TensorProto.EXTERNAL
+    (tmp_path / "secret.bin").write_bytes(b"\0" * size)
+    monkeypatch.chdir(tmp_path)
+    for place in ("secret.bin", "../secret.bin", str(tmp_path / "secret.bin")):
+        del big.external_data[:]
+        big.external_data.add(key="location", value=place)
+        folder = tmp_path / f"b{abs(hash(place))}"
+        with pytest.raises(BundleError, match=r"policy.onnx: (onnxruntime refuses it|cannot decide)") as caught:
+            Bundle(forged(workshop.bundle, folder, "policy.onnx", model.SerializeToString()))
+        assert "\n" not in str(caught.value)[:100]
+
+
+@pytest.mark.parametrize("operator", ["Loop", "If", "Scan", "ConstantOfShape"])
+def test_a_graph_of_other_operators_is_refused(operator: str, workshop: Workshop, tmp_path: Path) -> None:
+    model = onnx.load(workshop.bundle / "policy.onnx")
+    model.graph.node.add(op_type=operator, name="strange")
+    with pytest.raises(BundleError, match=rf"has operators that no export has \({operator}\)"):
+        Bundle(forged(workshop.bundle, tmp_path / "b", "policy.onnx", model.SerializeToString()))
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (["{digest}  policy.onnx"] * 2, "not a SHA-256 sum and a file of the bundle"),
+        (["{digest}  ./policy.onnx"], "not a SHA-256 sum and a file of the bundle"),
+        (["{digest}  link.onnx"], "leads out of"),
+        (["{digest}  pipe"], "it is no file"),
+    ],
+)
+def test_sums_that_lead_elsewhere_are_refused(
+    lines: list[str], message: str, workshop: Workshop, tmp_path: Path
+) -> None:
+    folder = tmp_path / "b"
+    shutil.copytree(workshop.bundle, folder)
+    (folder / "link.onnx").symlink_to("/etc/hostname")
+    os.mkfifo(folder / "pipe")
+    digest = hashlib.sha256((folder / "policy.onnx").read_bytes()).hexdigest()
+    (folder / "SHA256SUMS").write_text("".join(line.format(digest=digest) + "\n" for line in lines))
+    with pytest.raises(BundleError, match=message):
+        Bundle(folder)

@@ -1,6 +1,8 @@
 """Datasets of episodes: written, loaded by Minari, and learnt from."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -111,3 +113,69 @@ def test_films_are_written(suffix: str, head: bytes, tmp_path: Path) -> None:
     out = tmp_path / f"day{suffix}"
     assert main(["film", "--steps", "4", "--out", str(out)]) == 0
     assert head in out.read_bytes()[:64]
+
+
+@pytest.mark.slow
+def test_a_dataset_is_replayed_in_a_fresh_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    command = [
+        "data",
+        "rollouts",
+        "--policy",
+        "profile_by_price",
+        "--episodes",
+        "3",
+        "--steps",
+        "24",
+        "--out",
+        "datasets",
+    ]
+    assert main(command) == 0
+    # Nothing of ours is imported: Minari's record names the environment by where it is.
+    script = (
+        "import os, sys; os.environ['MINARI_DATASETS_PATH'] = sys.argv[1]\n"
+        "import minari, numpy as np\n"
+        "dataset = minari.load_dataset('hashgym/hashrate-tuning/rollouts-v0')\n"
+        "env = dataset.recover_environment()\n"
+        "for number, episode in enumerate(dataset.iterate_episodes()):\n"
+        "    seed = dataset.storage.get_episode_metadata([number])\n"
+        "    seed = int(list(seed)[0]['seed'])\n"
+        "    first, _ = env.reset(seed=seed)\n"
+        "    assert np.array_equal(first, episode.observations[0])\n"
+        "    for k, action in enumerate(episode.actions):\n"
+        "        observation, reward, _, _, _ = env.step(action)\n"
+        "        assert reward == episode.rewards[k], (k, reward, episode.rewards[k])\n"
+        "        assert np.array_equal(observation, episode.observations[k + 1])\n"
+        "print('replayed', number + 1)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path / "datasets")], cwd="/", capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "replayed 3" in done.stdout
+    assert main(command) == 2  # it stands there
+    assert [path.name for path in (tmp_path / "datasets").iterdir() if path.name != "namespace_metadata.json"] == [
+        "hashgym"
+    ]
+
+
+@pytest.mark.parametrize("name", ["../../climbed/x-v0", "h/b-v0", "x", "a b/c-v0", "hashgym/x", "/tmp/x-v0"])
+def test_a_name_that_is_no_dataset_is_refused_before_anything_is_played(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = [
+        "data",
+        "rollouts",
+        "--policy",
+        "always_on",
+        "--episodes",
+        "1",
+        "--steps",
+        "4",
+        "--out",
+        str(tmp_path / "d"),
+    ]
+    assert main([*command, "--dataset", name]) == 2
+    assert "it must be like hashgym/hashrate-tuning/rollouts-v0" in capsys.readouterr().err
+    assert not (tmp_path / "d").exists()
+    assert not (tmp_path.parent / "climbed").exists()

@@ -358,7 +358,9 @@ def test_chosen_observations_are_the_same_numbers(stack: int, two_zones: Scenari
     some.step(np.zeros((2, 2)))
     some.restore(saved)
     assert np.array_equal(some.obs, before)
-    with pytest.raises(BadInputError, match="observations: unknown name 'power_ww'; did you mean 'zone1_power_w' or 'zone0_power_w'"):
+    with pytest.raises(
+        BadInputError, match="observations: unknown name 'power_ww'; did you mean 'zone1_power_w' or 'zone0_power_w'"
+    ):
         Batch(EnvConfig(scenario=two_zones, observations=["power_ww"]), 1)
     with pytest.raises(BadInputError, match="observations is 'power_w'; it must be a list of names"):
         EnvConfig(scenario=two_zones, observations="power_w")
