@@ -243,12 +243,13 @@ MOST_READS: Final = 10
 _PAUSE_S: Final = 0.01
 
 
-def _identity(folder: Path) -> int | None:
-    """Return what tells a folder from another of the same name, None if there is none."""
+def _identity(folder: Path) -> tuple[int, int] | None:
+    """Return what tells a folder from another of the same name, None if there is none; numbers of files are used anew."""
     try:
-        return folder.stat().st_ino
+        status = folder.stat()
     except OSError:
         return None
+    return status.st_ino, status.st_ctime_ns
 
 
 def _channel(entry: dict[str, Any]) -> Channel:

@@ -332,7 +332,8 @@ def test_two_processes_write_one_history(tmp_path: Path) -> None:
         if (tmp_path / "h").exists():
             seen.add(History.load(tmp_path / "h").hash)
     for process in both:
-        assert process.wait() == 0, process.communicate()[1]
+        _, said = process.communicate()
+        assert process.returncode == 0, said
     assert seen | {History.load(tmp_path / "h").hash} <= {
         synthesize("ercot", "2025-01-01", "2025-01-03", seed=k).hash for k in (1, 2)
     }
