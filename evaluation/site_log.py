@@ -17,6 +17,7 @@ from ..sim.hardware.firmware import ASLEEP, STARTING
 from ..sim.history.history import STEP
 from ..sim.site.ladders import SiteLadders
 from ..sim.telemetry.columns import STATUS
+from ..sim.telemetry.stamps import utc_stamps
 from .episodes import Episode
 
 COLUMNS: Final = (
@@ -50,7 +51,7 @@ class SiteLog:
     told: str
 
 
-def read(path: Path, config: EnvConfig) -> SiteLog:
+def read(path: Path, config: EnvConfig, timezone: str | None = None) -> SiteLog:
     """Read a log over the history of a scenario.
 
     A step counts if every zone has a whole row at it; stretches of whole steps of an hour or more become episodes. The reward is what
@@ -59,13 +60,14 @@ def read(path: Path, config: EnvConfig) -> SiteLog:
     Args:
         path: CSV with the COLUMNS.
         config: Scenario, split and forecast.
+        timezone: Of stamps that state no offset; without it such stamps are refused.
 
     Raises:
-        BadInputError: Names the column that is missing, or says that no stretch is long enough.
+        BadInputError: Names the columns that are missing, or says that no stretch is long enough.
     """
     config = replace(config, action="profile", randomize={"noise": (0.0, 0.0)})
     batch = Batch(config, 1)
-    frame = _table(path, batch.n_zones)
+    frame = _table(path, batch.n_zones, timezone)
     history = batch.scenario.history
     offset = (frame["time_utc"] - history.start) / STEP
     first, last = batch.scenario.rows(config.split)
@@ -87,15 +89,18 @@ def read(path: Path, config: EnvConfig) -> SiteLog:
     return SiteLog(config, episodes, told)
 
 
-def _table(path: Path, n_zones: int) -> pd.DataFrame:
+def _table(path: Path, n_zones: int, timezone: str | None) -> pd.DataFrame:
     try:
         frame = pd.read_csv(path)
     except (OSError, ValueError) as error:
         raise BadInputError(f"{path}: not a readable CSV ({error})") from error
-    for name in COLUMNS:
-        if name not in frame:
-            raise BadInputError(f"{path}: no column {name!r}; a log has {', '.join(COLUMNS)}")
-    frame["time_utc"] = pd.to_datetime(frame["time_utc"], utc=True, errors="coerce")
+    missing = [name for name in COLUMNS if name not in frame]
+    if missing:
+        raise BadInputError(f"{path}: no column {', '.join(map(repr, missing))}; a log has {', '.join(COLUMNS)}")
+    try:
+        frame["time_utc"] = utc_stamps(frame["time_utc"], timezone)
+    except BadInputError as error:
+        raise BadInputError(f"{path}: {error}") from error
     for name in _NUMBERS:
         frame[name] = pd.to_numeric(frame[name], errors="coerce")
     wrong = frame.index[~frame["zone"].isin(range(n_zones))]

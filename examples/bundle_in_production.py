@@ -25,11 +25,12 @@ def load(folder: Path) -> tuple[dict, onnxruntime.InferenceSession]:
 
 
 def main(argv: list[str]) -> int:
-    """Decide for every row; a row outside the range seen in training is left to the operator."""
+    """Decide for every row; a market outside the range seen in training is taken at its end, other rows outside are left to the operator."""
     folder, path = map(Path, argv)
     manifest, session = load(folder)
     entries = manifest["observations"]
     low, high = (np.array([entry[edge] for entry in entries], np.float32) for edge in ("trained_low", "trained_high"))
+    is_market = np.array([entry["group"] in ("market", "forecast") for entry in entries])
     out = csv.writer(sys.stdout, lineterminator="\n")
     out.writerow([*(action["name"] for action in manifest["actions"]), "outside"])
     with path.open(newline="", encoding="utf-8") as file:
@@ -37,7 +38,8 @@ def main(argv: list[str]) -> int:
             values = np.array([row[entry["name"]] for entry in entries], np.float32)
             if not np.isfinite(values).all():
                 sys.exit(f"{path}: a value is missing or not a number; nothing is decided")
-            far = (values < low) | (values > high)
+            far = ((values < low) | (values > high)) & ~is_market
+            values = np.where(is_market, np.clip(values, low, high), values)
             setpoint_mhz, _, _ = session.run(None, {session.get_inputs()[0].name: values[None]})
             names = " ".join(entries[k]["name"] for k in np.flatnonzero(far))
             out.writerow([*("" if names else f"{mhz:g}" for mhz in setpoint_mhz[0]), names])

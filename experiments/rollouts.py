@@ -30,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--telemetry", type=Path, help="a site's own log, in place of a policy: CSV of a row for each zone and step"
     )
+    parser.add_argument("--timezone", help="of a log's stamps that state no offset, a name like America/Chicago")
     parser.add_argument(
         "--scenario", default="west_texas_air", help="scenario by name or file (default: west_texas_air)"
     )
@@ -50,7 +51,7 @@ def run(options: argparse.Namespace) -> int:
         scenario=options.scenario, history=options.history, split=options.split, episode_steps=options.steps
     )
     if options.telemetry is not None:
-        log = site_log.read(options.telemetry, config)
+        log = site_log.read(options.telemetry, config, options.timezone)
         config, episodes, name, told = log.config, log.episodes, "telemetry", log.told
     else:
         config, policy = policies.policy_of(options.policy, config, options.seed)
