@@ -5,7 +5,7 @@ import io
 import json
 import logging
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -14,6 +14,8 @@ import numpy as np
 from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Logger
+from stable_baselines3.common.running_mean_std import RunningMeanStd
+from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from tqdm import tqdm
 
 from ..envs.batch import tables
@@ -76,17 +78,32 @@ class Training:
     months are only looked at.
     """
 
-    def __init__(self, agent: LearnerConfig, config: EnvConfig, schedule: Schedule, run_dir: Path) -> None:
+    def __init__(
+        self,
+        agent: LearnerConfig,
+        config: EnvConfig,
+        schedule: Schedule,
+        run_dir: Path,
+        wrappers: Sequence[Callable[[VecEnv], VecEnv]] = (),
+    ) -> None:
         """Build environments and learner, and take up the newest checkpoint in `run_dir`, if there is one.
 
+        Args:
+            agent: The learner.
+            config: Options of its environments.
+            schedule: How the run goes.
+            run_dir: Its folder.
+            wrappers: What the learner sees its environments through; policies are judged without them.
+
         Raises:
-            BadInputError: Agent and environment do not fit.
+            BadInputError: Agent and environment, or wrappers and environment, do not fit.
             CheckpointError: The newest checkpoint is damaged or was made on another history.
         """
         self.agent, self.schedule, self.run_dir = agent, schedule, run_dir
         self.env = SiteVecEnv(agent.n_envs, draw_seeds(schedule.seed, TRAIN_ROLE, agent.n_envs), config)
         self.scenario = self.env.batch.scenario
-        self.model = agent.build(self.env, self.env.batch.table, schedule.seed)
+        self.seen = wrapped(self.env, wrappers)
+        self.model = agent.build(self.seen, self.env.batch.table, schedule.seed)
         self.model.set_logger(Logger(folder=None, output_formats=[]))
         self.extra: dict[str, Any] = {"run_id": None, "curve": []}
         self.best: checkpoint.Weights | None = None
@@ -101,7 +118,8 @@ class Training:
             raise CheckpointError(
                 f"{newest}: made on history {self.extra['history_hash']}, this is {self.scenario.history.hash}"
             )
-        self.env.restore(env_state)
+        self.env.restore({name: value for name, value in env_state.items() if not name.startswith(WRAPPER)})
+        restore_wrappers(self.seen, env_state)
         for name, value in self.extra["losses"].items():
             self.model.logger.record(name, value)
         log.info("resumed %s at step %d", newest, self.model.num_timesteps)
@@ -157,6 +175,60 @@ class Training:
             callback.finish()
         finally:
             callback.close()
+
+
+WRAPPER: Final = "wrapper"
+"""How names of arrays of wrappers begin in a checkpoint."""
+
+
+def wrapped(env: VecEnv, wrappers: Sequence[Callable[[VecEnv], VecEnv]]) -> VecEnv:
+    """Return environments in wrappers of stable-baselines3's form, the first one innermost.
+
+    Raises:
+        BadInputError: One makes no vector environment, or changes observations or actions, which a policy would then miss where it is judged.
+    """
+    seen = env
+    for make in wrappers:
+        outer = make(seen)
+        if not isinstance(outer, VecEnv):
+            raise BadInputError(f"env.wrappers: {make!r} makes a {type(outer).__name__}, no VecEnv")
+        if (outer.observation_space, outer.action_space) != (env.observation_space, env.action_space):
+            raise BadInputError(
+                f"env.wrappers: {type(outer).__name__} changes observations or actions; env.stack and env.observations choose what is seen"
+            )
+        seen = outer
+    return seen
+
+
+def wrapper_state(env: VecEnv) -> dict[str, np.ndarray]:
+    """Return the arrays and running means that wrappers hold, by level and name."""
+    found = {}
+    for level, wrapper in enumerate(_levels(env)):
+        for name, value in vars(wrapper).items():
+            if isinstance(value, RunningMeanStd):
+                found[f"{WRAPPER}{level}_{name}"] = np.array([value.mean, value.var, value.count], dtype=np.float64)
+            elif isinstance(value, np.ndarray) and value.dtype != object:
+                found[f"{WRAPPER}{level}_{name}"] = value.copy()
+    return found
+
+
+def restore_wrappers(env: VecEnv, state: Mapping[str, np.ndarray]) -> None:
+    """Give wrappers back what `wrapper_state` took."""
+    for level, wrapper in enumerate(_levels(env)):
+        head = f"{WRAPPER}{level}_"
+        for key in (key for key in state if key.startswith(head)):
+            name = key.removeprefix(head)
+            held = getattr(wrapper, name, None)
+            if isinstance(held, RunningMeanStd):
+                held.mean, held.var, held.count = state[key]
+            else:
+                setattr(wrapper, name, state[key].copy())
+
+
+def _levels(env: VecEnv) -> Iterator[VecEnvWrapper]:
+    while isinstance(env, VecEnvWrapper):
+        yield env
+        env = env.venv
 
 
 class _RunCallback(BaseCallback):
@@ -258,7 +330,8 @@ class _RunCallback(BaseCallback):
             "best_usd": self._best_usd if np.isfinite(self._best_usd) else None,
             "history_hash": run.scenario.history.hash,
         }
-        checkpoint.save(run.run_dir / "checkpoints", self.model, run.env.save(), extra, run.best)
+        state = {**run.env.save(), **wrapper_state(run.seen)}
+        checkpoint.save(run.run_dir / "checkpoints", self.model, state, extra, run.best)
 
     def close(self) -> None:
         """Close the progress bar."""

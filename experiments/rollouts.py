@@ -17,6 +17,7 @@ import numpy as np
 from hashgym.envs import ENV_IDS
 from hashgym.envs.batch import tables
 from hashgym.envs.batch.config import EnvConfig
+from hashgym.envs.scenario import scenario as scenarios
 from hashgym.evaluation import site_log
 from hashgym.evaluation.episodes import Episode, play
 from hashgym.experiments import policies
@@ -86,7 +87,7 @@ def write(episodes: list[Episode], config: EnvConfig, options: argparse.Namespac
     scenario = setup.scenario
     env = gym.make(
         ENV_IDS[config.task],
-        scenario=config.scenario if isinstance(config.scenario, Mapping) else str(config.scenario),
+        scenario=_spoken(config),
         history=options.history,
         split=config.split,
         action=setup.action,
@@ -137,6 +138,13 @@ def write(episodes: list[Episode], config: EnvConfig, options: argparse.Namespac
         finally:
             os.environ["MINARI_DATASETS_PATH"] = str(options.out.resolve())
     return minari.load_dataset(dataset)
+
+
+def _spoken(config: EnvConfig) -> Any:
+    """Return the scenario as a dataset names it: one that ships by its name, else its content, which holds wherever it is recovered."""
+    if isinstance(config.scenario, str) and config.scenario in scenarios.names():
+        return config.scenario
+    return config.scenario if isinstance(config.scenario, Mapping) else scenarios.read(str(config.scenario))
 
 
 def require_name(dataset: str) -> None:

@@ -1,10 +1,12 @@
 """The one reader of configurations: from a composed mapping, or a finished run's, to typed settings."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final
+
+from stable_baselines3.common.vec_env import VecEnv
 
 from hashgym.agents import cloning, learners
 from hashgym.agents.learners import LearnerConfig
@@ -45,7 +47,7 @@ MAX_BYTES: Final = 4 << 20
 class TrainSettings:
     """A training configuration, read once.
 
-    agent: the learner. env: options of its environments, on the training months. schedule: how the run goes. teacher: the rule that is
+    agent: the learner. env: options of its environments, on the training months; wrappers: what it sees them through. schedule: how the run goes. teacher: the rule that is
     cloned before it learns, None starts from nothing; clone_steps: steps of each round of cloning. judged_episodes: episodes of a split on
     which it is judged while it learns, None all. threads: of torch. tracking: where
     curves go. content: the mapping itself, as config.json keeps it.
@@ -53,6 +55,7 @@ class TrainSettings:
 
     agent: LearnerConfig
     env: EnvConfig
+    wrappers: tuple[Callable[[VecEnv], VecEnv], ...]
     schedule: Schedule
     teacher: str | None
     clone_steps: int
@@ -96,10 +99,18 @@ class TrainSettings:
             )
         with problems.noted():
             env = env_config(content, "train", is_trusted=is_trusted)
+        wrappers: list[Any] = []
+        with problems.noted():
+            for entry in content["env"].get("wrappers") or []:
+                partial = {**entry, "_partial_": True} if isinstance(entry, Mapping) else entry
+                wrappers.append(targets.made("env.wrappers", partial, is_trusted=is_trusted))
+        if not all(map(callable, wrappers)):
+            problems.lines.append("env.wrappers: each entry is a dictionary with _target_, a wrapper of a VecEnv")
         problems.raise_all()
         return cls(
             agent=agent,
             env=env,
+            wrappers=tuple(wrappers),
             schedule=Schedule(**schedule, validations=_validations(agent, whole["validations"][0])),
             teacher=warm_start["teacher"],
             clone_steps=_clone_steps(agent, warm_start["steps"]),
@@ -150,9 +161,10 @@ def _clone_steps(agent: LearnerConfig, given: int | None) -> int:
 
 def env_config(content: Mapping[str, Any], split: str, *, is_trusted: bool = True) -> EnvConfig:
     """Return the environment options of a composed configuration; raises BadInputError on unknown keys."""
-    require_known("unknown key", content["env"], (entry.name for entry in fields(EnvConfig)), "env.")
+    allowed = [*(entry.name for entry in fields(EnvConfig)), "wrappers"]
+    require_known("unknown key", content["env"], allowed, "env.")
     given = {
-        **content["env"],
+        **{key: value for key, value in content["env"].items() if key != "wrappers"},
         "costs": tuple(targets.made("env.costs", content["env"].get("costs") or [], is_trusted=is_trusted)),
     }
     return EnvConfig(

@@ -11,6 +11,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
+from stable_baselines3.common import vec_env
+
 from hashgym.envs.batch import rewards
 from hashgym.envs.batch.config import UserCost
 from hashgym.sim.foundation.errors import BadInputError
@@ -20,15 +22,22 @@ ALLOWED: Final = "hashgym_targets.txt"
 """File of the working folder that names what else a run folder's `_target_` may be."""
 
 _OWN: Final[dict[str, Any]] = {
-    f"{cls.__module__}.{cls.__qualname__}": cls
-    for cls in (
-        UserCost,
-        rewards.Cvar,
-        rewards.CarbonAdjusted,
-        rewards.CoolingEnergy,
-        rewards.ProfitEfficiencyStability,
-    )
+    **{
+        f"{cls.__module__}.{cls.__qualname__}": cls
+        for cls in (
+            UserCost,
+            rewards.Cvar,
+            rewards.CarbonAdjusted,
+            rewards.CoolingEnergy,
+            rewards.ProfitEfficiencyStability,
+        )
+    },
+    **{
+        f"{vec_env.__name__}.{cls.__name__}": cls
+        for cls in (vec_env.VecNormalize, vec_env.VecMonitor, vec_env.VecCheckNan)
+    },
 }
+"""What a run folder may name: our own classes, and wrappers of stable-baselines3 that change neither observations nor actions."""
 _GETTERS: Final = ("hydra.utils.get_method", "hydra.utils.get_class", "hydra.utils.get_object")
 
 

@@ -169,7 +169,7 @@ def _ended_by_sigterm() -> Iterator[None]:
 def _trained(settings: TrainSettings, run_dir: Path, name: str, tags: dict[str, str], began: float) -> Result:
     learners.set_threads(settings.threads)
     log.info("building %s on scenario %s", settings.agent.name, settings.content["scenario"].get("name"))
-    training = Training(settings.agent, settings.env, settings.schedule, run_dir)
+    training = Training(settings.agent, settings.env, settings.schedule, run_dir, settings.wrappers)
     if settings.teacher is not None:
         training.clonable()
     history, seed = training.scenario.history, settings.schedule.seed

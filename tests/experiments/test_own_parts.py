@@ -226,3 +226,35 @@ def test_the_horizons_of_a_learner_are_told_in_hours() -> None:
     assert learners.horizons_text(learners.horizons_h(ppo)) == "16.7 h (1/(1-γ)), 1.5 h (1/(1-γλ))"
     sac: Any = SimpleNamespace(gamma=0.99)
     assert list(learners.horizons_h(sac)) == ["gamma"]
+
+
+@pytest.mark.slow
+def test_wrappers_are_seen_through_and_go_on_as_unbroken(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    wrapper = "env.wrappers=[{_target_: stable_baselines3.common.vec_env.VecNormalize, norm_obs: false, gamma: 0.995}]"
+    args = [
+        "train", "scenario=./site.yaml", "experiment=smoke", "agent.n_envs=16", "agent.n_steps=32", "agent.batch_size=512",
+        "warm_start.teacher=null", "validations=0", "checkpoint_steps=512", *QUIET,
+    ]  # fmt: skip
+    assert main([*args, wrapper, "agent.total_steps=2048", "hydra.run.dir=whole"]) == 0, capsys.readouterr().err
+    assert main([*args, "agent.total_steps=2048", "hydra.run.dir=bare"]) == 0
+    assert (
+        main([*args, wrapper, "agent.total_steps=1024", "agent.is_learning_rate_linear=false", "hydra.run.dir=broken"])
+        == 0
+    )
+    assert (
+        main([*args, wrapper, "agent.total_steps=2048", "agent.is_learning_rate_linear=false", "hydra.run.dir=same"])
+        == 0
+    )
+    config = json.loads(Path("broken/config.json").read_text())
+    config["agent"]["total_steps"] = 2048
+    Path("broken/config.json").write_text(json.dumps(config))
+    assert main(["train", "resume=broken"]) == 0, capsys.readouterr().err
+    hashes = {
+        name: json.loads(Path(name, "result.json").read_text())["weights_hash"]
+        for name in ("whole", "bare", "broken", "same")
+    }
+    assert hashes["whole"] != hashes["bare"]
+    assert hashes["broken"] == hashes["same"]
+    stacked = "env.wrappers=[{_target_: stable_baselines3.common.vec_env.VecFrameStack, n_stack: 2}]"
+    assert main([*args, stacked, "agent.total_steps=512", "hydra.run.dir=stacked"]) == 2
+    assert "VecFrameStack changes observations or actions; env.stack" in capsys.readouterr().err
