@@ -22,7 +22,7 @@ from .bundle import FORECAST, Bundle
 from .kinds import KINDS
 from .outlook import published_series, read_forecaster, step_of
 from .records import Abstention, Advice, AdviceReport
-from .situation import Situation, observation_names, scenario_of
+from .situation import Situation, in_order_of, observation_names, scenario_of
 from .telemetry import Rejected, Telemetry
 from .trial import Settings
 from .wording import utc
@@ -80,12 +80,8 @@ class Advisor:
             clock: Where the moment comes from, for the report.
             published: The history's series, where they stand ready.
         """
+        history = in_order_of(self.bundle, history)
         site = scenario_of(self.bundle, history).site
-        declared = {entry["name"] for entry in self.bundle.observations if entry["group"] == "declared"}
-        if declared != set(history.channels):
-            raise BadInputError(
-                f"the policy knows the declared channels {sorted(declared)}; the history has {sorted(history.channels)}"
-            )
         given = telemetry.complete(given, site, outdoor_temp_c(history, now))
         rows, rejected = telemetry.check(given, site, now, self.settings.max_age_s)
         try:

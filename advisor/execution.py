@@ -4,8 +4,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..sim.hardware.firmware import HASHING
+from ..sim.hardware.ladder import SAME_MHZ
 from ..sim.site.ladders import SiteLadders
-from .soundness import SAME_MHZ
 
 FloatArray = npt.NDArray[np.float64]
 

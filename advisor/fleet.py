@@ -11,7 +11,6 @@ from ..sim.site.params import SiteParams, ZoneParams
 from ..sim.site.state import NEVER_FAILED_MHZ, ZONE_STATE
 from ..sim.site.zone import board_heat
 from ..sim.telemetry.columns import STATUS
-from .soundness import SAME_MHZ
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +74,7 @@ def _of_size(zone: ZoneParams, n_units: int) -> ZoneParams:
 def _with_clock(zone: ZoneParams, status: str, freq_mhz: float) -> ZoneParams:
     """Return a zone whose ladder holds the clock that its machines are tuned to, if that is none of its profiles."""
     ladder = zone.ladder
-    if status not in ("hashing", "starting") or abs(ladder.freq_mhz[ladder.nearest(freq_mhz)] - freq_mhz) <= SAME_MHZ:
+    if status not in ("hashing", "starting") or ladder.is_profile(freq_mhz):
         return zone
     profiles = tuple(sorted({*zone.machine.profiles_mhz, round(freq_mhz, 2)}))
     return replace(zone, machine=replace(zone.machine, profiles_mhz=profiles))
@@ -117,8 +116,7 @@ def _notes(
             f"zone {number}: the telemetry names {n_named} machines, the policy was made on {zone.n_units}; it sees them by the machine"
         )
     clock = float(same["freq_mhz"].median())
-    nearest = float(zone.ladder.freq_mhz[zone.ladder.nearest(clock)])
-    if same["status"].iloc[0] in ("hashing", "starting") and abs(clock - nearest) > SAME_MHZ:
+    if same["status"].iloc[0] in ("hashing", "starting") and not zone.ladder.is_profile(clock):
         power_w, hashrate_ths = zone.ladder.between(clock)
         notes.append(
             f"zone {number}: {len(same)} machines are tuned to {clock:.1f} MHz, between profiles; interpolated on the ladder "

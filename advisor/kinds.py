@@ -8,11 +8,11 @@ import numpy.typing as npt
 from ..sim.contract.contract import TimeOfUseTariff
 from ..sim.foundation.constants import CONTROL_STEP_S, SECONDS_PER_HOUR
 from ..sim.hardware.firmware import HASHING, STARTING, TRIPPED
+from ..sim.hardware.ladder import SAME_MHZ
 from . import wording
 from .execution import rise_steps
 from .records import Abstention, Advice, Effect
 from .situation import Situation
-from .soundness import SAME_MHZ
 from .trial import Settings, Trial, switching_usd, try_plans
 from .whatif import Plan, run
 

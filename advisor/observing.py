@@ -14,7 +14,7 @@ from . import fleet, telemetry
 from .advise import outdoor_temp_c, reach
 from .bundle import Bundle
 from .outlook import step_of
-from .situation import observation_names, observed, present, scenario_of
+from .situation import in_order_of, observation_names, observed, present, scenario_of
 from .telemetry import Rejected, Telemetry
 
 MAX_AGE_S = 600.0
@@ -53,6 +53,7 @@ def observe(bundle: Bundle, given: Telemetry, history: History, now: pd.Timestam
         bundle.decide(seen.values).setpoint_mhz
     """
     bundle.require_observations(observation_names(bundle))
+    history = in_order_of(bundle, history)
     site = scenario_of(bundle, history).site
     step = step_of(history, now)
     late_s = (now - history.end).total_seconds()

@@ -1,6 +1,6 @@
 """Where the site stands at one moment: what is known, what is forecast, what the policy sees."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Final
 
@@ -18,7 +18,7 @@ from ..forecast.model import Forecaster
 from ..forecast.paths import Paths, joint_paths
 from ..forecast.series import PublishedSeries
 from ..sim.foundation.constants import usd_per_th
-from ..sim.foundation.errors import BundleError
+from ..sim.foundation.errors import BadInputError, BundleError
 from ..sim.foundation.wording import with_unit
 from ..sim.history.history import STEP, Channel, History
 from ..sim.series import futures
@@ -198,6 +198,16 @@ class Situation:
         hour = self.world.in_force("energy_price_usd_per_mwh")[:, :STEPS_PER_HOUR].mean(axis=1)
         low, middle, high = np.quantile(hour, [0.1, 0.5, 0.9])
         return float(low), float(middle), float(high)
+
+
+def in_order_of(bundle: Bundle, history: History) -> History:
+    """Return a history whose declared channels stand in the order in which the policy knows them; raises BadInputError if they are others."""
+    declared = [entry["name"] for entry in bundle.observations if entry["group"] == "declared"]
+    if set(declared) != set(history.channels):
+        raise BadInputError(
+            f"the policy knows the declared channels {sorted(declared)}; the history has {sorted(history.channels)}"
+        )
+    return replace(history, channels={name: history.channels[name] for name in declared})
 
 
 def present(scenario: Scenario, forecast: str, world: Exogenous, zones: np.ndarray) -> Batch:

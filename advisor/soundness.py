@@ -20,9 +20,6 @@ OVER_RATED: Final = 2.0
 """Readings above this multiple of a machine's rated hashrate or power are wrong. chosen: no firmware profile
 reaches it."""
 
-SAME_MHZ: Final = 0.5
-"""A reported clock is a profile's if it is as near as this. [MHz] chosen: profiles lie 22 MHz apart or more."""
-
 HALF: Final = 0.5
 """A hashing machine below this share of its clock's hashrate, or off its power by more than it, has a fault. chosen:
 one lost board of three stays above it."""

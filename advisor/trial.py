@@ -7,9 +7,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ..sim.foundation.constants import CONTROL_STEP_S, SECONDS_PER_HOUR, usd_per_th
+from ..sim.hardware.ladder import SAME_MHZ
 from .records import Tried
 from .situation import Situation
-from .soundness import SAME_MHZ
 from .whatif import Outcome, Plan, run
 
 FloatArray = npt.NDArray[np.float64]

@@ -43,12 +43,16 @@ MOST_UNITS: Final = 4096
 
 
 def _check_common(agent: "PpoConfig | SacConfig", counts: Mapping[str, float]) -> None:
-    """Check what learners have in common; raises BadInputError."""
+    """Check what our learners have in common; raises BadInputError."""
     require_at_least("agent", counts, 1)
     require(0.0 < agent.learning_rate < 1.0, "agent", "learning_rate", agent.learning_rate, "above 0 and below 1")
     require(0.0 <= agent.gamma <= 1.0, "agent", "gamma", agent.gamma, "between 0 and 1")
-    is_net = len(agent.net_arch) > 0 and all(1 <= units <= MOST_UNITS for units in agent.net_arch)
-    require(is_net, "agent", "net_arch", agent.net_arch, f"a list of layers, each of 1 to {MOST_UNITS} units")
+    _check_net(agent.net_arch)
+
+
+def _check_net(net_arch: tuple[int, ...]) -> None:
+    is_net = len(net_arch) > 0 and all(1 <= units <= MOST_UNITS for units in net_arch)
+    require(is_net, "agent", "net_arch", net_arch, f"a list of layers, each of 1 to {MOST_UNITS} units")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,6 +179,11 @@ class OtherConfig:
     activation: str = "tanh"
     arguments: Mapping[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        """Check ranges; raises BadInputError."""
+        require_at_least("agent", {"total_steps": self.total_steps, "n_envs": self.n_envs}, 1)
+        _check_net(self.net_arch)
+
     def build(self, env: VecEnv, table: tuple[Observed, ...], seed: int) -> BaseAlgorithm:
         """Return the untrained learner; raises BadInputError that says why there is none."""
         given = {"policy_kwargs": _policy_kwargs(self.net_arch, self.activation, table), "device": DEVICE, "seed": seed}
@@ -228,6 +237,7 @@ def from_mapping(mapping: Mapping[str, Any], resolve: Callable[[str], Any] | Non
         )
     own = {entry.name for entry in fields(OtherConfig)} - {"target", "make", "arguments"}
     given = {key: value for key, value in values.items() if key in own and value is not None}
+    require_kinds(OtherConfig, "agent.", given, ("target", "make", "arguments", "name"))
     return OtherConfig(
         target=target,
         make=make,

@@ -31,19 +31,10 @@ def policy_of(name: str, config: EnvConfig, seed: int) -> tuple[EnvConfig, Polic
     Raises:
         BadInputError: There is no policy of that name.
     """
-    if Path(name).is_dir():
-        trained = TrainSettings.of_run(Path(name))
-        played = replace(
-            trained.env,
-            scenario=config.scenario,
-            history=config.history,
-            split=config.split,
-            episode_steps=config.episode_steps,
-            reward="profit",
-        )
-        return played, load_policy(Path(name), trained.agent, trained.env)
     if name == "random":
         return replace(config, action="discrete"), RandomPolicy(seed)
+    if name not in RULES and (Path(name).is_dir() or "/" in name):
+        return _of_run(Path(name), config)
     if "." in name:
         function = targets.resolve("policy", name, is_trusted=True)
         if not callable(function):
@@ -58,3 +49,16 @@ def policy_of(name: str, config: EnvConfig, seed: int) -> tuple[EnvConfig, Polic
         )
     rule = next(rule for rule in PARAMETER_FREE if rule.name == name)(menu)
     return replace(config, action=rule.action), rule
+
+
+def _of_run(run_dir: Path, config: EnvConfig) -> tuple[EnvConfig, Policy]:
+    trained = TrainSettings.of_run(run_dir)
+    played = replace(
+        trained.env,
+        scenario=config.scenario,
+        history=config.history,
+        split=config.split,
+        episode_steps=config.episode_steps,
+        reward="profit",
+    )
+    return played, load_policy(run_dir, trained.agent, trained.env)

@@ -73,6 +73,9 @@ class TrainSettings:
             is_trusted: Whether the user has composed it for this call; else its `_target_`s are held to `targets.ALLOWED`.
         """
         require_known("unknown key", content, KEYS)
+        for key in ("env", "agent", "warm_start", "tracking", "reward"):
+            if not isinstance(content.get(key) or ({} if key == "reward" or key not in content else None), Mapping):
+                raise BadInputError(f"{key} is {content[key]!r:.80}; it must be a dictionary")
         warm_start = content.get("warm_start", {"teacher": None, "steps": 0})
         require_known("unknown key", warm_start, {"teacher", "steps"}, "warm_start.")
         schedule = {entry.name: content[entry.name] for entry in fields(Schedule) if entry.name in content}

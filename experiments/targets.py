@@ -85,7 +85,7 @@ def resolve(where: str, name: str, *, is_trusted: bool) -> Any:
     module, _, attribute = name.rpartition(".")
     try:
         return getattr(import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
         raise BadInputError(f"{where}: {name!r} could not be found ({error})") from error
 
 

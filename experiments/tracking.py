@@ -64,7 +64,12 @@ class MlflowTracker:
             self._id = self._client.create_run(experiment_id, run_name=name).info.run_id
         else:
             self._id = run_id
-            self._client.update_run(run_id, status="RUNNING")
+            try:
+                self._client.update_run(run_id, status="RUNNING")
+            except Exception as error:  # a class of MLflow's, which is loaded where it is used
+                raise BadInputError(
+                    f"tracking: run {run_id} is not in this store; name its own by tracking.uri, or go on with tracking=none"
+                ) from error
         self.run_id: str | None = self._id
 
     def begin(self, params: Mapping[str, Any], tags: Mapping[str, str]) -> None:
@@ -124,11 +129,11 @@ def _end_killed(client: Any, experiment_id: str, kept: str | None) -> None:
     """End the runs of this machine whose process is gone: the system frees the lock on a run's folder, however it ended."""
     words = f"attributes.status = 'RUNNING' and tags.`hashgym.host` = '{platform.node()}'"
     for run in client.search_runs([experiment_id], words):
-        folder = Path(run.data.tags.get(FOLDER_TAG, ""))
-        if run.info.run_id == kept or not (folder / LOCK).is_file():
+        tag = run.data.tags.get(FOLDER_TAG)
+        if not tag or run.info.run_id == kept or not (Path(tag) / LOCK).is_file():
             continue
         try:
-            with FileLock(folder / LOCK, timeout=0):
+            with FileLock(Path(tag) / LOCK, timeout=0):
                 client.set_terminated(run.info.run_id, "KILLED")
         except (Timeout, OSError):
             continue

@@ -1,5 +1,6 @@
 """Time stamps of all kinds to UTC: in one column or several, local with or without change of clocks, begin or end of an interval."""
 
+import re
 from collections.abc import Callable
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -19,8 +20,11 @@ _OFFSET: Final = r"[T ]\d\d.*(?:[+-]\d\d(?::?\d\d)?|Z)$"
 """What ends a stamp that states its offset: a time, then the offset; a date alone has none."""
 _MARK: Final = r"\s*(?:\(([A-Z]{3,5})\)|(?<=\s)([A-Z]{3,5})|(\*))$"
 """What ends a stamp that says which clock it is of: (CET), EST, or the * of the hour that autumn repeats."""
-_LAST_HOUR: Final = r"(?<=[ T])24(?=(?::00)*(?:$|[Z+ ]))"
-"""The hour that ends a day, written as its twenty-fourth."""
+_LAST_HOUR_OF_CLOCK: Final = r"(?:(?<=[ T])|^)24(?=(?::00)+(?:$|[Z+\- ]))"
+_LAST_HOUR: Final = rf"{_LAST_HOUR_OF_CLOCK}|(?<=\d[ T])24$"
+"""The hour that ends a day, written as its twenty-fourth: with minutes, or alone where nothing but an hour can stand there."""
+_SPELLED: Final = re.compile(r"(?:%[ZzbBaA]|[A-Za-z()])\s*$(?<!%[a-zA-Z])|%[ZzbBaA]\s*$")
+"""What ends a format that has the mark in it, or names of months or days."""
 _HOUR: Final = r"^\s*(?:HE?\s*)?(\d{1,2})(?::(\d{2})(?::\d{2})?)?\s*$"
 """An hour in a column of its own: 7, 07:15, 24:00, HE07."""
 _UNITS_BY_DIGITS: Final = {10: "s", 13: "ms", 16: "us", 19: "ns"}
@@ -107,7 +111,7 @@ class _Stamps:
         if not digits.str.fullmatch(r"\d{10}|\d{13}|\d{16}|\d{19}").all():
             return None
         hours = pd.to_datetime(digits, format="%Y%m%d%H", errors="coerce")
-        if hours.notna().all():
+        if hours.notna().mean() > 0.5:  # an hour 24 is none
             first = int(np.flatnonzero(self.needed)[0])
             raise BadInputError(
                 f"{self.where(first)}, {self.column}: {self.text(first)!r} may be a date with an hour or seconds since 1970; "
@@ -134,23 +138,32 @@ class _Stamps:
             text = text + " " + self.frame[name].astype(str).str.strip()
         if self.series.time_split is not None:
             text = text.str.split(self.series.time_split, n=1, regex=False).str[0].str.strip()
-        marks = None
-        found = text.str.extract(_MARK)
-        if found.notna().to_numpy().any():
-            marks = found[0].fillna(found[1]).fillna(found[2])
-            is_utc = marks.isin(["UTC", "GMT"])
-            text = text.str.replace(_MARK, "", regex=True) + np.where(is_utc, "+00:00", "")
-            marks = marks.mask(is_utc)
-        is_last = text.str.contains(_LAST_HOUR, regex=True)
-        if is_last.any():
-            text = text.str.replace(_LAST_HOUR, "00", regex=True)
         form = self.series.time_format or "ISO8601"
-        has_offset = text.str.contains(_OFFSET, regex=True).to_numpy()
+        text, marks, is_utc = self._without_marks(text, form)
+        last_hour = _LAST_HOUR if form.endswith("%H") or self.series.time_format is None else _LAST_HOUR_OF_CLOCK
+        is_last = text.str.contains(last_hour, regex=True)
+        if is_last.any():
+            text = text.str.replace(last_hour, "00", regex=True)
+        # Of a format the format tells: a date behind a time looks like an offset.
+        has_offset = np.full(len(text), "%z" in form)
+        if self.series.time_format is None:
+            has_offset = text.str.contains(_OFFSET, regex=True).to_numpy()
         is_aware = bool(has_offset[self.needed].any())
-        parsed = pd.to_datetime(text, errors="coerce", format=form, utc=is_aware)
+        parsed = pd.to_datetime(text, errors="coerce", format=form, utc=is_aware or is_utc)
         mixed = parsed.notna().to_numpy() & ~has_offset & is_aware
         self.refuse(self.needed & mixed, "has no offset; other rows have one")
         return parsed + pd.to_timedelta(is_last.astype(int), unit="D"), marks
+
+    def _without_marks(self, text: pd.Series, form: str) -> tuple[pd.Series, pd.Series | None, bool]:
+        """Return stamps without the marks of their clocks, the marks if there are any, and whether all are of UTC."""
+        found = text.str.extract(_MARK)
+        if _SPELLED.search(form) or not found.notna().to_numpy().any():
+            return text, None, False
+        marks = found[0].fillna(found[1]).fillna(found[2])
+        bare = text.str.replace(_MARK, "", regex=True)
+        if marks[self.needed].isin(["UTC", "GMT"]).all() and self.series.timezone in (None, "UTC", "file"):
+            return bare, None, True
+        return bare, marks, False
 
     def _parts(self, parts: dict[str, Any]) -> pd.Series:
         """Return stamps put together from columns for date, or year, month and day, and hour, minute and interval."""
@@ -185,6 +198,7 @@ class _Stamps:
         try:
             is_repeated = _is_repeated(local, zone)
             self._refuse_local_clock(local, stated)
+            marks = self._of_two_clocks(marks, local, zone)
             if marks is not None:
                 is_summer = self._is_summer(marks, local, zone)
             elif isinstance(series.repeated, dict):
@@ -216,12 +230,23 @@ class _Stamps:
             self.refuse(alone, "stands once; autumn repeats it, and 'repeated: twice' promises both")
         return times.tz_convert("UTC")
 
+    def _of_two_clocks(self, marks: pd.Series | None, local: pd.DatetimeIndex, zone: str) -> pd.Series | None:
+        """Return marks that tell two clocks apart, None where the zone has one; marks of two clocks cannot be of one offset."""
+        if marks is None or (marks == "*").any() or _abbreviations(zone, local.dropna()):
+            return marks
+        there = sorted(set(marks[self.needed].dropna()))
+        if len(there) > 1:
+            raise BadInputError(
+                f"{self.where(0)}, {self.column}: stamps carry {' and '.join(there)}, clocks of two offsets, and timezone {zone!r} has one; "
+                "name the zone, for example America/New_York"
+            )
+        return None
+
     def _is_summer(self, marks: pd.Series, local: pd.DatetimeIndex, zone: str) -> np.ndarray:
         """Tell for each stamp whether its mark is of summer time; refuse marks that are not of the zone."""
         if (marks == "*").any():
             return np.asarray(marks != "*")
-        days = local.dropna()
-        known = _abbreviations(zone, days.min().year, days.max().year)
+        known = _abbreviations(zone, local.dropna())
         strange = marks.notna() & ~marks.isin(list(known))
         there = ", ".join(known) or "none"
         self.refuse(strange.to_numpy() & self.needed, f"has a mark that {zone} does not know; there are {there}")
@@ -303,15 +328,17 @@ def own_steps(stamps_ns: np.ndarray) -> np.ndarray:
     return np.append(own, own[-1])
 
 
-def _abbreviations(zone: str, first_year: int, last_year: int) -> dict[str, bool]:
-    """Return the abbreviations that a zone's clocks carry, and whether each is of summer time."""
-    place = ZoneInfo(zone)
+def _abbreviations(zone: str, times: pd.DatetimeIndex) -> dict[str, bool]:
+    """Return the abbreviations that a zone's two clocks carry, and whether each is of summer time; none of a zone with one clock."""
     found: dict[str, bool] = {}
-    for year in range(first_year, last_year + 1):
-        times = [pd.Timestamp(year, month, 15, tz=place) for month in (1, 7)]
-        summer = max(time.utcoffset() for time in times)  # type: ignore[type-var]
-        if times[0].utcoffset() != times[1].utcoffset():
-            found |= {str(time.tzname()): time.utcoffset() == summer for time in times}
+    if zone[:1] in "+-":
+        return found
+    place = ZoneInfo(zone)
+    for year in range(times.min().year, times.max().year + 1):
+        days = [pd.Timestamp(year, month, 15, tz=place) for month in (1, 7)]
+        summer = max(day.utcoffset() for day in days)  # type: ignore[type-var]
+        if days[0].utcoffset() != days[1].utcoffset():
+            found |= {str(day.tzname()): day.utcoffset() == summer for day in days}
     return found
 
 

@@ -1,6 +1,7 @@
 """What firmware answers, as rows of telemetry: each dialect a list of paths in miners.yaml."""
 
 import json
+import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -39,8 +40,6 @@ STATES: Final = {
 }
 """Words in which firmware tells its state."""
 
-SAME_MHZ: Final = 0.5
-"""A clock is a profile's if it is as near as this. [MHz] chosen: profiles lie 22 MHz apart or more."""
 CLOCK_TOLERANCE: Final = 0.1
 """Share by which a firmware's and the catalogue's hashrate at a clock may differ. chosen: silicon and rounding make some 3 %."""
 _COMMANDS: Final = (*REPLIES, "performance_tuner_state", "configuration_miner")
@@ -97,7 +96,8 @@ def read(paths: Sequence[Path], model: str | None = None) -> list[Reply]:
     """Return what machines answered, one entry a machine.
 
     Files whose names differ in the command's name alone (rig7_summary.json, rig7_stats.json) are of one machine; a file may
-    hold the answers to several commands by their names, and a list holds a machine in each entry.
+    hold the answers to several commands by their names, and a list holds a machine in each entry. Files that are named after commands alone
+    (rig7/summary.json, rig7/stats.json) are of the machine that their folder names.
 
     Args:
         paths: The files.
@@ -108,8 +108,8 @@ def read(paths: Sequence[Path], model: str | None = None) -> list[Reply]:
     """
     machines: dict[Path, list[Any]] = {}
     for path in paths:
-        stem = re.sub(rf"[_.\-]?({'|'.join(sorted(REPLIES, key=len, reverse=True))})$", "", path.stem) or path.stem
-        machines.setdefault(path.with_name(stem), []).append(_content(path))
+        stem = re.sub(rf"[_.\-]?({'|'.join(sorted(REPLIES, key=len, reverse=True))})$", "", path.stem)
+        machines.setdefault(path.with_name(stem) if stem else path.parent, []).append(_content(path))
     found = []
     for place, contents in machines.items():
         if len(contents) == 1 and isinstance(contents[0], list):
@@ -222,10 +222,18 @@ def _value(content: dict[str, Any], quantity: str, path: str, factor: float = 1.
 def _numbers(value: Any) -> list[float]:
     """Return the numbers in a value: itself, or those of a text like "78-50-69-70"."""
     if isinstance(value, bool | int | float):
-        return [float(value)] if np.isfinite(value) else []
+        return [number] if math.isfinite(number := _float(value)) else []
     if isinstance(value, str) and re.fullmatch(r"\s*\d+(\.\d+)?(-\d+(\.\d+)?)*\s*", value):
         return [float(part) for part in value.split("-")]
     return []
+
+
+def _float(value: Any) -> float:
+    """Return a number of JSON, whose integers know no bounds; infinite beyond those of floats."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
 
 
 def _judged(
@@ -234,7 +242,7 @@ def _judged(
     """Return a reply with its quantities as telemetry has them, and notes of what is odd."""
     notes: list[str] = []
     values: dict[str, Any] = {"machine_id": raw.get("machine_id", name)}
-    time = _time(raw.get("time_utc"), dialect["name"])
+    time = _time(raw.get("time_utc"))
     if time is not None:
         values["time_utc"] = time
     values |= {
@@ -267,8 +275,8 @@ def _judged(
     return Reply(name, str(dialect["title"]), ordered, paths, tuple(notes))
 
 
-def _time(stated: str | None, dialect: str) -> str | None:
-    """Return a time as ISO 8601 in UTC: of seconds since 1970, or of a stamp that says its offset; pyasic's says UTC by default."""
+def _time(stated: str | None) -> str | None:
+    """Return a time as ISO 8601 in UTC: of seconds since 1970, or of a stamp that says its offset; None of one that says none."""
     if stated is None:
         return None
     try:
@@ -287,12 +295,12 @@ def _rate(content: dict[str, Any], key: str) -> float | None:
     """Return a hashrate of pyasic's, a number in TH/s or a rate with its unit. [TH/s]"""
     entry = content.get(key)
     if not isinstance(entry, dict):
-        return float(entry) if isinstance(entry, int | float) and entry >= 0 else None
+        return _float(entry) if isinstance(entry, int | float) and 0 <= _float(entry) < math.inf else None
     unit = entry.get("unit")
     unit = str(unit.get("suffix", "TH/s") if isinstance(unit, dict) else unit or "TH/s").upper()
     per_ths = {"H": 1e12, "K": 1e9, "M": 1e6, "G": 1e3, "T": 1.0, "P": 1e-3, "E": 1e-6}.get(unit[:1], 1.0)
     rate = entry.get("rate")
-    return float(rate) / per_ths if isinstance(rate, int | float) and rate >= 0 else None
+    return _float(rate) / per_ths if isinstance(rate, int | float) and 0 <= _float(rate) < math.inf else None
 
 
 def _status(state: str | None, hashrate_ths: float | None, expected_ths: float | None) -> str | None:
@@ -326,7 +334,7 @@ def _machine_notes(values: dict[str, Any], raw: dict[str, Any], expected_ths: fl
     high = ladder.freq_mhz[ladder.freq_mhz >= clock]
     power_w, hashrate_ths = ladder.between(clock)
     notes = []
-    if abs(ladder.freq_mhz[ladder.nearest(clock)] - clock) > SAME_MHZ:
+    if not ladder.is_profile(clock):
         is_inside = len(low) and len(high)
         place = (
             f"between {low[-1]:g} and {high[0]:g} MHz: inter"
@@ -355,8 +363,8 @@ def _odd(
     """Return notes of boards, means and sensors."""
     notes = []
     boards, all_boards = raw.get("boards"), int(raw.get("all_boards") or N_BOARDS)
-    if boards is not None and values.get("status") == "hashing" and boards < max(all_boards, N_BOARDS):
-        notes.append(f"{boards} of {max(all_boards, N_BOARDS)} boards are on")
+    if boards is not None and values.get("status") == "hashing" and boards < all_boards:
+        notes.append(f"{boards} of {all_boards} boards are on")
     clocks = dialect["values"].get("freq_mhz", [[""]])[0]
     each = (
         [n * float(clocks[1]) for _, v in _find(content, clocks[0].split("/")) for n in _numbers(v) if n > 0.0]
@@ -377,7 +385,7 @@ def _odd(
         notes.append(
             f"chips of {values['hot_temp_c']:g} °C are below the inlet of {values['inlet_temp_c']:g}: one sensor is wrong"
         )
-    if expected_ths and values.get("status") == "hashing":
+    if expected_ths and values.get("status") == "hashing" and "hashrate_ths" in values:
         share = values["hashrate_ths"] / expected_ths
         if share < 0.9 and values.get("status_s", _DAY_S) > 600.0:
             notes.append(f"{values['hashrate_ths']:.1f} TH/s of {expected_ths:.1f} that its clock should make")

@@ -118,6 +118,9 @@ def _csv(path: Path, series: Series) -> Table:
     names = pd.read_csv(io.BytesIO(content), nrows=1, **options).columns
     named = {raw: raw.strip() if isinstance(raw, str) else raw for raw in names}
     _require(path, list(named.values()), series)
+    for name in series.columns:
+        if list(named.values()).count(name) > 1:
+            raise BadInputError(f"{path}: column {name!r} stands twice, once with blanks around it")
     wanted = [raw for raw, name in named.items() if name in series.columns]
     frame = pd.read_csv(io.BytesIO(content), usecols=wanted, **options).rename(columns=named)
     return Table(frame, series.skip_rows + (2 if series.header else 1))

@@ -148,6 +148,7 @@ def resolved(mapping: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(mapping, Mapping) or mapping.get("base") is None:
         return dict(mapping) if isinstance(mapping, Mapping) else mapping
     own = {key: value for key, value in mapping.items() if key != "base"}
+    require_known("scenario.base: no scenario that ships", [mapping["base"]], names())
     return {**resolved(read(str(mapping["base"]))), **own}
 
 

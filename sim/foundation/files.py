@@ -125,8 +125,9 @@ def whole_folder(folder: Path, marker: str) -> Iterator[Path]:
             shutil.rmtree(old, ignore_errors=True)
         _sync(folder.parent)
     except BaseException:
-        if old.exists() and not folder.exists():
-            old.rename(folder)
+        with _held(folder.parent):
+            if old.exists() and not folder.exists():
+                old.rename(folder)
         shutil.rmtree(aside, ignore_errors=True)
         raise
     finally:

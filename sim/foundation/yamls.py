@@ -36,25 +36,26 @@ def read_yaml(path: Path, what: str) -> Any:
 def parse_yaml(text: str, message: str) -> Any:
     """Return the content of a YAML text; raises BadInputError that begins with a message."""
     try:
-        content = yaml.load(text, Loader=_LOADER)
-        size = _unfolded(content, {}, set())
+        # Counted before it is made: merge keys unfold while values are made.
+        node = yaml.compose(text, Loader=_LOADER)
+        size = 0 if node is None else _unfolded(node, {}, set())
+        if size > MAX_VALUES:
+            raise ValueError(f"its aliases unfold to more than {MAX_VALUES} values")
+        return yaml.load(text, Loader=_LOADER)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise BadInputError(f"{message} ({' '.join(str(error).split())[:200]})") from error
-    if size > MAX_VALUES:
-        raise BadInputError(f"{message} (its aliases unfold to more than {MAX_VALUES} values)")
-    return content
 
 
-def _unfolded(value: Any, sizes: dict[int, int], above: set[int]) -> int:
-    """Return the number of values in a value, those that stand in several places counted in each."""
-    if not isinstance(value, dict | list):
+def _unfolded(node: Any, sizes: dict[int, int], above: set[int]) -> int:
+    """Return the number of values below a node, those that stand in several places counted in each."""
+    if not isinstance(node, yaml.CollectionNode):
         return 1
-    key = id(value)
+    key = id(node)
     if key in above:
         raise ValueError("an alias stands within what it names")
     if key not in sizes:
         above.add(key)
-        parts = [*value.keys(), *value.values()] if isinstance(value, dict) else value
+        parts = [part for pair in node.value for part in (pair if isinstance(pair, tuple) else (pair,))]
         sizes[key] = 1 + sum(_unfolded(part, sizes, above) for part in parts)
         above.discard(key)
     return sizes[key]

@@ -18,6 +18,10 @@ BEYOND_PU: Final = 0.15
 braiins v26_04)."""
 
 
+SAME_MHZ: Final = 0.5
+"""A clock is a profile's if it is as near as this. [MHz] chosen: profiles lie 22 MHz apart or more."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Ladder:
     """The profiles of one machine, ascending. Arrays are (n_profiles,), of one machine, and cannot be written to.
@@ -86,6 +90,10 @@ class Ladder:
             for values in (self.listed_power_w, self.listed_hashrate_ths)
         )
         return float(power_w), float(hashrate_ths)
+
+    def is_profile(self, freq_mhz: float) -> bool:
+        """Tell whether a clock is one of the profiles'."""
+        return bool(np.abs(self.freq_mhz - freq_mhz).min() <= SAME_MHZ)
 
     def has(self, freq_mhz: float) -> bool:
         """Tell whether a clock is one that the machine may be tuned to: on the ladder or a little beyond its ends."""
