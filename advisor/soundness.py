@@ -75,10 +75,13 @@ def modelled(rows: pd.DataFrame, zone: ZoneParams, wanted: Sequence[str], outdoo
         # Machines whose hashrate is about the usual one run the same profile: five minutes' luck is wider than its neighbours' distance.
         usual_ths = rows.loc[hashing, "hashrate_ths"].median()
         is_usual = (rows["hashrate_ths"] - usual_ths).abs() < BOARD_TOLERANCE * usual_ths
-        near = [
-            ladder.freq_mhz[ladder.nearest(ths / machine.ths_per_mhz)]
-            for ths in rows["hashrate_ths"].mask(is_usual, usual_ths).fillna(0.0)
-        ]
+        near = _nearest_mhz(rows["hashrate_ths"], zone)
+        # One that makes what two boards of three would, for more power than its own profile takes, lacks a board rather than a clock.
+        for left in range(1, N_BOARDS):
+            is_part = (rows["hashrate_ths"] / usual_ths - left / N_BOARDS).abs() < BOARD_TOLERANCE
+            own_w = near.map(lambda clock: ladder.between(clock)[0])
+            is_usual |= is_part & (rows["power_w"] > (1.0 + MORE_PU) * own_w)
+        near = _nearest_mhz(rows["hashrate_ths"].mask(is_usual, usual_ths), zone)
         rows["freq_mhz"] = np.where(rows["status"].isin(["hashing", "starting"]), near, 0.0)
     if "inlet_temp_c" in wanted:
         is_loop = isinstance(zone.plant, LoopParams)
@@ -98,6 +101,12 @@ def modelled(rows: pd.DataFrame, zone: ZoneParams, wanted: Sequence[str], outdoo
         ]
         rows["power_w"] = rows["power_w"].where(~lacking, np.round(drawn))
     return rows
+
+
+def _nearest_mhz(hashrate_ths: pd.Series, zone: ZoneParams) -> pd.Series:
+    """Return the clocks of the profiles that lie nearest to hashrates. [MHz]"""
+    ladder, per_mhz = zone.ladder, zone.machine.ths_per_mhz
+    return hashrate_ths.fillna(0.0).map(lambda ths: ladder.freq_mhz[ladder.nearest(ths / per_mhz)])
 
 
 def clock_note(rows: pd.DataFrame, zone: ZoneParams) -> str:
@@ -131,21 +140,36 @@ def unit_hint(column: str, value: float, model: str) -> str:
     return ""
 
 
-def misfit(row: dict[Hashable, Any], site: SiteParams) -> Misfit | None:
-    """Return the column and the reason for which a row does not fit the site, None if it does."""
-    given, zone = row["zone"], int(row["zone"])
-    if zone != given or not 0 <= zone < len(site.zones):
-        reason = f"{given:g} is no zone of this site; it has 0…{len(site.zones) - 1}"
-        return "zone", reason, "no zone of this site"
-    params = site.zones[zone]
-    key = catalogue.key_of(row["model"])
+def misplaced(model: str, zone: float, site: SiteParams) -> Misfit | None:
+    """Return why a machine is none of the site's or not of its zone, None if it is or its zone is not known."""
+    key = catalogue.key_of(model)
     if key is None:
-        reason = f"{row['model']!r} is not in the catalogue; {catalogue.nearest_names(row['model'])}"
-        return "model", reason, f"{row['model']!r} is not in the catalogue"
-    if catalogue.machine(key).name != params.machine.name:
-        reason = f"{row['model']!r} in a zone of {params.machine.name}: the policy was not made for it"
+        return (
+            "model",
+            f"{model!r} is not in the catalogue; {catalogue.nearest_names(model)}",
+            f"{model!r} is not in the catalogue",
+        )
+    name = catalogue.machine(key).name
+    homes = [number for number, params in enumerate(site.zones) if params.machine.name == name]
+    if not homes:
+        there = ", ".join(dict.fromkeys(params.machine.name for params in site.zones))
+        reason = f"{model!r} stands in no zone that the policy was made for; its zones are of {there}"
         return "model", reason, reason
-    return _contradiction(row, params)
+    if not np.isfinite(zone):
+        reason = f"{name} stands in zones {' and '.join(map(str, homes))}: zone must say in which"
+        return ("zone", reason, reason) if len(homes) > 1 else None
+    if int(zone) != zone or not 0 <= zone < len(site.zones):
+        reason = f"{zone:g} is no zone of this site; it has 0…{len(site.zones) - 1}"
+        return "zone", reason, "no zone of this site"
+    if int(zone) not in homes:
+        reason = f"{model!r} in zone {zone:g}, which is of {site.zones[int(zone)].machine.name}; it belongs to {' or '.join(map(str, homes))}"
+        return "zone", reason, reason
+    return None
+
+
+def misfit(row: dict[Hashable, Any], site: SiteParams) -> Misfit | None:
+    """Return the column and the reason for which a row of a machine in its zone cannot be right, None if it can."""
+    return _contradiction(row, site.zones[int(row["zone"])])
 
 
 def _contradiction(row: dict[Hashable, Any], params: ZoneParams) -> Misfit | None:
@@ -197,7 +221,7 @@ def _off_profile(row: dict[Hashable, Any], params: ZoneParams) -> Misfit | None:
         return "hashrate_ths", f"{made}, and it runs for {hours:.1f} h: {kind}", kind
     for left in range(1, N_BOARDS):
         of_all = left / N_BOARDS
-        if abs(share - of_all) < BOARD_TOLERANCE and drawn < of_all + 2.0 * BOARD_TOLERANCE:
+        if abs(share - of_all) < BOARD_TOLERANCE and drawn < 1.0 + 2.0 * BOARD_TOLERANCE:
             kind = f"{N_BOARDS - left} of {N_BOARDS} boards stand still"
             return "hashrate_ths", f"{made}: {kind}", kind
     if share < HALF:

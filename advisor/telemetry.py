@@ -5,18 +5,19 @@ import hashlib
 import io
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import numpy as np
 import pandas as pd
 
+from ..sim.cooling.plants import PLANTS
 from ..sim.foundation.errors import BadInputError
 from ..sim.foundation.foreign import read_file
 from ..sim.foundation.parquet import read_parquet
 from ..sim.foundation.renamed import renamed_hint
 from ..sim.foundation.wording import plain, with_unit
 from ..sim.hardware import catalogue
-from ..sim.site.params import SiteParams
+from ..sim.site.params import SiteParams, ZoneParams
 from ..sim.telemetry.columns import COLUMNS, STATUS
 from ..sim.telemetry.stamps import utc_stamps
 from . import soundness
@@ -194,7 +195,7 @@ def complete(given: Telemetry, site: SiteParams, outdoor_temp_c: float) -> Telem
             notes.append(f"{name} is not reported: {soundness.MODELLED[name]}")
     n = int((lacks_power & frame["power_w"].notna()).sum())
     if n:
-        notes.append(f"{n} readings hold no power: {soundness.MODELLED['power_w']}")
+        notes.append(f"{n} reading{' holds' if n == 1 else 's hold'} no power: {soundness.MODELLED['power_w']}")
     return replace(given, frame=frame, notes=tuple(notes))
 
 
@@ -219,6 +220,12 @@ def check(
         for row in np.flatnonzero(bad.to_numpy(dtype=bool)):
             reasons.setdefault(int(row), (column, kind if reason is None else reason(int(row)), kind))
 
+    # What a machine is comes first: of one that is not the site's, nothing else can be modelled or told.
+    for place, rows in frame.groupby(["model", "zone"], dropna=False):
+        model, zone = cast("tuple[str, float]", place)
+        found = soundness.misplaced(model, zone, site) if model else None
+        if found is not None:
+            reasons |= dict.fromkeys(np.flatnonzero(frame.index.isin(rows.index)), found)
     for name, column in COLUMNS.items():
         values = frame[name]
         if column.is_number:
@@ -279,3 +286,23 @@ def check(
         Rejected(row + given.first_row, str(frame["machine_id"][row]), *reasons[row]) for row in sorted(reasons)
     ]
     return frame[is_last & ~frame.index.isin(list(reasons))], rejected
+
+
+def without_site(given: Telemetry) -> tuple[list[str], list[Rejected]]:
+    """Return notes and rows set aside of a table whose site is not known, as if each model stood in a zone of its own.
+
+    Readings count as new, and no chip is held against an inlet that is not reported.
+    """
+    models = {key for name in given.frame["model"].unique() if (key := catalogue.key_of(name)) is not None}
+    zones = []
+    for key in sorted(models or {"s21"}):
+        machine = catalogue.machine(key)
+        plant = next(kind() for kind in PLANTS.values() if kind.cooling == machine.cooling)
+        zones.append(ZoneParams(machine=machine, firmware=catalogue.firmware("fast_curtail"), plant=plant, n_units=1))
+    absent = (*given.absent, "zone")
+    site, frame = SiteParams(zones=tuple(zones)), given.frame.assign(zone=np.nan)
+    known = complete(replace(given, frame=frame, absent=absent), site, COLUMNS["inlet_temp_c"].low)
+    names = {f"zone {number}": zone.machine.name for number, zone in enumerate(zones)}
+    notes = [note.partition(":") for note in known.notes if not note.startswith("zone is")]
+    rejected = check(known, site, given.reported or pd.Timestamp.now("UTC"), np.inf)[1]
+    return [names.get(head, head) + sign + tail for head, sign, tail in notes], rejected

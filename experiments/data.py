@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from hashgym.advisor import telemetry
+from hashgym.advisor import telemetry, wording
 from hashgym.experiments import rollouts, schema
 from hashgym.experiments.advise import utc_time
 from hashgym.experiments.reports import quality_report
 from hashgym.sim.foundation.errors import BadInputError
 from hashgym.sim.foundation.files import require_writable, write_text
+from hashgym.sim.foundation.wording import plain
 from hashgym.sim.history.history import History
 from hashgym.sim.market.coins import coin_hashprice
 from hashgym.sources import connectors, miners
@@ -89,7 +90,7 @@ def _show(options: argparse.Namespace) -> int:
 
 def _telemetry(options: argparse.Namespace) -> int:
     require_writable(options.out, *options.files)
-    at = None if options.at is None else utc_time(options.at)
+    at = None if options.at is None else utc_time(options.at).strftime("%Y-%m-%dT%H:%M:%SZ")
     tables = [path for path in options.files if path.suffix not in ("", ".json")]
     parts = []
     for path in tables:
@@ -97,17 +98,19 @@ def _telemetry(options: argparse.Namespace) -> int:
         sys.stdout.write(f"{path}: {len(given.frame)} readings of {given.frame['machine_id'].nunique()} machines\n")
         if given.absent:
             sys.stdout.write(f"  not told       {', '.join(given.absent)}\n")
+        notes, rejected = telemetry.without_site(given)
+        said = [*notes, *(f"to be set aside: {text}" for text in wording.grouped(rejected))]
+        sys.stdout.writelines(f"  NOTE {text}\n" for text in said)
         parts.append(given.frame.assign(time_utc=given.frame["time_utc"].dt.strftime("%Y-%m-%dT%H:%M:%SZ")))
-    replies = miners.read([path for path in options.files if path not in tables], options.model)
+    heard = [path for path in options.files if path not in tables]
+    replies = miners.read(heard, model=options.model, zone=options.zone, time_utc=at)
     for reply in replies:
         sys.stdout.write(reply.as_text() + "\n")
-    parts.append(miners.table(replies, options.zone, at))
+    parts.append(miners.table(replies))
     rows = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
-    left = len(replies) - len(parts[-1])
-    if left:
-        sys.stdout.write(
-            f"{left} of {len(replies)} machines lack what a row needs: model, hashrate and a time (--model and --at give them)\n"
-        )
+    for reply in replies:
+        if reply.lacking:
+            sys.stdout.write(f"no row of {plain(reply.name)}: no {', no '.join(reply.lacking)}\n")
     if options.out is not None:
         write_text(options.out, rows.to_csv(index=False))
         sys.stdout.write(f"{options.out}: {len(rows)} rows\n")

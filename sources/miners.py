@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from ..sim.foundation.constants import CONTROL_STEP_S
 from ..sim.foundation.errors import BadInputError
 from ..sim.foundation.foreign import read_file
 from ..sim.foundation.wording import plain
@@ -73,13 +74,13 @@ class Reply:
         """Columns of telemetry that the machine does not tell."""
         return tuple(name for name in COLUMNS if name not in self.values)
 
-    def row(self, zone: int | None, at: pd.Timestamp | None) -> dict[str, Any]:
-        """Return it as a row of telemetry; `at` stands for a time that the machine does not tell."""
-        row = {name: self.values.get(name) for name in COLUMNS}
-        row["zone"] = zone
-        if row["time_utc"] is None and at is not None:
-            row["time_utc"] = at.strftime("%Y-%m-%dT%H:%M:%SZ")
-        return row
+    @property
+    def lacking(self) -> list[str]:
+        """What is missing for a row of telemetry, empty if nothing is."""
+        if not self.dialect:
+            return ["firmware that is known"]
+        hints = {"time_utc": " (--at gives it)", "model": " (--model gives it)"}
+        return [name + hints.get(name, "") for name in self.absent if COLUMNS[name].is_required]
 
     def as_text(self) -> str:
         """Return what was understood, what not, and what is odd."""
@@ -92,7 +93,7 @@ class Reply:
         return "\n".join([*lines, *(f"  NOTE {note}" for note in self.notes)])
 
 
-def read(paths: Sequence[Path], model: str | None = None) -> list[Reply]:
+def read(paths: Sequence[Path], **given: Any) -> list[Reply]:
     """Return what machines answered, one entry a machine.
 
     Files whose names differ in the command's name alone (rig7_summary.json, rig7_stats.json) are of one machine; a file may
@@ -101,7 +102,7 @@ def read(paths: Sequence[Path], model: str | None = None) -> list[Reply]:
 
     Args:
         paths: The files.
-        model: Of machines that do not name theirs.
+        given: model, zone and time_utc of machines that do not tell theirs.
 
     Raises:
         BadInputError: A file is absent, no JSON, or larger than MAX_BYTES.
@@ -113,17 +114,15 @@ def read(paths: Sequence[Path], model: str | None = None) -> list[Reply]:
     found = []
     for place, contents in machines.items():
         if len(contents) == 1 and isinstance(contents[0], list):
-            found += [_reply(f"{place.name}[{k}]", [entry], model) for k, entry in enumerate(contents[0])]
+            found += [_reply(f"{place.name}[{k}]", [entry], given) for k, entry in enumerate(contents[0])]
         else:
-            found.append(_reply(place.name, contents, model))
+            found.append(_reply(place.name, contents, given))
     return found
 
 
-def table(replies: Sequence[Reply], zone: int | None, at: pd.Timestamp | None) -> pd.DataFrame:
-    """Return the telemetry of those that said what is required: model, hashrate and time."""
-    rows = pd.DataFrame([reply.row(zone, at) for reply in replies if reply.dialect], columns=list(COLUMNS))
-    required = [name for name, column in COLUMNS.items() if column.is_required]
-    return rows.dropna(subset=required).reset_index(drop=True)
+def table(replies: Sequence[Reply]) -> pd.DataFrame:
+    """Return the telemetry of those that lack nothing for it."""
+    return pd.DataFrame([reply.values for reply in replies if not reply.lacking], columns=list(COLUMNS))
 
 
 def _content(path: Path) -> Any:
@@ -142,7 +141,7 @@ def _dialects() -> list[dict[str, Any]]:
     return content
 
 
-def _reply(name: str, contents: Sequence[Any], model: str | None) -> Reply:
+def _reply(name: str, contents: Sequence[Any], given: dict[str, Any]) -> Reply:
     merged = _merged(contents)
     for dialect in _dialects():
         if all(_is_marked(merged, mark) for mark in dialect["marks"]):
@@ -157,8 +156,11 @@ def _reply(name: str, contents: Sequence[Any], model: str | None) -> Reply:
             if value is not None:
                 raw[quantity], paths[quantity] = value, place[0]
                 break
-    if model is not None and "model" not in raw:
-        raw["model"], paths["model"] = model, "given"
+    if _time(raw.get("time_utc")) is None:
+        raw.pop("time_utc", None)
+    for quantity, value in given.items():
+        if value is not None and quantity not in raw:
+            raw[quantity], paths[quantity] = value, "given"
     return _judged(name, dialect, merged, raw, paths)
 
 
@@ -247,7 +249,7 @@ def _judged(
         values["time_utc"] = time
     values |= {
         key: raw[key]
-        for key in ("model", "hashrate_ths", "power_w", "freq_mhz", "hot_temp_c", "inlet_temp_c", "status_s")
+        for key in ("model", "zone", "hashrate_ths", "power_w", "freq_mhz", "hot_temp_c", "inlet_temp_c", "status_s")
         if key in raw
     }
     if dialect["name"] == "pyasic":
@@ -270,6 +272,8 @@ def _judged(
         if status in ("asleep", "tripped"):
             values["freq_mhz"] = 0.0
     notes += _machine_notes(values, raw, expected_ths)
+    if values.get("status") == "hashing" and values.get("freq_mhz", raw.get("freq_mhz")) != raw.get("freq_mhz"):
+        paths["freq_mhz"] += f" says {raw['freq_mhz']:g}"
     notes += _odd(values, raw, expected_ths, content, dialect)
     ordered = {column: values[column] for column in COLUMNS if column in values}
     return Reply(name, str(dialect["title"]), ordered, paths, tuple(notes))
@@ -326,30 +330,36 @@ def _machine_notes(values: dict[str, Any], raw: dict[str, Any], expected_ths: fl
     if not clock or values.get("status") != "hashing":
         return []
     called = f" (its profile is called {raw['profile']})" if "profile" in raw else ""
-    if not ladder.has(clock):
-        return [
-            f"{clock:.1f} MHz{called} is no profile of {values['model']}, whose ladder goes from {ladder.min_mhz:g} to {ladder.max_mhz:g}"
-        ]
-    low = ladder.freq_mhz[ladder.freq_mhz <= clock]
-    high = ladder.freq_mhz[ladder.freq_mhz >= clock]
-    power_w, hashrate_ths = ladder.between(clock)
     notes = []
-    if not ladder.is_profile(clock):
-        is_inside = len(low) and len(high)
+    made_ths = ladder.between(clock)[1] if ladder.has(clock) else 0.0
+    if (
+        expected_ths
+        and ladder.has(expected_ths / params.ths_per_mhz)
+        and abs(made_ths / expected_ths - 1.0) > CLOCK_TOLERANCE
+    ):
+        told, clock = clock, expected_ths / params.ths_per_mhz
+        values["freq_mhz"] = clock
+        by_catalogue = f"{made_ths:.1f} by the catalogue's" if made_ths else "beyond the catalogue's ladder"
+        notes.append(
+            f"{told:.1f} MHz make {expected_ths:.1f} TH/s by its own reckoning, {by_catalogue}, which counts clocks otherwise: "
+            f"{clock:.1f} MHz are the catalogue's"
+        )
+    if not ladder.has(clock):
+        notes.append(
+            f"{clock:.1f} MHz{called} is no profile of {values['model']}, whose ladder goes from {ladder.min_mhz:g} to {ladder.max_mhz:g}"
+        )
+    elif not ladder.is_profile(clock):
+        low = ladder.freq_mhz[ladder.freq_mhz <= clock]
+        high = ladder.freq_mhz[ladder.freq_mhz >= clock]
         place = (
             f"between {low[-1]:g} and {high[0]:g} MHz: inter"
-            if is_inside
+            if len(low) and len(high)
             else f"beyond {ladder.min_mhz:g}…{ladder.max_mhz:g} MHz: extra"
         )
-        notes = [
-            f"{clock:.1f} MHz{called} lies {place}polated on the ladder, {hashrate_ths:.1f} TH/s at {power_w:,.0f} W"
-        ]
-    if expected_ths and abs(expected_ths / hashrate_ths - 1.0) > CLOCK_TOLERANCE:
+        power_w, hashrate_ths = ladder.between(clock)
         notes.append(
-            f"{clock:.1f} MHz make {expected_ths:.1f} TH/s by its own reckoning, {hashrate_ths:.1f} by the catalogue's, which counts clocks "
-            f"otherwise: {expected_ths / params.ths_per_mhz:.1f} MHz are the catalogue's"
+            f"{clock:.1f} MHz{called} lies {place}polated on the ladder, {hashrate_ths:.1f} TH/s at {power_w:,.0f} W"
         )
-        values["freq_mhz"] = expected_ths / params.ths_per_mhz
     return notes
 
 
@@ -379,7 +389,9 @@ def _odd(
             f"runs for {hours:.1f} h, so that its mean of 24 h, {raw['day_ths']:.1f} TH/s, is not its hashrate; that of minutes is, "
             f"{values['hashrate_ths']:.1f}"
         )
-    if "power_w" not in values:
+    if values.get("status") == "hashing":
+        notes += _of_minutes(values, content, dialect) + _fans(values, raw, content, dialect)
+    if "power_w" not in values and "hashrate_ths" in values:
         notes.append("it tells no power; the advisor takes the catalogue's at its clock")
     if values.get("status") == "hashing" and values.get("hot_temp_c", np.inf) < values.get("inlet_temp_c", -np.inf):
         notes.append(
@@ -393,4 +405,33 @@ def _odd(
     if errors:
         some = "; ".join(text[:80] for text in errors[:3]) + (" …" if len(errors) > 3 else "")
         notes.append(f"{len(errors)} error{'s' * (len(errors) > 1)} told: {some}")
+    return notes
+
+
+def _of_minutes(values: dict[str, Any], content: dict[str, Any], dialect: dict[str, Any]) -> list[str]:
+    """Return notes of a hashrate that is no mean of five minutes."""
+    notes = []
+    places = dialect["values"].get("hashrate_ths", [])
+    key = next((place[0] for place in places if _value(content, "hashrate_ths", *place) is not None), None)
+    if key is not None and key != places[0][0]:
+        notes.append(
+            f"its {key.split('/')[-1]!r} stands for the mean of minutes, {places[0][0].split('/')[-1]!r}, that it does not tell"
+        )
+    if values.get("status_s", np.inf) < CONTROL_STEP_S:
+        notes.append(f"up for {values['status_s']:.0f} s: its hashrate is of less than five minutes")
+    return notes
+
+
+def _fans(values: dict[str, Any], raw: dict[str, Any], content: dict[str, Any], dialect: dict[str, Any]) -> list[str]:
+    """Return notes of fans that stand still or turn faster than any that is known. Of more than half, the places are empty."""
+    notes = []
+    for place in dialect["values"].get("fan_rpm", []):
+        speeds = [rpm for _, value in _find(content, place[0].split("/")) for rpm in _numbers(value)]
+        still = speeds.count(0.0)
+        if 0 < 2 * still <= len(speeds):
+            notes.append(f"{still} of {len(speeds)} fans stand still")
+        if speeds:
+            break
+    if raw.get("fan_rpm", 0.0) > MAX_RPM and "fan_pu" not in raw:
+        notes.append(f"fans at {raw['fan_rpm']:.0f} rpm, above {MAX_RPM:g}: full speed is taken")
     return notes

@@ -1,5 +1,6 @@
 """Bad rows are set aside with row, column and reason; sound ones pass unchanged; nothing is filled in."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +82,7 @@ def test_sound_rows_pass_unchanged() -> None:
             "S19 Pro+ Hyd.",
             "not in the catalogue; the nearest are Antminer S19 XP Hyd (s19_xp_hyd), Antminer S19j Pro+",
         ),
-        ("model", "s21", "in a zone of Antminer S19j Pro: the policy was not made for it"),
+        ("model", "s21", "'s21' stands in no zone that the policy was made for; its zones are of Antminer S19j Pro"),
         ("model", "", "missing or not readable"),
         ("zone", 1.0, "1 is no zone of this site; it has 0…0"),
         ("zone", 0.5, "0.5 is no zone of this site"),
@@ -99,6 +100,62 @@ def test_a_bad_row_is_set_aside_with_its_reason(column: str, value: Any, reason:
     assert entry.row == 5
     assert reason in entry.reason
     assert entry.column == ("hashrate_ths" if value == "asleep" else column)
+
+
+@pytest.mark.parametrize("power_w", [2140.0, 3112.0])
+def test_boards_that_stand_still_are_seen_without_a_clock(power_w: float) -> None:
+    frame = rows(hashrate_ths={4: 69.3}, power_w={4: power_w}).drop(columns="freq_mhz")
+    accepted, ((entry),) = check(frame)
+    assert len(accepted) == 9
+    assert "the profile makes 106 at 3112: 1 of 3 boards stand still" in entry.reason
+
+
+def test_a_lower_profile_is_no_lost_board() -> None:
+    power_w, hashrate_ths = site().zones[0].ladder.between(370.0)
+    frame = rows(hashrate_ths={4: hashrate_ths}, power_w={4: power_w}).drop(columns="freq_mhz")
+    accepted, rejected = check(frame)
+    assert rejected == []
+    assert accepted["freq_mhz"][4] == 370.0
+
+
+@pytest.mark.parametrize(
+    ("model", "zone", "column", "reason"),
+    [
+        ("Antminer S19k Prro", None, "model", "'Antminer S19k Prro' is not in the catalogue; the nearest are Antminer S19k Pro"),
+        ("s21", None, "model", "stands in no zone that the policy was made for; its zones are of Antminer S19j Pro"),
+        ("s21", 0.0, "model", "stands in no zone that the policy was made for"),
+        ("Antminer S19j Pro", 1.0, "zone", "1 is no zone of this site; it has 0…0"),
+    ],
+)  # fmt: skip
+def test_a_machine_of_another_kind_is_named_whatever_else_is_missing(
+    model: str, zone: float | None, column: str, reason: str
+) -> None:
+    frame = rows(model={3: model})[["time_utc", "machine_id", "zone", "model", "hashrate_ths"]]
+    frame = frame.drop(columns="zone") if zone is None else frame.assign(zone=zone)
+    entry = next(entry for entry in check(frame)[1] if entry.machine_id == "z0-0003")
+    assert entry.column == column
+    assert reason in entry.reason
+
+
+def test_a_zone_that_several_share_must_be_named() -> None:
+    zone = site().zones[0]
+    (*_, entry) = check(rows().drop(columns="zone"), replace(site(), zones=(zone, zone)))[1]
+    assert entry.reason == "Antminer S19j Pro stands in zones 0 and 1: zone must say in which"
+
+
+def test_a_table_is_judged_without_its_site() -> None:
+    changes: dict[str, Any] = {
+        "model": {2: "S19j Prro"},
+        "hashrate_ths": {4: 104_000.0, 5: 69.3},
+        "power_w": {5: 2140.0, 6: None},
+    }
+    frame = rows(**changes).drop(columns=["zone", "inlet_temp_c", "freq_mhz"])
+    notes, rejected = telemetry.without_site(telemetry.of_frame(frame))
+    assert [entry.row for entry in rejected] == [3, 5, 6]
+    assert "the nearest are" in rejected[0].reason
+    assert "as GH/s it would be 104 TH/s" in rejected[1].reason
+    assert "1 of 3 boards stand still" in rejected[2].reason
+    assert any(note.startswith("1 reading holds no power") for note in notes)
 
 
 def test_a_machine_that_has_just_begun_may_have_hashed_nothing_yet() -> None:
@@ -226,7 +283,7 @@ def test_a_column_that_no_machine_fills_is_modelled_and_told(column: str, is_the
     full, frame = assess(rows()), rows()
     frame = frame.assign(**{column: None}) if is_there else frame.drop(columns=column)
     given = telemetry.complete(telemetry.of_frame(frame), site(), 25.0)
-    assert any(column in note or (column == "power_w" and "hold no power" in note) for note in given.notes)
+    assert any(column in note or (column == "power_w" and "no power" in note) for note in given.notes)
     found = assess(frame)
     assert found.silent == {}
     assert found.site.zones[0].n_units == 10
@@ -273,7 +330,7 @@ def test_refusals_are_grouped(tmp_path: Path) -> None:
     _, rejected = check(rows(hot_temp_c=dict.fromkeys(range(5), 200.0), model={7: "s21"}))
     assert grouped(rejected) == [
         "5 rows, hot_temp_c: outside -40…130 °C; as row 1 (z0-0000): 200 °C is not in -40…130",
-        "row 8 (z0-0007), model: 's21' in a zone of Antminer S19j Pro: the policy was not made for it",
+        "row 8 (z0-0007), model: 's21' stands in no zone that the policy was made for; its zones are of Antminer S19j Pro",
     ]
 
 
