@@ -3,6 +3,7 @@
 import argparse
 import io
 import logging
+import os
 import sys
 import traceback
 from collections.abc import Callable
@@ -55,6 +56,9 @@ def main(argv: list[str] | None = None) -> int:
     try:
         command: Callable[[list[str]], int] = import_module(COMMANDS[args[0]][0]).main
         return command(args[1:])
+    except BrokenPipeError:  # who read has gone, as `| head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except (HashGymError, OSError, ModuleNotFoundError) as error:
         if is_debug:
             traceback.print_exc()

@@ -28,7 +28,7 @@ from hashgym.evaluation.paired import episode_starts, run
 from hashgym.evaluation.summary import judge, yardsticks
 from hashgym.evaluation.tuning import tune
 from hashgym.experiments import hydra_main, tracking
-from hashgym.experiments.export import export
+from hashgym.experiments.export import export, fitted
 from hashgym.experiments.reports import advice_report, report
 from hashgym.experiments.reports.table import over_rule, policy_table
 from hashgym.experiments.sample import HOW, sample_step, write_telemetry
@@ -76,7 +76,8 @@ def _demo(config: dict[str, Any], run_dir: Path) -> None:
     validation = replace(options, split="validation")
     best_rule = next(p for p in yardsticks(validation, tuning) if p.name == "hysteresis")
     rule_usd = float(run(best_rule, validation, seed).usd_per_day.mean())
-    bundle = export(result.policy, trained, summary, config["forecast"], out / "bundle", progress=progress)
+    forecaster = fitted(scenario, config["forecast"], progress=progress)
+    bundle = export(result.policy, trained, summary, forecaster, out / "bundle")
     if config["tracking"]["kind"] != "none":
         name = f"hashgym-{scenario.name}"
         tracking.register(config["tracking"], bundle, name, "candidate", tracked_run(run_dir))

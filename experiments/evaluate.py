@@ -10,6 +10,7 @@ from hashgym.agents.learners import LearnedPolicy
 from hashgym.agents.policy import Policy
 from hashgym.agents.training import load_policy
 from hashgym.envs.batch.config import EnvConfig
+from hashgym.evaluation.bound import why_not
 from hashgym.evaluation.summary import judge
 from hashgym.experiments import hydra_main
 from hashgym.experiments.policies import RULES, policy_of
@@ -50,6 +51,8 @@ def _evaluate(config: dict[str, Any], _: Path) -> None:
         )
     result = judge(options, learned, config["seed"], progress=config["progress"])
     sys.stdout.write(policy_table(result) + "\n")
+    if reason := why_not(options.load().scenario.site):
+        sys.stdout.write(f"no upper bound: it is for {reason}\n")
     if config["out"] is not None:
         write_json(Path(config["out"]), result)
 

@@ -53,9 +53,10 @@ def _export(config: dict[str, Any], _: Path) -> None:
     policy = load_policy(run_dir, trained.agent, trained.env)
     options = replace(trained.env, split=config["split"], reward="profit")
     progress = bool(config.get("progress", True))
+    forecaster = None if trees is None else fitted(trained.env.load().scenario, trees, progress=progress)
     log.info("judging %s on the %s months, for the manifest", policy.name, options.split)
     summary = judge(options, [policy], trained.schedule.seed, progress=progress)
-    bundle = export(policy, trained, summary, trees, out, progress=progress)
+    bundle = export(policy, trained, summary, forecaster, out)
     sys.stdout.write(
         f"{bundle.folder}: {policy.name} for {bundle.manifest['site']}, model {bundle.manifest['model_sha256'][:16]}\n"
     )
@@ -69,24 +70,19 @@ def export(
     policy: LearnedPolicy,
     trained: TrainSettings,
     summary: Mapping[str, Any],
-    forecast: Mapping[str, Any] | None,
+    forecaster: Forecaster | None,
     out: Path,
-    *,
-    progress: bool = False,
 ) -> Bundle:
-    """Write the bundle of a trained policy, with a forecaster fitted on the training months.
+    """Write the bundle of a trained policy.
 
     Args:
         policy: The policy.
         trained: Settings of its run.
         summary: What `summary.judge` says of it.
-        forecast: Settings of the forecaster's trees; None leaves the forecast out, and the bundle cannot advise.
+        forecaster: Of what the advisor needs; a bundle without it cannot advise.
         out: Folder of the bundle.
-        progress: Whether bars show how far it is.
     """
-    extra = {}
-    if forecast is not None:
-        extra[FORECAST] = _fitted(trained.env.load().scenario, forecast, progress=progress).dump().encode()
+    extra = {} if forecaster is None else {FORECAST: forecaster.dump().encode()}
     log.info("writing the bundle, and trying it against the network")
     entry = summary["policies"][policy.name]
     metrics = {
@@ -117,7 +113,7 @@ def fit_config(forecast: Mapping[str, Any]) -> FitConfig:
         raise BadInputError(f"forecast.{error}") from error
 
 
-def _fitted(scenario: Scenario, forecast: Mapping[str, Any], *, progress: bool) -> Forecaster:
+def fitted(scenario: Scenario, forecast: Mapping[str, Any], *, progress: bool) -> Forecaster:
     """Return a forecaster that is fitted on what was published before the end of the training months."""
     until = pd.Timestamp(scenario.splits["train"][1], tz="UTC")
     try:
@@ -125,6 +121,8 @@ def _fitted(scenario: Scenario, forecast: Mapping[str, Any], *, progress: bool) 
             published_series(scenario.history, scenario.site.markets[0]), until, fit_config(forecast), progress=progress
         )
     except ValueError as error:
-        raise BadInputError(f"forecast: {error}") from error
+        raise BadInputError(
+            f"forecast: {error}; forecast=null exports the policy without one, and it cannot advise"
+        ) from error
     log.info("fitted the forecast on what was published before %s", until.date())
     return forecaster

@@ -3,10 +3,12 @@
 import hashlib
 import logging
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final
 
@@ -67,7 +69,7 @@ def run(config_name: str, task: Task, args: list[str]) -> int:
     try:
         entry()
     except (HydraException, OmegaConfBaseException) as error:
-        raise BadInputError(str(error)) from error
+        raise BadInputError(_plainly(str(error), config_name)) from error
     finally:
         sys.argv = before[0]
         del os.environ["HYDRA_FULL_ERROR"]
@@ -109,6 +111,18 @@ def _of_file(arg: str) -> str:
         else:
             names[name] = name
     return f"scenario={','.join(names)}"
+
+
+def _plainly(said: str, config_name: str) -> str:
+    """Return what Hydra says, on one margin, with the nearest name where there is none such, and no hint that leads nowhere."""
+    said = re.sub(r"\n\s*", "\n", said.replace("\t", " ").partition("Config search path")[0]).strip()
+    if found := re.match(r"Could not override '(.+?)'\.", said):
+        return f"no key {found[1]!r}; `hashgym {config_name} --cfg job` shows those there are"
+    if found := re.match(r"In .*?: Could not find '(.+?)/(.+?)'", said, re.DOTALL):
+        near = get_close_matches(found[2], said.partition("Available options in")[2].split(), 1)
+        said += f"\ndid you mean {found[1]}={near[0]}?" if near else ""
+        said += "\na scenario of your own is named by its file, scenario=FILE.yaml" if found[1] == "scenario" else ""
+    return said
 
 
 def _told(error: Exception, reason: str) -> BadInputError:

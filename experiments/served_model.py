@@ -7,7 +7,10 @@ import numpy as np
 import pandas as pd
 from mlflow.pyfunc.model import PythonModel
 
-from hashgym.advisor.bundle import Bundle
+try:  # what reads a bundle goes with the model, under a name of its own: it must not stand in for an installed hashgym
+    from hashgym_bundle.advisor.bundle import Bundle  # type: ignore[import-not-found]
+except ModuleNotFoundError:  # while the model is logged
+    from hashgym.advisor.bundle import Bundle
 
 
 class BundleModel(PythonModel):

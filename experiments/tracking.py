@@ -251,14 +251,17 @@ LOADER: Final = (
 
 @contextmanager
 def _loader_sources() -> Iterator[Path]:
-    """Give a folder `hashgym` with the sources that read a bundle."""
+    """Give a package `hashgym_bundle` of the sources that read a bundle.
+
+    MLflow puts it on Python's path of whoever loads the model, where a package `hashgym` would hide the rest of an installed one.
+    """
     root = Path(__file__).resolve().parents[1]
     with tempfile.TemporaryDirectory() as folder:
         for name in LOADER:
-            target = Path(folder) / "hashgym" / name
+            target = Path(folder) / "hashgym_bundle" / name
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(root / name, target)
-        yield Path(folder) / "hashgym"
+        yield Path(folder) / "hashgym_bundle"
 
 
 def open_tracker(

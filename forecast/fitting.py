@@ -137,7 +137,7 @@ def _fit_one(
     if not _has_enough(world, until, config):
         raise ValueError(
             f"not enough history before {until}: {_least_days(config)} days are needed, a week of windows and twice the "
-            f"{config.stopping_days} days that tell when to stop among them"
+            f"{config.stopping_days} days that tell when to stop among them (stopping_days of the forecast's settings)"
         )
     carry, scale = _near_hours(world, target, grow)
     parts = []

@@ -99,7 +99,8 @@ def joint_paths(forecaster: Forecaster, world: PublishedSeries, origin: int, n_p
     if len(past) < LEAST_PATHS:
         raise TooFewForecastsError(
             f"only {len(past)} past forecasts lie between the first model ({forecaster.first}) and {world.local(np.array([origin]))[0]}; "
-            f"paths need {LEAST_PATHS}"
+            f"paths need {LEAST_PATHS}: advise at a later time, or export with models that begin earlier, more forecast.n_vintages or longer "
+            "forecast.vintage_days"
         )
     together = {name: forecaster.transformed(world, name, np.append(past, origin)) for name in forecaster.vintages}
     near = together[ALIKE if ALIKE in together else next(iter(together))][:, :NEAR_H, 1].mean(axis=1)

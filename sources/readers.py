@@ -112,7 +112,7 @@ def _numbers(column: pd.Series, series: Series, name: str | int, where: Where) -
         text = str(column.iloc[row]).strip()
         hint = ""
         if _DECIMAL_COMMA.fullmatch(text):
-            hint = "; say decimal: ','"
+            hint = "; say thousands: '.'" if series.decimal == "," else "; say decimal: ','"
         elif text.lower() in _NO_VALUE:
             hint = f"; if it stands for no value, say missing: [{text!r}]"
         raise BadInputError(f"{where(row)}, column {name!r}: {column.iloc[row]!r} is not a number{hint}")

@@ -102,7 +102,19 @@ def _require(path: Path, columns: list[Any], series: Series) -> None:
     for name in series.columns:
         if name not in columns:
             shown = ", ".join(map(repr, columns[:12])) + (", …" if len(columns) > 12 else "")
-            raise BadInputError(f"{path}: no column {name!r}; there are {shown}")
+            raise BadInputError(f"{path}: no column {name!r}; there are {shown}{_hint(columns, series)}")
+
+
+def _hint(columns: list[Any], series: Series) -> str:
+    """Return which key of a mapping would make columns of what was taken for one, or for names."""
+    if series.format != "csv":
+        return ""
+    if isinstance(series.columns[0], int) and series.header:
+        return "; a file without names needs header: false"
+    for separator in (";", "\t", "|", ","):
+        if len(columns) == 1 and separator in str(columns[0]):
+            return f"; say separator: {separator!r}".replace("'", '"')
+    return ""
 
 
 def _csv(path: Path, series: Series) -> Table:

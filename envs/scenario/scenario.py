@@ -3,8 +3,10 @@
 import dataclasses
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from functools import lru_cache
 from importlib import resources
 from itertools import pairwise
@@ -72,7 +74,10 @@ class Scenario:
         """Return the history rows [first, last) of a split; raises BadInputError if there is none of that name."""
         if split not in self.splits:
             raise BadInputError(f"scenario {self.name!r} has no split {split!r}; there are {', '.join(self.splits)}")
-        return month_range(self.history, *self.splits[split])
+        try:
+            return month_range(self.history, *self.splits[split])
+        except BadInputError as error:
+            raise BadInputError(f"splits.{split}: {error}") from error
 
     def exogenous(self, forecast: str, n_histories: int = 1) -> Exogenous:
         """Return the exogenous world of the whole history; built once, it is shared by all batches of the scenario.
@@ -243,6 +248,10 @@ def _check_values(mapping: Mapping[str, Any], problems: Problems) -> None:
     check(isinstance(recipe, Mapping | str), "history", "a dictionary of how it is made, or the folder of a history")
 
 
+SPLITS: Final = ("train", "validation", "test")
+"""Splits that learning and judging ask for; a scenario may have others beside."""
+
+
 def _splits(splits: Any) -> dict[str, tuple[str, str]]:
     """Return the spans of splits; raises BadInputError that says which ones are none."""
     if not isinstance(splits, Mapping):
@@ -251,9 +260,13 @@ def _splits(splits: Any) -> dict[str, tuple[str, str]]:
         )
     problems, found = Problems(), {}
     for name, span in splits.items():
+        if near := {*get_close_matches(str(name), SPLITS, 1)} - {str(name)}:
+            problems.lines.append(f"scenario.splits has {name!r}; did you mean {near.pop()!r}?")
+            continue
         days = [str(day) for day in span] if isinstance(span, list | tuple) else []
         try:
-            ordered = len(days) == 2 and pd.Timestamp(days[0]) < pd.Timestamp(days[1])
+            is_iso = all(re.match(r"\d{4}-\d{2}-\d{2}", day) for day in days)  # others are read with the month first
+            ordered = len(days) == 2 and is_iso and pd.Timestamp(days[0]) < pd.Timestamp(days[1])
         except (ValueError, TypeError):
             ordered = False
         if ordered:

@@ -24,6 +24,10 @@ INTERVALS_S: Final = (300, 900, 1800, 3600)
 """Lengths of an interval over which power is averaged for a charge on it. [s]"""
 
 
+MOST_USD_PER_MWH: Final = 20_000.0
+"""Beyond this a price is in other units. chosen: the highest price cap of a market is Australia's, 20,300 AUD in 2025, some 13,500 USD."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RealTimeTariff:
     """The history's settlement price plus an adder; known as the history says."""
@@ -55,12 +59,11 @@ class FlatTariff:
 
     def __post_init__(self) -> None:
         """Check the range; raises BadInputError."""
+        price = self.energy_price_usd_per_mwh
+        is_price = -MOST_USD_PER_MWH <= price <= MOST_USD_PER_MWH
+        name = "energy_price_usd_per_mwh"
         require(
-            np.isfinite(self.energy_price_usd_per_mwh),
-            "FlatTariff",
-            "energy_price_usd_per_mwh",
-            self.energy_price_usd_per_mwh,
-            "finite",
+            is_price, "FlatTariff", name, price, f"in ±{MOST_USD_PER_MWH:,.0f} USD/MWh, 1,000 times a price per kWh"
         )
 
     def settlement_usd_per_mwh(self, market_usd_per_mwh: FloatArray, local: pd.DatetimeIndex) -> FloatArray:

@@ -1,6 +1,7 @@
 """Export, registration, advice and back-test as commands, with a real MLflow store."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,10 @@ def test_a_run_is_exported_and_served_from_the_registry(
     assert bundle.manifest["metrics"]["episodes"] == 60
     values = bundle.manifest["metrics"]["values"]["net_profit_usd_per_day"]
     assert values["lo"] <= values["mean"] <= values["hi"]
+    before = set(sys.path)
     served = mlflow.pyfunc.load_model("models:/hashgym-west_texas_air@candidate")
+    # What MLflow puts on the path holds no `hashgym`, which a process begun later would take for the installed one.
+    assert {entry.name for path in {*sys.path} - before for entry in Path(path).iterdir()} == {"hashgym_bundle"}
     observations = np.array([[entry["trained_high"] for entry in bundle.observations]] * 3)
     frame = pd.DataFrame(observations, columns=list(bundle.names))
     predicted = served.predict(frame[frame.columns[::-1]])

@@ -62,7 +62,11 @@ def test_another_configuration_in_the_same_folder_is_refused(
     ("line", "code", "said"),
     [
         ("override /hydra/launcher: joblib", 0, "Joblib.Parallel"),
-        ("override hydra/launcher: joblib", 2, "Could not override 'experiment/hydra/launcher@hydra.launcher'"),
+        (
+            "override hydra/launcher: joblib",
+            2,
+            "Could not override 'experiment/hydra/launcher@hydra.launcher'",
+        ),
     ],
 )
 def test_a_launcher_of_an_experiment_is_used_or_refused(

@@ -169,7 +169,7 @@ def test_a_registered_model_loads_anywhere_and_leaves_the_runs_duration(
         "import sys; sys.meta_path = [f for f in sys.meta_path if 'hashgym' not in repr(f) and '__editable__' not in repr(f)]\n"
         f"import mlflow, pandas as pd; model = mlflow.pyfunc.load_model({str(source)!r})\n"
         f"out = model.predict(pd.read_json({str(tmp_path / 'rows.json')!r}, orient='split').astype(float))\n"
-        "import hashgym.advisor.bundle as b; print(b.__file__); print(out.to_json(orient='split'))"
+        "import hashgym_bundle.advisor.bundle as b; print(b.__file__); print(out.to_json(orient='split'))"
     )
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=tmp_path / "elsewhere", capture_output=True, text=True, check=False

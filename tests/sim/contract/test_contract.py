@@ -28,7 +28,7 @@ DAY = tuple(float(hour) for hour in range(24))
     ("part", "options", "message"),
     [
         (RealTimeTariff, {"adder_usd_per_mwh": float("nan")}, "RealTimeTariff.adder_usd_per_mwh is nan; it must be finite"),
-        (FlatTariff, {"energy_price_usd_per_mwh": float("inf")}, "energy_price_usd_per_mwh is inf; it must be finite"),
+        (FlatTariff, {"energy_price_usd_per_mwh": float("inf")}, "energy_price_usd_per_mwh is inf; it must be in ±20,000 USD/MWh"),
         (TimeOfUseTariff, {"weekday_usd_per_mwh": (1.0,), "weekend_usd_per_mwh": DAY}, "weekday_usd_per_mwh is .*24 prices"),
         (TimeOfUseTariff, {"weekday_usd_per_mwh": DAY, "weekend_usd_per_mwh": DAY[:23]}, "weekend_usd_per_mwh is .*24 prices"),
         (
