@@ -9,7 +9,7 @@ import sys
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import gymnasium as gym
 import numpy as np
@@ -51,11 +51,13 @@ def run(options: argparse.Namespace) -> int:
     config = EnvConfig(
         scenario=options.scenario, history=options.history, split=options.split, episode_steps=options.steps
     )
+    _minari()
     if options.telemetry is not None:
         log = site_log.read(options.telemetry, config, options.timezone)
         config, episodes, name, told = log.config, log.episodes, "telemetry", log.told
     else:
         config, policy = policies.policy_of(options.policy, config, options.seed)
+        free_name(options.dataset, config.task, options.out)  # said before anything is played
         episodes = play(policy, config, options.episodes, options.seed, progress=True)
         name, told = policy.name, ""
     dataset = write(episodes, config, options, name)
@@ -73,16 +75,9 @@ def default_name(task: str) -> str:
 
 def write(episodes: list[Episode], config: EnvConfig, options: argparse.Namespace, name: str) -> Any:
     """Write episodes as a Minari dataset that knows its environment; raises BadInputError if the library is not installed."""
-    try:
-        minari = importlib.import_module("minari")
-        buffer_of = importlib.import_module("minari.data_collector").EpisodeBuffer
-    except ImportError:
-        raise BadInputError("the library minari is not installed; run `pip install hashgym[offline]`") from None
-    dataset = options.dataset or default_name(config.task)
-    require_name(dataset)
+    minari, buffer_of = _minari(), importlib.import_module("minari.data_collector").EpisodeBuffer
+    dataset = free_name(options.dataset, config.task, options.out)
     options.out.mkdir(parents=True, exist_ok=True)
-    if (options.out / dataset).exists():
-        raise BadInputError(f"{options.out} has a dataset {dataset!r}; name another, or delete it by `minari delete`")
     setup = config.load()
     scenario = setup.scenario
     env = gym.make(
@@ -122,7 +117,8 @@ def write(episodes: list[Episode], config: EnvConfig, options: argparse.Namespac
     with whole_folder(options.out / dataset, "data/main_data.hdf5") as aside, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of authors and links, which the user's dataset may do without
         # Minari writes into its folder of datasets; this one is written aside and moved into it whole.
-        os.environ["MINARI_DATASETS_PATH"] = str(aside.resolve())
+        os.environ["MINARI_DATASETS_PATH"] = str(aside.resolve() / _ASIDE)
+        (aside / _ASIDE).mkdir()
         try:
             minari.create_dataset_from_buffers(
                 dataset,
@@ -133,8 +129,8 @@ def write(episodes: list[Episode], config: EnvConfig, options: argparse.Namespac
                 description=description,
                 requirements=["hashgym"],
             )
-            (aside / dataset / "data").rename(aside / "data")
-            shutil.rmtree(aside / dataset.split("/")[0])
+            (aside / _ASIDE / dataset / "data").rename(aside / "data")
+            shutil.rmtree(aside / _ASIDE)
         finally:
             os.environ["MINARI_DATASETS_PATH"] = str(options.out.resolve())
     return minari.load_dataset(dataset)
@@ -147,7 +143,22 @@ def _spoken(config: EnvConfig) -> Any:
     return config.scenario if isinstance(config.scenario, Mapping) else scenarios.read(str(config.scenario))
 
 
-def require_name(dataset: str) -> None:
-    """Raise a BadInputError unless a name is one that Minari takes: NAMESPACE/NAME-vVERSION."""
+_ASIDE: Final = ".minari"
+"""Folder of datasets that Minari writes one into, beside its final place."""
+
+
+def _minari() -> Any:
+    try:
+        return importlib.import_module("minari")
+    except ImportError:
+        raise BadInputError("the library minari is not installed; run `pip install hashgym[offline]`") from None
+
+
+def free_name(given: str | None, task: str, out: Path) -> str:
+    """Return the name of a dataset that is to be; raises BadInputError of one that Minari does not take or that stands there."""
+    dataset = given or default_name(task)
     if not re.fullmatch(r"([\w-]{2,}/)*[\w-]{2,}-v\d+", dataset):
         raise BadInputError(f"--dataset is {dataset!r}; it must be like hashgym/hashrate-tuning/rollouts-v0")
+    if (out / dataset).exists():
+        raise BadInputError(f"{out} has a dataset {dataset!r}; name another, or delete it by `minari delete`")
+    return dataset

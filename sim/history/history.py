@@ -241,6 +241,7 @@ class History:
 
 MOST_READS: Final = 10
 _PAUSE_S: Final = 0.01
+"""How often a folder that is being replaced is read anew, and the time between. chosen: a replacement takes two renames."""
 
 
 def _identity(folder: Path) -> tuple[int, int] | None:

@@ -179,3 +179,9 @@ def test_a_name_that_is_no_dataset_is_refused_before_anything_is_played(
     assert "it must be like hashgym/hashrate-tuning/rollouts-v0" in capsys.readouterr().err
     assert not (tmp_path / "d").exists()
     assert not (tmp_path.parent / "climbed").exists()
+
+
+def test_a_namespace_may_be_called_data(tmp_path: Path) -> None:
+    command = ["data", "rollouts", "--policy", "always_on", "--episodes", "1", "--steps", "4", "--out", str(tmp_path)]
+    assert main([*command, "--dataset", "data/always-on-v0"]) == 0
+    assert sorted(path.name for path in (tmp_path / "data" / "always-on-v0").iterdir()) == ["data"]

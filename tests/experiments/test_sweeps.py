@@ -98,3 +98,24 @@ def test_two_files_of_one_name_are_refused(workplace: Path, capsys: pytest.Captu
     (workplace / "other" / "site.yaml").write_text(yaml.safe_dump(SITE))
     assert main(["train", "-m", "scenario=site.yaml,other/site.yaml", *TINY[1:]]) == 2
     assert "one of two scenarios named 'site'; rename the file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("experiment=smok", "did you mean experiment=smoke?"),
+        (
+            "scenario=west_texas_ai",
+            "did you mean scenario=west_texas_air?\n  a scenario of your own is named by its file",
+        ),
+        ("agent.totl_steps=5", "no key 'agent.totl_steps'; `hashgym train --cfg job` shows those there are"),
+    ],
+)
+def test_what_hydra_does_not_know_is_told_plainly(
+    override: str, said: str, workplace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", override]) == 2
+    err = capsys.readouterr().err
+    assert said in err
+    assert "\t" not in err
+    assert "Config search path" not in err

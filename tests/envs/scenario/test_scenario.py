@@ -44,7 +44,18 @@ def changed(path: str, value: Any) -> dict[str, Any]:
         ("history.region", "mars", "no region 'mars'"),
         ("history.path", "x", "unknown key 'history.path'"),
         ("episode_days", 0.0001, "episode_days is 0.0001"),
-        ("splits", {"train": ["2024-06-03", "2025-06-25"]}, "not inside the history"),
+        (
+            "splits",
+            {"train": ["2024-06-03", "2025-06-25"]},
+            "splits.train: span 2024-06-03…2025-06-25 is not inside the history",
+        ),
+        ("splits", {"tset": ["2024-06-03", "2024-06-10"]}, "scenario.splits has 'tset'; did you mean 'test'?"),
+        ("splits", {"train": ["03.06.2024", "2024-06-10"]}, "scenario.splits.train is .* as .'2024-01-01'"),
+        (
+            "tariff",
+            {"kind": "flat", "energy_price_usd_per_mwh": -87000.0},
+            "energy_price_usd_per_mwh is -87000.0; it must be in ±20,000",
+        ),
         (
             "splits",
             {"train": ["2024-06-03", "2024-06-10"], "test": ["2024-06-09", "2024-06-20"]},
