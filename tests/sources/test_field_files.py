@@ -137,7 +137,12 @@ def test_decimal_commas_and_two_time_columns(read: Read) -> None:
     with pytest.raises(
         BadInputError, match=r"'30.10.2022 02:00' is no unambiguous time stamp of time_format '%m/%d/%Y %H:%M'"
     ):
-        read({"smard.csv": text}, "2022-10-30", "2022-10-31", **{**smard, "missing": "-", "time_format": "%m/%d/%Y %H:%M"})
+        read(
+            {"smard.csv": text},
+            "2022-10-30",
+            "2022-10-31",
+            **{**smard, "missing": "-", "time_format": "%m/%d/%Y %H:%M"},
+        )
 
 
 def test_a_market_with_one_offset_all_year(read: Read) -> None:
