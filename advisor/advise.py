@@ -121,10 +121,7 @@ class Advisor:
         if step >= len(history.frame):
             history, published = reach(history, step), None
         self._require_ahead(history, step)
-        outdoor_c = float(history.frame["outdoor_temp_c"].iloc[step])
-        longest_s = self.bundle.manifest["env"]["episode_steps"] * STEP.total_seconds()
-        fleet = fleets.assess(rows, site, outdoor_c, longest_s, given.frame)
-        fleet = replace(fleet, notes=(*given.notes, *fleet.notes))
+        fleet = assessed(self.bundle, given, rows, site, history, step)
         if fleet.silent:
             raise _Silence("; ".join(fleet.silent.values()), fleet.notes)
         series = published or published_series(history, site.markets[0])
@@ -179,6 +176,16 @@ class Advisor:
             "paths": situation.paths.n_paths,
             "seed": self.settings.seed,
         }
+
+
+def assessed(
+    bundle: Bundle, given: Telemetry, rows: pd.DataFrame, site: SiteParams, history: History, step: int
+) -> fleets.Fleet:
+    """Return the fleet that sound rows of telemetry tell of in a step of a history, with the notes of what was modelled."""
+    outdoor_c = float(history.frame["outdoor_temp_c"].iloc[step])
+    longest_s = bundle.manifest["env"]["episode_steps"] * STEP.total_seconds()
+    fleet = fleets.assess(rows, site, outdoor_c, longest_s, given.frame)
+    return replace(fleet, notes=(*given.notes, *fleet.notes))
 
 
 def outdoor_temp_c(history: History, now: pd.Timestamp) -> float:

@@ -7,18 +7,16 @@ import numpy.typing as npt
 import pandas as pd
 
 from ..sim.foundation.errors import BadInputError
-from ..sim.history.history import STEP, History
+from ..sim.history.history import History
 from ..sim.series.exogenous import WARM_UP_STEPS
 from ..sim.site.world import Exogenous
-from . import fleet, telemetry
-from .advise import outdoor_temp_c, reach
+from . import telemetry
+from .advise import assessed, outdoor_temp_c, reach
 from .bundle import Bundle
 from .outlook import step_of
 from .situation import in_order_of, observation_names, observed, present, scenario_of
 from .telemetry import Rejected, Telemetry
-
-MAX_AGE_S = 600.0
-"""Age above which telemetry is stale. [s] chosen: two control steps."""
+from .trial import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +62,8 @@ def observe(bundle: Bundle, given: Telemetry, history: History, now: pd.Timestam
     if step >= len(history.frame):
         history = reach(history, step)
     given = telemetry.complete(given, site, outdoor_temp_c(history, now))
-    rows, rejected = telemetry.check(given, site, now, MAX_AGE_S)
-    longest_s = bundle.manifest["env"]["episode_steps"] * STEP.total_seconds()
-    outdoor_c = float(history.frame["outdoor_temp_c"].iloc[step])
-    found = fleet.assess(rows, site, outdoor_c, longest_s, given.frame)
+    rows, rejected = telemetry.check(given, site, now, Settings().max_age_s)
+    found = assessed(bundle, given, rows, site, history, step)
     if found.silent:
         raise BadInputError("; ".join(found.silent.values()))
     scenario = replace(scenario_of(bundle, history, found.site), history=history)
@@ -79,4 +75,4 @@ def observe(bundle: Bundle, given: Telemetry, history: History, now: pd.Timestam
         whole.channels,
     )
     batch = present(scenario, forecast, now_alone, found.zones)
-    return Observed(observed(batch, found.zones), bundle.names, (*given.notes, *found.notes), tuple(rejected))
+    return Observed(observed(batch, found.zones), bundle.names, found.notes, tuple(rejected))

@@ -299,10 +299,14 @@ def without_site(given: Telemetry) -> tuple[list[str], list[Rejected]]:
         machine = catalogue.machine(key)
         plant = next(kind() for kind in PLANTS.values() if kind.cooling == machine.cooling)
         zones.append(ZoneParams(machine=machine, firmware=catalogue.firmware("fast_curtail"), plant=plant, n_units=1))
-    absent = (*given.absent, "zone")
-    site, frame = SiteParams(zones=tuple(zones)), given.frame.assign(zone=np.nan)
+    homes = {key: float(number) for number, key in enumerate(sorted(models))}
+    frame = given.frame.assign(
+        zone=given.frame["model"].map(lambda name: homes.get(catalogue.key_of(name) or "", np.nan))
+    )
+    absent = tuple(name for name in given.absent if name != "zone")
+    site = SiteParams(zones=tuple(zones))
     known = complete(replace(given, frame=frame, absent=absent), site, COLUMNS["inlet_temp_c"].low)
     names = {f"zone {number}": zone.machine.name for number, zone in enumerate(zones)}
-    notes = [note.partition(":") for note in known.notes if not note.startswith("zone is")]
+    notes = [note.partition(":") for note in known.notes]
     rejected = check(known, site, given.reported or pd.Timestamp.now("UTC"), np.inf)[1]
     return [names.get(head, head) + sign + tail for head, sign, tail in notes], rejected

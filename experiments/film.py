@@ -13,7 +13,7 @@ from typing import Any, Final
 import gymnasium as gym
 import numpy as np
 
-import hashgym.envs  # noqa: F401
+from hashgym.envs import ENV_IDS
 from hashgym.envs.batch.config import EnvConfig
 from hashgym.envs.forms.render import Episode
 from hashgym.envs.forms.single import SiteEnv
@@ -25,10 +25,7 @@ from hashgym.sim.foundation.files import require_writable, write_bytes, write_te
 FORMS: Final = (".mp4", ".gif", ".html")
 FRAMES_PER_S: Final = 12
 TASKS: Final = {
-    "HashrateTuning": "hashrate",
-    "CoolingControl": "cooling",
-    "SiteOperation": "operation",
-    "CoinSwitching": "coin",
+    name.removeprefix("hashgym/").removesuffix("-v0"): task for task, name in ENV_IDS.items() if task != "chip"
 }
 """Environments over a site, by name."""
 

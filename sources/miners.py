@@ -274,7 +274,7 @@ def _judged(
     notes += _machine_notes(values, raw, expected_ths)
     if values.get("status") == "hashing" and values.get("freq_mhz", raw.get("freq_mhz")) != raw.get("freq_mhz"):
         paths["freq_mhz"] += f" says {raw['freq_mhz']:g}"
-    notes += _odd(values, raw, expected_ths, content, dialect)
+    notes += _odd(values, raw, paths, expected_ths, content, dialect)
     ordered = {column: values[column] for column in COLUMNS if column in values}
     return Reply(name, str(dialect["title"]), ordered, paths, tuple(notes))
 
@@ -366,6 +366,7 @@ def _machine_notes(values: dict[str, Any], raw: dict[str, Any], expected_ths: fl
 def _odd(
     values: dict[str, Any],
     raw: dict[str, Any],
+    paths: dict[str, str],
     expected_ths: float | None,
     content: dict[str, Any],
     dialect: dict[str, Any],
@@ -390,7 +391,7 @@ def _odd(
             f"{values['hashrate_ths']:.1f}"
         )
     if values.get("status") == "hashing":
-        notes += _of_minutes(values, content, dialect) + _fans(values, raw, content, dialect)
+        notes += _of_minutes(values, paths, dialect) + _fans(values, raw, content, dialect)
     if "power_w" not in values and "hashrate_ths" in values:
         notes.append("it tells no power; the advisor takes the catalogue's at its clock")
     if values.get("status") == "hashing" and values.get("hot_temp_c", np.inf) < values.get("inlet_temp_c", -np.inf):
@@ -408,15 +409,13 @@ def _odd(
     return notes
 
 
-def _of_minutes(values: dict[str, Any], content: dict[str, Any], dialect: dict[str, Any]) -> list[str]:
+def _of_minutes(values: dict[str, Any], paths: dict[str, str], dialect: dict[str, Any]) -> list[str]:
     """Return notes of a hashrate that is no mean of five minutes."""
     notes = []
     places = dialect["values"].get("hashrate_ths", [])
-    key = next((place[0] for place in places if _value(content, "hashrate_ths", *place) is not None), None)
-    if key is not None and key != places[0][0]:
-        notes.append(
-            f"its {key.split('/')[-1]!r} stands for the mean of minutes, {places[0][0].split('/')[-1]!r}, that it does not tell"
-        )
+    if places and paths.get("hashrate_ths", places[0][0]) != places[0][0]:
+        key, wanted = (path.split("/")[-1] for path in (paths["hashrate_ths"], places[0][0]))
+        notes.append(f"its {key!r} stands for the mean of minutes, {wanted!r}, that it does not tell")
     if values.get("status_s", np.inf) < CONTROL_STEP_S:
         notes.append(f"up for {values['status_s']:.0f} s: its hashrate is of less than five minutes")
     return notes

@@ -33,6 +33,16 @@ SMALL: dict[str, Any] = {
     "episode_days": 1,
 }
 
+REST: dict[str, float] = {
+    "market_price_usd_per_mwh": 30.0,
+    "outdoor_temp_c": 15.0,
+    "relative_humidity_pct": 50.0,
+    "coin_price_usd": 30e3,
+    "difficulty": 5e13,
+    "fee_share": 0.02,
+}
+"""Constants for the columns of an imported history that a test is not about."""
+
 
 @pytest.fixture(scope="session")
 def small() -> Scenario:

@@ -17,15 +17,8 @@ from hashgym.sim.foundation.errors import BadInputError
 from hashgym.sources import tables
 from hashgym.sources.assembly import Imported, import_history
 from hashgym.sources.clocks import own_steps
+from tests.conftest import REST
 
-REST: dict[str, float] = {
-    "market_price_usd_per_mwh": 30.0,
-    "outdoor_temp_c": 15.0,
-    "relative_humidity_pct": 50.0,
-    "coin_price_usd": 30e3,
-    "difficulty": 5e13,
-    "fee_share": 0.02,
-}
 PRICE = {"column": "market_price_usd_per_mwh", "unit": "usd/mwh", "value": "price"}
 LOAD = {"column": "grid_load_mw", "unit": "mw", "value": "Load"}
 Read = Callable[..., Imported]

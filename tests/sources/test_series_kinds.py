@@ -18,15 +18,7 @@ from hashgym.sim.market.coins import difficulty_of_blocks
 from hashgym.sim.series.exogenous import build
 from hashgym.sim.site.params import SiteParams, ZoneParams
 from hashgym.sources.assembly import import_history
-
-REST: dict[str, float] = {
-    "market_price_usd_per_mwh": 30.0,
-    "outdoor_temp_c": 15.0,
-    "relative_humidity_pct": 50.0,
-    "coin_price_usd": 30e3,
-    "difficulty": 5e13,
-    "fee_share": 0.02,
-}
+from tests.conftest import REST
 
 Read = Callable[..., History]
 
