@@ -138,14 +138,20 @@ class Seen:
 
 
 class Rule(ABC):
-    """A policy of absolute profiles that keeps to the site's cap: `choose` says what it wants."""
+    """A policy of absolute profiles that keeps to the site's cap and obeys calls: `choose` says what it wants."""
 
     name: ClassVar[str]
     action: Final = "profile"
 
-    def __init__(self, menu: Menu) -> None:
-        """Take what is known of the site."""
+    def __init__(self, menu: Menu, peak_ratio: FloatArray | float = np.inf) -> None:
+        """Take what is known of the site, and the share of the month's highest load of the grid from which it sheds.
+
+        Args:
+            menu: What is known of the site.
+            peak_ratio: A number, or one for each environment, (n_envs,); infinite: it never sheds before peaks.
+        """
         self.menu = menu
+        self.peak_ratio = np.asarray(peak_ratio, dtype=np.float64)
         self.top = menu.n_profiles
         """Choice of each zone's stock profile, (n_zones,)."""
 
@@ -154,8 +160,10 @@ class Rule(ABC):
         """Return what each zone is to do, (n_envs, n_zones): 0 is off, k is profile k - 1."""
 
     def act(self, batch: Batch) -> Choices:
-        """Return the choices under the site's cap, (n_envs, n_zones)."""
-        return self.menu.under_cap(self.choose(Seen.of(batch)))
+        """Return the choices under the site's cap, (n_envs, n_zones); in calls and before peaks of the grid all zones are off."""
+        seen = Seen.of(batch)
+        sheds = np.asarray((seen.coincident_ratio >= self.peak_ratio) | seen.is_called)
+        return self.menu.under_cap(np.where(sheds.reshape(-1, 1), 0, self.choose(seen)))
 
 
 class AlwaysOn(Rule):
@@ -200,10 +208,7 @@ class ProfileByPrice(Rule):
 
 
 class Hysteresis(Rule):
-    """Run the myopic profile; sleep above `off_ratio` times the break-even price, wake below `on_ratio` times.
-
-    It also sleeps in curtailment calls, and where the grid's load is `peak_ratio` of the month's highest so far or more.
-    """
+    """Run the myopic profile; sleep above `off_ratio` times the break-even price, wake below `on_ratio` times."""
 
     name = "hysteresis"
 
@@ -215,10 +220,9 @@ class Hysteresis(Rule):
         peak_ratio: FloatArray | float = np.inf,
     ) -> None:
         """Take the thresholds: numbers, or one for each environment, (n_envs,)."""
-        super().__init__(menu)
+        super().__init__(menu, peak_ratio)
         self.off_ratio = np.asarray(off_ratio, dtype=np.float64)
         self.on_ratio = np.asarray(on_ratio, dtype=np.float64)
-        self.peak_ratio = np.asarray(peak_ratio, dtype=np.float64)
 
     def choose(self, seen: Seen) -> Choices:
         """Return the myopic profile or off."""
@@ -226,8 +230,7 @@ class Hysteresis(Rule):
         goes_off = ratio > self.off_ratio.reshape(-1, 1)
         comes_on = ratio < self.on_ratio.reshape(-1, 1)
         is_off = np.where(seen.is_asleep, ~comes_on, goes_off)
-        sheds = np.asarray((seen.coincident_ratio >= self.peak_ratio) | seen.is_called)
-        return np.where(is_off | sheds.reshape(-1, 1), 0, seen.myopic + 1)
+        return np.where(is_off, 0, seen.myopic + 1)
 
 
 PARAMETER_FREE: Final[tuple[type[Rule], ...]] = (AlwaysOn, BestEfficiency, BreakEven, ProfileByPrice)

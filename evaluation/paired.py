@@ -12,10 +12,12 @@ from ..envs.batch import tables
 from ..envs.batch.config import EnvConfig
 from ..envs.batch.core import Batch
 from ..envs.batch.seeding import draw_seeds
+from ..envs.scenario.scenario import Scenario
 from ..sim.contract.channels import BEGINS_MONTH
 from ..sim.series.exogenous import STEPS_PER_DAY, WARM_UP_STEPS
 
 FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
 
 EVALUATION_ROLE: Final = 2
 """Role of the environments in SeedSequence([run seed, role]); training has 0, tuning 1."""
@@ -35,6 +37,8 @@ class Trace:
     costs: FloatArray
     cost_names: tuple[str, ...]
     n_steps: int
+    years: IntArray
+    """Drawn year of each episode, (n_episodes,); all 0 where a history is judged."""
 
     @property
     def usd_per_day(self) -> FloatArray:
@@ -45,11 +49,13 @@ class Trace:
 def judged(config: EnvConfig, action: str = "profile") -> EnvConfig:
     """Return the options under which a policy is judged: the scenario's own history and machines, whatever training drew.
 
-    Rules and plans choose profiles: they play HashrateTuning on the same site, whatever environment a learner plays.
+    Rules and plans choose profiles: they play HashrateTuning on the same site, whatever environment a learner plays. Of a scenario
+    of drawn years all are there.
     """
     if action == "profile":
         config = replace(config, task="hashrate", coin_choice=False)
-    return replace(config, action=action, randomize={})
+    years = config.scenario.years if isinstance(config.scenario, Scenario) else 1
+    return replace(config, action=action, randomize={"histories": years} if years > 1 else {})
 
 
 def episode_starts(config: EnvConfig, batch: Batch) -> npt.NDArray[np.int64]:
@@ -70,6 +76,23 @@ Watcher = Callable[[int, Batch], None]
 """Called after each step with its number and the batch."""
 
 
+def episodes(config: EnvConfig, batch: Batch, most_a_year: int | None) -> tuple[IntArray, IntArray]:
+    """Return series and start of every episode on which a split is judged, (n_episodes,) each.
+
+    Args:
+        config: Options of the environment.
+        batch: A batch of them.
+        most_a_year: Episodes of each series at most, evenly spread and moved on from one series to the next; None takes all.
+    """
+    starts, n_series = episode_starts(config, batch), len(batch.exogenous.values)
+    kept = [starts] * n_series
+    if most_a_year is not None and most_a_year < len(starts):
+        gap = len(starts) / most_a_year
+        at = [(np.arange(most_a_year) + k / n_series) * gap for k in range(n_series)]
+        kept = [starts[places.astype(np.int64)] for places in at]
+    return np.repeat(np.arange(n_series), [len(part) for part in kept]), np.concatenate(kept)
+
+
 def spread(starts: npt.NDArray[np.int64], most: int | None) -> npt.NDArray[np.int64]:
     """Return so many starts at most, evenly spread over all; None is all."""
     if most is None or len(starts) <= most:
@@ -78,7 +101,7 @@ def spread(starts: npt.NDArray[np.int64], most: int | None) -> npt.NDArray[np.in
 
 
 def run(
-    policy: Policy, config: EnvConfig, seed: int, watch: Watcher | None = None, most_episodes: int | None = None
+    policy: Policy, config: EnvConfig, seed: int, watch: Watcher | None = None, most_a_year: int | None = None
 ) -> Trace:
     """Run a policy over the episodes of a split at once; its environment draws the sensors' noise from `seed`.
 
@@ -87,13 +110,13 @@ def run(
         config: Options of the environment.
         seed: Seed of the noise.
         watch: Called after each step.
-        most_episodes: Episodes at most, evenly spread; None runs all.
+        most_a_year: Episodes of each drawn year at most, evenly spread; None runs all.
     """
     config = judged(config, policy.action)
-    starts = spread(episode_starts(config, Batch(config)), most_episodes)
+    series, starts = episodes(config, Batch(config), most_a_year)
     batch = Batch(config, len(starts))
     batch.seed(draw_seeds(seed, EVALUATION_ROLE, len(starts)))
-    batch.reset(starts=starts)
+    batch.reset(starts=starts, series=series)
     sums = np.zeros((len(starts), len(tables.INFO_KEYS)))
     costs = np.zeros((len(starts), len(batch.cost_names)))
     hottest = np.full(len(starts), -np.inf)
@@ -114,4 +137,5 @@ def run(
         costs=costs,
         cost_names=batch.cost_names,
         n_steps=batch.episode_steps,
+        years=series,
     )

@@ -15,8 +15,9 @@ from ..envs.batch.core import Batch
 from ..sim.series.exogenous import STEPS_PER_DAY
 from .bound import upper_bound, why_not
 from .intervals import interval
-from .paired import Trace, Watcher, episode_starts, judged, run
+from .paired import Trace, Watcher, episodes, judged, run
 from .tuning import Tuning, tune
+from .years import EPISODES_A_YEAR, YEARS, drawn_years
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -25,19 +26,25 @@ def yardsticks(config: EnvConfig, tuning: Tuning) -> list[Policy]:
     """Return the rules, with tuned hysteresis, and for one zone the plan with six hours of foresight."""
     probe = Batch(judged(config))
     menu = Menu.of(probe.site)
-    policies: list[Policy] = [*(rule(menu) for rule in PARAMETER_FREE), Hysteresis(menu, **tuning.thresholds)]
+    free = [rule(menu, tuning.peak_ratio) for rule in PARAMETER_FREE]
+    policies: list[Policy] = [*free, Hysteresis(menu, **tuning.thresholds)]
     if probe.n_zones == 1:
         policies.append(Foresight(probe.site, probe.profiles[0], probe.exogenous, 6.0))
     return policies
 
 
-def bound_trace(config: EnvConfig) -> FloatArray:
+def bound_trace(config: EnvConfig, most_a_year: int | None = None) -> FloatArray:
     """Return the upper bound on each episode's profit, (n_episodes,). [USD]"""
-    probe = Batch(judged(config))
-    starts = episode_starts(config, probe)
-    first = int(starts[0])
-    bound = upper_bound(probe.site, probe.exogenous, range(first, int(starts[-1]) + probe.episode_steps))
-    return np.array([bound.episode_usd(int(start) - first, probe.episode_steps) for start in starts])
+    config = judged(config)
+    probe = Batch(config)
+    series, starts = episodes(config, probe, most_a_year)
+    usd = np.zeros(len(starts))
+    for number in np.unique(series):
+        own = np.flatnonzero(series == number)
+        first, last = int(starts[own[0]]), int(starts[own[-1]]) + probe.episode_steps
+        bound = upper_bound(probe.site, probe.exogenous, range(first, last), int(number))
+        usd[own] = [bound.episode_usd(int(start) - first, probe.episode_steps) for start in starts[own]]
+    return usd
 
 
 YARDSTICKS: Final = ("mpc", "planner", "bound", "foresight")
@@ -58,20 +65,21 @@ def summarize(
     reference = next(trace for trace in traces if trace.name == "always_on")
     days = reference.n_steps / STEPS_PER_DAY
 
+    def over_years(values: FloatArray, scale: float = 1.0) -> dict[str, float]:
+        return interval(values, np.random.default_rng(seed), scale, reference.years)
+
     def gain(profit_usd: FloatArray, over: Trace = reference) -> dict[str, float | None]:
         """Return a gain in percent; of what earns nothing or loses there is no percentage."""
         percent_usd = float(over.profit_usd.mean()) / 100.0
         if percent_usd <= 0.0:
             return dict.fromkeys(("mean", "lo", "hi"))
-        return {**interval(profit_usd - over.profit_usd, np.random.default_rng(seed), percent_usd)}
+        return {**over_years(profit_usd - over.profit_usd, percent_usd)}
 
     policies: dict[str, dict[str, Any]] = {}
     for trace in traces:
         policies[trace.name] = {
-            "net_profit_usd_per_day": interval(trace.usd_per_day, np.random.default_rng(seed)),
-            "usd_per_day_over_always_on": interval(
-                trace.usd_per_day - reference.usd_per_day, np.random.default_rng(seed)
-            ),
+            "net_profit_usd_per_day": over_years(trace.usd_per_day),
+            "usd_per_day_over_always_on": over_years(trace.usd_per_day - reference.usd_per_day),
             "gain_over_always_on_pct": gain(trace.profit_usd),
             "costs": {
                 name: float(total)
@@ -89,22 +97,23 @@ def summarize(
         if trace not in rules:
             policies[trace.name]["gain_over_best_rule_pct"] = gain(trace.profit_usd, best)
             over_usd = trace.usd_per_day - best.usd_per_day
-            policies[trace.name]["usd_per_day_over_best_rule"] = interval(over_usd, np.random.default_rng(seed))
+            policies[trace.name]["usd_per_day_over_best_rule"] = over_years(over_usd)
     result: dict[str, Any] = {
         "policies": policies,
         "best_rule": best.name,
         "episodes": len(reference.profit_usd),
         "episode_days": days,
+        "years": len(np.unique(reference.years)),
     }
     if bound_usd is not None:
         result["bound"] = {
-            "net_profit_usd_per_day": interval(bound_usd / days, np.random.default_rng(seed)),
+            "net_profit_usd_per_day": over_years(bound_usd / days),
             "gain_over_always_on_pct": gain(bound_usd),
         }
         room_usd = float(np.mean(bound_usd - reference.profit_usd))
         for trace in traces if room_usd > 0.0 else ():
             above = trace.profit_usd - reference.profit_usd
-            policies[trace.name]["score"] = interval(above, np.random.default_rng(seed), room_usd)
+            policies[trace.name]["score"] = over_years(above, room_usd)
     return result
 
 
@@ -115,9 +124,12 @@ def judge(
     tuning: Tuning | None = None,
     watchers: Mapping[str, Watcher] | None = None,
     *,
+    years: int = YEARS,
     progress: bool = False,
 ) -> dict[str, Any]:
     """Run rules, plan, bound and trained policies over a split and return the summary.
+
+    A synthetic scenario is judged on drawn years of the split, a history that was given on the one year or so that it is.
 
     Args:
         config: Environment options; the split is in them, the reward is not looked at.
@@ -125,17 +137,19 @@ def judge(
         seed: Seed of tuning, sensors and bootstrap.
         tuning: Thresholds of the hysteresis rule, if they are tuned already.
         watchers: Called after each step of the policy of that name.
+        years: Drawn years of a synthetic scenario; 1 judges its own history.
         progress: Whether bars show how far it is.
     """
     tuning = tune(config, seed, progress=progress) if tuning is None else tuning
+    own, config = config.load().scenario, drawn_years(config, years)
+    most = EPISODES_A_YEAR if config.load().scenario.years > 1 else None
     watch, traces = watchers or {}, []
     for policy in tqdm([*yardsticks(config, tuning), *learned], "evaluating", unit="policy", disable=not progress):
-        traces.append(run(policy, config, seed, watch.get(policy.name)))
-    scenario = Batch(config).scenario
-    bound = bound_trace(config) if why_not(scenario.site) is None else None
+        traces.append(run(policy, config, seed, watch.get(policy.name), most))
+    bound = bound_trace(config, most) if why_not(own.site) is None else None
     return {
         **summarize(traces, bound, seed, {policy.name for policy in learned}),
-        "history": {"kind": scenario.history.kind, "hash": scenario.history.hash},
-        "scenario": {"name": scenario.name, "hash": scenario.config_hash, "split": config.split},
+        "history": {"kind": own.history.kind, "hash": own.history.hash},
+        "scenario": {"name": own.name, "hash": own.config_hash, "split": config.split},
         "hysteresis": tuning.thresholds,
     }

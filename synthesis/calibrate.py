@@ -96,7 +96,8 @@ def fit_region(history: History) -> tuple[WeatherModel, PowerModel]:
         load = fit_load(hourly["grid_load_mw"].to_numpy(np.float64), local, temp_c, 1.0)
     calls = 0.0
     if "curtailment_call" in frame:
-        calls = float(frame["curtailment_call"].mean() * 8766.0)
+        begins = np.diff(frame["curtailment_call"].to_numpy(np.float64), prepend=0.0) > 0.0
+        calls = float(begins.mean() * 8766.0 * STEPS_PER_HOUR)
     return weather, PowerModel(
         day_ahead=day_ahead,
         settlement=settlement,
@@ -104,7 +105,7 @@ def fit_region(history: History) -> tuple[WeatherModel, PowerModel]:
         usd_per_unit=1.0,
         carbon=carbon,
         load=load,
-        calls_h_per_year=calls,
+        deployments_per_year=calls,
     )
 
 

@@ -27,6 +27,10 @@ HOURS_PER_YEAR: Final = 8766.0  # by definition, of 365.25 days
 
 SPACING_S: Final = COINS["btc"].spacing_s
 
+PARITY_HALF_LIFE_D: Final = 2.0
+"""Half-life at which the difficulty of a coin of Bitcoin's algorithm follows what makes a hash worth as much as at Bitcoin. [d] Source: Bitcoin
+Cash's ASERT (upgrade of November 2020), half-life of two days; miners switch for the better coin within hours."""
+
 OTHERS_FADE_D: Final = 90.0
 """Days over which another coin's departure from its level dies out. assumed."""
 
@@ -144,12 +148,22 @@ def draw_others(
     names: Sequence[str],
     index: pd.DatetimeIndex,
     bitcoin_return: FloatArray,
+    bitcoin: Drawn,
     rng: np.random.Generator,
 ) -> dict[str, Drawn]:
     """Draw other coins: they share Bitcoin's returns by their beta; a network answers to what its coins are worth.
 
-    Coins of one algorithm that are mined together share one network. Difficulty follows the coins' prices at a half-life of
-    a month by the half, and retargets every three and a half days (Litecoin) or daily (others, which do it block by block).
+    Coins of one algorithm that are mined together share one network. A coin that Bitcoin's machines can mine has the hashprice of
+    Bitcoin's within days, by arbitrage: its difficulty follows that of parity. Difficulty of the others follows the coins' prices at a
+    half-life of a month by the half, and retargets every three and a half days (Litecoin) or daily (others, which do it block by block).
+
+    Args:
+        model: The model.
+        names: Coins.
+        index: Steps, UTC.
+        bitcoin_return: Hourly returns, those of `returns`.
+        bitcoin: What was drawn of Bitcoin.
+        rng: Generator of the draws.
     """
     n_steps, n_hours = len(index), len(bitcoin_return)
     days, hours = n_hours // 24 + 2, np.arange(n_hours)
@@ -171,13 +185,29 @@ def draw_others(
     result = {}
     for name in names:
         spec = model.others[name]
+        price_usd = _held(spec["price_usd"] * np.exp(prices[name]), n_steps)
+        fee_share = np.full(n_steps, spec["fee_share"])
+        if COINS[name].algorithm == COINS["btc"].algorithm:
+            noise = 1.0 + spec["luck_std"] * np.repeat(luck[name], STEPS_PER_DAY)[:n_steps]
+            result[name] = Drawn(price_usd, noise * _parity(name, index, price_usd, fee_share, bitcoin), fee_share)
+            continue
         knots = np.arange(0.0, days, spec["retarget_days"])
         held = np.interp(knots, np.arange(days), answer[COINS[name].algorithm])
         values = spec["difficulty"] * np.exp(held) * (1.0 + spec["luck_std"] * luck[name][: len(knots)])
         position = np.searchsorted(knots, np.arange(n_steps) / STEPS_PER_DAY, side="right") - 1
-        price = spec["price_usd"] * np.exp(prices[name])
-        result[name] = Drawn(_held(price, n_steps), values[position], np.full(n_steps, spec["fee_share"]))
+        result[name] = Drawn(price_usd, values[position], fee_share)
     return result
+
+
+def _parity(
+    name: str, index: pd.DatetimeIndex, price_usd: FloatArray, fee_share: FloatArray, bitcoin: Drawn
+) -> FloatArray:
+    """Return the difficulty of a coin that follows the one at which a hash earns what it earns at Bitcoin, (n_steps,)."""
+    times = index.tz_localize(None).to_numpy()
+    own, lead = (COINS[coin].subsidy_at(times) for coin in (name, "btc"))
+    at_one = hashprice_usd_per_ph_day(price_usd, np.ones(len(index)), own, fee_share)
+    wanted = np.log(at_one / hashprice_usd_per_ph_day(bitcoin.price_usd, bitcoin.difficulty, lead, bitcoin.fee_share))
+    return np.exp(np.asarray(pd.Series(wanted).ewm(halflife=PARITY_HALF_LIFE_D * STEPS_PER_DAY, adjust=False).mean()))
 
 
 def _held(hourly: FloatArray, n_steps: int) -> FloatArray:

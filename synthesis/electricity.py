@@ -1,12 +1,11 @@
 """Electricity: day-ahead prices that lean on the weather, real-time prices around them, carbon, load, calls and peaks."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy import special
 
 from .scores import KNOTS, ScoreModel, ou
 
@@ -78,8 +77,9 @@ class PowerModel:
 
     day_ahead: hourly, with the drivers of temperature; settlement: real time, with the day-ahead score as its driver, or
     with temperature where there is no day-ahead market; None: energy settles at the day-ahead price. usd_per_unit:
-    dollars for a unit of the market's currency. carbon leans on the first price. calls_h_per_year: hours in which the
-    dearest stress of the grid calls for curtailment.
+    dollars for a unit of the market's currency. carbon leans on the first price. deployments_per_year, tests_per_year: how often
+    the grid calls for curtailment at its highest stress, and how often it tests whether load obeys, in the mean. level_by_year: for each column of prices, the factors that bring calendar
+    years to their published means, see `levelled`.
     """
 
     day_ahead: ScoreModel | None
@@ -88,7 +88,9 @@ class PowerModel:
     usd_per_unit: float
     carbon: ScoreModel | None = None
     load: LoadModel | None = None
-    calls_h_per_year: float = 0.0
+    deployments_per_year: float = 0.0
+    tests_per_year: float = 0.0
+    level_by_year: dict[str, dict[int, float]] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, entry: dict[str, Any]) -> "PowerModel":
@@ -99,8 +101,9 @@ class PowerModel:
         load = entry.get("load")
         if load:
             load = LoadModel(**{**load, "hour_pu": tuple(load["hour_pu"])})
-        rest = {k: entry[k] for k in ("interval_s", "usd_per_unit", "calls_h_per_year")}
-        return cls(**models, load=load, **rest)  # type: ignore[arg-type]
+        rest = {k: entry[k] for k in ("interval_s", "usd_per_unit", "deployments_per_year", "tests_per_year")}
+        levels = {name: dict(by_year) for name, by_year in entry.get("level_by_year", {}).items()}
+        return cls(**models, load=load, level_by_year=levels, **rest)  # type: ignore[arg-type]
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain lists and numbers for a YAML."""
@@ -110,7 +113,8 @@ class PowerModel:
         result["load"] = {k: getattr(load, k) for k in LoadModel.__slots__} if load else None
         if load:
             result["load"]["hour_pu"] = list(load.hour_pu)
-        return {**result, **{k: getattr(self, k) for k in ("interval_s", "usd_per_unit", "calls_h_per_year")}}
+        numbers = ("interval_s", "usd_per_unit", "deployments_per_year", "tests_per_year")
+        return {**result, "level_by_year": self.level_by_year, **{k: getattr(self, k) for k in numbers}}
 
     @property
     def publication(self) -> str:
@@ -148,6 +152,11 @@ class PowerModel:
             stress = self.settlement.scores(grid.local, step_h, own, generators[1], is_anchored=is_anchored)
             result["market_price_usd_per_mwh"] = grid.hold(self.settlement.values(stress) * self.usd_per_unit)
         assert stress is not None
+        if is_anchored:
+            year = pd.DatetimeIndex(index).tz_convert(timezone).year.to_numpy()
+            for name, by_year in self.level_by_year.items():
+                model = self._first if name == "day_ahead_price_usd_per_mwh" else self._last
+                result[name] = levelled(result[name], year, by_year, model, self.usd_per_unit)
         if self.carbon is not None:
             driver = {"price": self._first.standard(stress)[grid.of_step[hourly.at]] if ahead is None else ahead}
             score = self.carbon.scores(hourly.local, 1.0, driver, generators[2], is_anchored=is_anchored)
@@ -155,9 +164,12 @@ class PowerModel:
         if self.load is not None:
             local = pd.DatetimeIndex(index).tz_convert(timezone)
             result["grid_load_mw"] = self.load.draw(local, temp_c, 1.0 / 12.0, generators[3])
-        if self.calls_h_per_year > 0.0:
-            local = pd.DatetimeIndex(index).tz_convert(timezone)
-            result["curtailment_call"] = calls(grid.hold(stress), local, self._last, self.calls_h_per_year)
+        if self.deployments_per_year > 0.0 or self.tests_per_year > 0.0:
+            local, per_year = (
+                pd.DatetimeIndex(index).tz_convert(timezone),
+                (self.deployments_per_year, self.tests_per_year),
+            )
+            result["curtailment_call"] = calls(grid.hold(stress), local, per_year, generators[4])
         return result
 
     @property
@@ -173,6 +185,28 @@ class PowerModel:
         model = self.settlement if self.settlement is not None else self.day_ahead
         assert model is not None
         return model
+
+
+def levelled(
+    price: FloatArray, year: npt.NDArray[np.int32], by_year: dict[int, float], model: ScoreModel, usd_per_unit: float
+) -> FloatArray:
+    """Return prices at the level of their years, (n_steps,): a dear year has the higher peaks, a cheap one is cheaper at all hours.
+
+    A factor above 1 stretches what lies above the model's median, one below 1 shrinks positive prices. No price passes the
+    model's highest.
+
+    Args:
+        price: Prices as the model draws them, (n_steps,). [USD/MWh]
+        year: Local year of each step, (n_steps,).
+        by_year: Factor of each year; others keep the model's level.
+        model: The model.
+        usd_per_unit: Dollars for a unit of the model's currency.
+    """
+    middle, highest = (float(np.interp(x, KNOTS, model.value)) * usd_per_unit for x in (0.0, KNOTS[-1]))
+    years, at = np.unique(year, return_inverse=True)
+    factor = np.array([by_year.get(int(y), 1.0) for y in years])[at]
+    base = np.where(factor > 1.0, middle, 0.0)
+    return np.minimum(np.where(price > base, base + factor * (price - base), price), np.maximum(price, highest))
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,57 +229,42 @@ class _Grid:
         return values[self.of_step]
 
 
-CALL_STEPS: Final = (12, 48)
-"""Shortest and longest curtailment call in steps of 5 minutes, and the most in a day. assumed: one to four hours, as in the summer contract
-periods of demand-response programmes."""
+DEPLOYMENT_H: Final = (1.0, 3.75)
+"""Shortest and longest deployment. [h] Source: ERCOT Emergency Response Service, 13 July 2022, 14:58 to 18:44; 6 September 2023, about an hour."""
+
+TEST_H: Final = 0.5
+"""Length of an unannounced test. [h] assumed: under an hour."""
+
+TEST_HOURS: Final = (8, 20)
+"""Local hours of weekdays in which tests begin, first and the one after the last. assumed."""
+
+APART_STEPS: Final = 7 * 288
+"""Steps from one deployment to the next at least. chosen: a week; a day of stress is one deployment."""
 
 
-LEAST_YEAR_STEPS: Final = 60 * 288
-"""Steps of a year from which its own dearest hours are known. chosen: two months."""
-
-
-def calls(stress: FloatArray, local: pd.DatetimeIndex, model: ScoreModel, hours_per_year: float) -> FloatArray:
-    """Return 1 in curtailment calls: they begin where the grid's stress is among its highest hours, (n_steps,).
-
-    A call lasts as long as the stress, an hour at least and four at most; a local day has four hours at most. The hours are the
-    highest of each year; where less than two months of one are there, those that are high for the model.
+def calls(
+    stress: FloatArray, local: pd.DatetimeIndex, per_year: tuple[float, float], rng: np.random.Generator
+) -> FloatArray:
+    """Return 1 in curtailment calls: deployments, which begin where the grid's stress is highest, and tests, (n_steps,).
 
     Args:
         stress: Score of the price at which energy settles, (n_steps,).
         local: Local times of the steps.
-        model: The price's model.
-        hours_per_year: Hours of calls in a year.
+        per_year: Deployments and tests in a year, in the mean.
+        rng: Generator of the draws.
     """
-    share = min(hours_per_year / 8766.0, 0.05)
-    usual = float(np.interp(special.ndtri(1.0 - share), KNOTS, model.score))
-    year, day = local.year.to_numpy(), local.dayofyear.to_numpy()
-    called = np.zeros(len(stress))
-    for number in np.unique(year):
-        own = np.flatnonzero(year == number)
-        if len(own) < LEAST_YEAR_STEPS:
-            called[own] = _called(stress[own] > usual, day[own])
-            continue
-        # Calls are longer than the stress is high: the threshold is the one at which they last as long as they should.
-        low, high = float(np.median(stress[own])), float(stress[own].max())
-        for _ in range(20):
-            middle = 0.5 * (low + high)
-            is_more = _called(stress[own] > middle, day[own]).mean() > share
-            low, high = (middle, high) if is_more else (low, middle)
-        called[own] = _called(stress[own] > high, day[own])
-    return called
-
-
-def _called(is_high: npt.NDArray[np.bool_], day: npt.NDArray[np.int32]) -> FloatArray:
-    """Return 1 in the calls that steps of high stress bring, (n_steps,)."""
-    called, used, today = np.zeros(len(is_high)), 0, -1
-    shortest, longest = CALL_STEPS
-    for step in np.flatnonzero(is_high):
-        if day[step] != today:
-            today, used = int(day[step]), 0
-        if called[step] or used >= longest:
-            continue
-        run = int(np.argmin(np.append(is_high[step : step + longest], False)))
-        steps = min(max(run, shortest), longest - used)
-        called[step : step + steps] = 1.0
-        used += steps
+    called, years = np.zeros(len(stress)), len(stress) / (8766.0 * 12.0)
+    n_deployments, n_tests = (int(rng.poisson(rate * years)) for rate in per_year)
+    order, begins = np.argsort(-stress, kind="stable"), list[int]()
+    for step in order:
+        if len(begins) >= n_deployments:
+            break
+        if all(abs(step - other) >= APART_STEPS for other in begins):
+            begins.append(int(step))
+    for step in begins:
+        called[step : step + round(float(rng.uniform(*DEPLOYMENT_H)) * 12)] = 1.0
+    hour = local.hour.to_numpy()
+    may_test = np.flatnonzero((local.dayofweek.to_numpy() < 5) & (hour >= TEST_HOURS[0]) & (hour < TEST_HOURS[1]))
+    for step in rng.choice(may_test, min(n_tests, len(may_test)), replace=False):
+        called[step : step + round(TEST_H * 12)] = 1.0
     return called

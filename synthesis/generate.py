@@ -19,7 +19,7 @@ from .weather import WeatherModel
 _DIGITS: Final = {"coin_price_usd": 2, "price_usd": 6, "fee_share": 6, "relative_humidity_pct": 2}
 """Decimals that are kept, 3 where none are named: as published, and so that processors agree on a history bit for bit."""
 
-GENERATOR: Final = "hashgym.synthesis 3"
+GENERATOR: Final = "hashgym.synthesis 4"
 
 
 @lru_cache(maxsize=32)
@@ -172,7 +172,7 @@ def _add_coins(
     bitcoin = draw_bitcoin(model, index, lead, rng, is_free=is_free)
     frame["coin_price_usd"], frame["fee_share"] = bitcoin.price_usd, bitcoin.fee_share
     frame["difficulty"] = np.round(bitcoin.difficulty, -6)
-    for coin, drawn in draw_others(model, coins, index, lead, rng).items():
+    for coin, drawn in draw_others(model, coins, index, lead, bitcoin, rng).items():
         frame[f"{coin}_price_usd"], frame[f"{coin}_fee_share"] = drawn.price_usd, drawn.fee_share
         frame[f"{coin}_difficulty"] = np.round(drawn.difficulty, 0)
 

@@ -37,7 +37,7 @@ def fit_curve(key: str, curve: dict[str, Any]) -> dict[str, Any]:
     modelled_w = fitting.model_w(result.coefficients, span, values)
     modelled_best_w = modelled_w[int(np.argmin(modelled_w / span))]
     return {
-        "coefficients": _rounded(result.coefficients),
+        "coefficients": _rounded(bounded(key, result.coefficients)),
         "n_points": len(points),
         "n_parameters": result.n_parameters,
         "median_error_pct": _pct(np.median(np.abs(result.error))),
@@ -60,9 +60,19 @@ def fit_all() -> dict[str, Any]:
         if "scaled_from" not in entry:
             continue
         family, curve = entry["scaled_from"][0].split("/")
-        coefficients = fitting.scale(result[family][curve]["coefficients"], catalogue.given(key))
-        result[key] = {"scaled": {"coefficients": _rounded(coefficients), "scaled_from": f"{family}/{curve}"}}
+        coefficients = bounded(key, fitting.scale(result[family][curve]["coefficients"], catalogue.given(key)))
+        scaled = {"coefficients": _rounded(coefficients), "scaled_from": f"{family}/{curve}"}
+        result[key] = {"scaled": scaled, **result[key]}
     return {key: result[key] for key in machines}
+
+
+def bounded(key: str, coefficients: dict[str, float]) -> dict[str, float]:
+    """Return coefficients of a machine that are no more efficient than what is published of it or its generation."""
+    values = catalogue.given(key)
+    if "least_j_per_th" not in values:
+        return coefficients
+    ladder = np.array(catalogue.profiles_mhz(key, coefficients["ref_mhz"]))
+    return fitting.bounded(coefficients, values["least_j_per_th"], values, ladder)
 
 
 def _rounded(coefficients: dict[str, float]) -> dict[str, float]:

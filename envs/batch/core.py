@@ -241,14 +241,24 @@ class Batch:
             raise BadInputError(f"options['start'] is {start}; it must be a 5-minute stamp in {first}…{last}")
         return int(offset)
 
-    def reset(self, index: npt.NDArray[np.int64] | None = None, starts: npt.NDArray[np.int64] | None = None) -> None:
-        """Begin the next episode of the environments of `index` (default all), at given steps or at drawn ones."""
+    def reset(
+        self,
+        index: npt.NDArray[np.int64] | None = None,
+        starts: npt.NDArray[np.int64] | None = None,
+        series: npt.NDArray[np.int64] | None = None,
+    ) -> None:
+        """Begin the next episode of the environments of `index` (default all), at given steps of given series or at drawn ones."""
         index = np.arange(self.n_envs) if index is None else index
         starts = np.full(len(index), -1, np.int64) if starts is None else starts
         last = self.exogenous.n_steps - self.episode_steps - 1
         if starts.shape != index.shape or starts.max(initial=-1) > last:
             raise BadInputError(f"starts must be one step for each environment, {last} at most; got {starts}")
-        kernels.reset(index, starts, self.world, self.arrays)
+        series = np.full(len(index), -1, np.int64) if series is None else series
+        if series.shape != index.shape or series.max(initial=-1) >= len(self.exogenous.values):
+            raise BadInputError(
+                f"series must be one of {len(self.exogenous.values)} for each environment; got {series}"
+            )
+        kernels.reset(index, starts, series, self.world, self.arrays)
         self.state.site["episode"][index] += np.uint64(1)
         self.last_energy_kwh[index] = self.full_power_w / 1000.0 * rewards.STEP_H
         if not self._is_whole:

@@ -87,14 +87,14 @@ def step(lo: int, hi: int, world: EnvWorld, batch: EnvBatch) -> None:
 
 
 @kernel
-def reset_one(i: int, start: int, world: EnvWorld, batch: EnvBatch) -> None:
-    """Begin the next episode of environment `i`; a start below 0 is drawn from the episode's key."""
+def reset_one(i: int, start: int, series: int, world: EnvWorld, batch: EnvBatch) -> None:
+    """Begin the next episode of environment `i`; a start or a series below 0 is drawn from the episode's key."""
     site, env = batch.sim.site[i], world.env[0]
     site["key"] = noise.episode_key(site["seed"], site["episode"])
     step_key = noise.combine(site["key"], np.uint64(0))
     series_draw = noise.uniform(step_key, noise.STREAM_SERIES)
     start_draw = noise.uniform(step_key, noise.STREAM_START)
-    site["series"] = int(series_draw * env["n_series"])
+    site["series"] = series if series >= 0 else int(series_draw * env["n_series"])
     first, last = env["first_start"], env["last_start"]
     site["step"] = start if start >= 0 else int(first + start_draw * (last - first + 1.0))
     site["age"] = 0
@@ -107,6 +107,12 @@ def reset_one(i: int, start: int, world: EnvWorld, batch: EnvBatch) -> None:
     site["switch_s"] = 0.0
     site["withheld_frac"] = 0.0
     site["next_withheld_frac"] = 0.0
+    site["term_offered_kwh"] = 0.0
+    site["term_available_kwh"] = 0.0
+    site["call_offered_kwh"] = 0.0
+    site["call_shed_kwh"] = 0.0
+    site["month_kwh"] = 0.0
+    site["use_kw"] = 0.0
     outdoor_temp_c = world.sim.values[site["series"], site["step"], OUTDOOR_TEMP_C]
     for z in range(batch.sim.zone.shape[1]):
         batch.sim.zone[i, z] = world.fresh[z]
@@ -120,9 +126,9 @@ def reset_one(i: int, start: int, world: EnvWorld, batch: EnvBatch) -> None:
 
 
 @kernel
-def reset(index: np.ndarray, starts: np.ndarray, world: EnvWorld, batch: EnvBatch) -> None:
+def reset(index: np.ndarray, starts: np.ndarray, series: np.ndarray, world: EnvWorld, batch: EnvBatch) -> None:
     """Reset the environments of `index` and write their first observations."""
     for j in range(index.shape[0]):
         i = index[j]
-        reset_one(i, starts[j], world, batch)
+        reset_one(i, starts[j], series[j], world, batch)
         observe(i, i + 1, world, batch)

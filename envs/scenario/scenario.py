@@ -64,6 +64,8 @@ class Scenario:
     difficulty: float = 1.0
     thresholds: Mapping[str, float] = field(default_factory=dict)
     """Thresholds of named costs that replace the table's on this site."""
+    years: int = 1
+    """Histories of the recipe that it is judged on, with seeds that follow its own."""
     _exogenous: dict[tuple[str, int], Exogenous] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     def __repr__(self) -> str:
@@ -97,7 +99,7 @@ class Scenario:
             histories = [self.history]
             for k in range(1, n_histories):
                 recipe: Mapping[str, Any] = self.recipe or {}
-                other = _synthesize({**recipe, "seed": int(recipe["seed"]) + k})
+                other = synthesize_recipe({**recipe, "seed": int(recipe["seed"]) + k})
                 histories.append(eased(other, self.difficulty))
             built = [exogenous.build(history, self.site, forecast) for history in histories]
             self._exogenous[forecast, n_histories] = (
@@ -314,7 +316,7 @@ def eased(history: History, difficulty: float) -> History:
 def _history(mapping: Mapping[str, Any], other: str | History | None) -> History:
     if isinstance(other, History):
         return other
-    return History.load(Path(other)) if other else _synthesize(mapping)
+    return History.load(Path(other)) if other else synthesize_recipe(mapping)
 
 
 def _check_recipe(recipe: Mapping[str, Any]) -> None:
@@ -340,7 +342,8 @@ def _check_recipe(recipe: Mapping[str, Any]) -> None:
     problems.raise_all()
 
 
-def _synthesize(recipe: Mapping[str, Any]) -> History:
+def synthesize_recipe(recipe: Mapping[str, Any]) -> History:
+    """Return the history that a recipe makes, a scenario's `history`."""
     return synthesize(
         str(recipe["region"]),
         str(recipe["start"]),

@@ -12,6 +12,7 @@ from ...sim.contract.contract import (
     CurtailmentProgramme,
     DemandCharge,
     FlatTariff,
+    HoursUseTariff,
     RealTimeTariff,
     TimeOfUseTariff,
 )
@@ -22,7 +23,12 @@ from ...sim.hardware import catalogue
 from ...sim.market.pools import Market, Pool
 from ...sim.site.params import Link, SiteParams, ZoneParams
 
-TARIFFS: Final = {"real_time": RealTimeTariff, "flat": FlatTariff, "time_of_use": TimeOfUseTariff}
+TARIFFS: Final = {
+    "real_time": RealTimeTariff,
+    "flat": FlatTariff,
+    "time_of_use": TimeOfUseTariff,
+    "hours_use": HoursUseTariff,
+}
 _PARTS: Final = {
     "block": Block,
     "coincident_peak": CoincidentPeakCharge,

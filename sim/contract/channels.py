@@ -16,6 +16,7 @@ FloatArray = npt.NDArray[np.float64]
 BILL_CHANNELS: Final = (
     "energy_price_usd_per_mwh",
     "resale_price_usd_per_mwh",
+    "export_price_usd_per_mwh",
     "block_kwh",
     "block_usd",
     "fixed_usd",
@@ -28,12 +29,19 @@ BILL_CHANNELS: Final = (
     "carbon_g_per_kwh",
     "heat_usd_per_mwh",
 )
-"""Channels that the settlement reads, made by `bill_channels`: prices of energy drawn beyond a block and resold of it, the block
+"""Channels that the settlement reads, made by `bill_channels`: prices of energy drawn beyond a block, resold of it, and exported, the block
 and its cost in a step, fixed charge of a step, price of energy in a coincident peak, prices of a kilowatt of the month's
 peaks, marks of interval and month, power that a call leaves over rated power, pay for readiness in a step, carbon
 intensity, price of heat."""
 
-CHANNELS: Final = ("outdoor_temp_c", "wet_bulb_temp_c", "realised_hashprice_usd_per_ph_day", *BILL_CHANNELS)
+CHANNELS: Final = (
+    "outdoor_temp_c",
+    "wet_bulb_temp_c",
+    "realised_hashprice_usd_per_ph_day",
+    "sun_power_w",
+    "wind_power_w",
+    *BILL_CHANNELS,
+)
 """Channels in force, in the order of every row; realised hashprices of further markets follow them."""
 
 N_CHANNELS: Final = len(CHANNELS)
@@ -41,8 +49,11 @@ N_CHANNELS: Final = len(CHANNELS)
 OUTDOOR_TEMP_C: Final = CHANNELS.index("outdoor_temp_c")
 WET_BULB_TEMP_C: Final = CHANNELS.index("wet_bulb_temp_c")
 REALISED_HASHPRICE: Final = CHANNELS.index("realised_hashprice_usd_per_ph_day")
+SUN_POWER_W: Final = CHANNELS.index("sun_power_w")
+WIND_POWER_W: Final = CHANNELS.index("wind_power_w")
 ENERGY_PRICE: Final = CHANNELS.index("energy_price_usd_per_mwh")
 RESALE_PRICE: Final = CHANNELS.index("resale_price_usd_per_mwh")
+EXPORT_PRICE: Final = CHANNELS.index("export_price_usd_per_mwh")
 BLOCK_KWH: Final = CHANNELS.index("block_kwh")
 BLOCK_USD: Final = CHANNELS.index("block_usd")
 FIXED_USD: Final = CHANNELS.index("fixed_usd")
@@ -59,6 +70,7 @@ HEAT_PRICE: Final = CHANNELS.index("heat_usd_per_mwh")
 ENDS_INTERVAL: Final = 1
 BEGINS_MONTH: Final = 2
 BEGINS_DAY: Final = 4
+BEGINS_TERM: Final = 8
 """Marks of a step in the channel `clock`, which holds their sum."""
 
 STEP_H: Final = CONTROL_STEP_S / SECONDS_PER_HOUR
@@ -87,7 +99,9 @@ def bill_channels(
     settlement = contract.energy.settlement_usd_per_mwh(market_usd_per_mwh, local)
     result = {name: np.zeros((1, n_steps)) for name in BILL_CHANNELS}
     result["energy_price_usd_per_mwh"] = result["resale_price_usd_per_mwh"] = settlement
-    result["clock"] = _clock(local, contract.interval_s)
+    result["export_price_usd_per_mwh"] = market_usd_per_mwh + contract.export_adder_usd_per_mwh
+    terms = contract.curtailment.term_months if contract.curtailment is not None else ()
+    result["clock"] = _clock(local, contract.interval_s, terms)
     result["call_pu"] = np.ones((1, n_steps))
     result["fixed_usd"] = (contract.fixed_usd_per_month / _steps_of_month(local))[None]
     result["heat_usd_per_mwh"] = np.asarray(contract.heat_usd_per_mwh)[local.month.to_numpy() - 1][None]
@@ -187,8 +201,9 @@ def _steps_of_month(local: pd.DatetimeIndex) -> FloatArray:
     return months.map(counts).to_numpy(np.float64)
 
 
-def _clock(local: pd.DatetimeIndex, interval_s: int) -> FloatArray:
+def _clock(local: pd.DatetimeIndex, interval_s: int, term_months: tuple[int, ...]) -> FloatArray:
     month, day = local.month.to_numpy(), local.day.to_numpy()
     begins_month, begins_day = (np.concatenate([[False], part[1:] != part[:-1]]) for part in (month, day))
     marks = ENDS_INTERVAL * _ends_interval(local, interval_s) + BEGINS_MONTH * begins_month + BEGINS_DAY * begins_day
+    marks = marks + BEGINS_TERM * (begins_month & np.isin(month, term_months))
     return marks[None].astype(np.float64)

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ..foundation.checks import require
+from ..foundation.checks import require, require_fraction
 from ..foundation.constants import SECONDS_PER_HOUR
 from ..history.history import History
 
@@ -34,16 +34,18 @@ class RealTimeTariff:
 
     adder_usd_per_mwh: float = 15.0
     """Delivery charges and retail margin. [USD/MWh] assumed: large transmission-level load in ERCOT without 4CP."""
+    markup_frac: float = 0.0
+    """What is charged on the settlement price in proportion to it, as Alberta's operating reserve."""
 
     def __post_init__(self) -> None:
-        """Check the range; raises BadInputError."""
-        require(
-            np.isfinite(self.adder_usd_per_mwh), "RealTimeTariff", "adder_usd_per_mwh", self.adder_usd_per_mwh, "finite"
-        )
+        """Check ranges; raises BadInputError."""
+        adder, markup = self.adder_usd_per_mwh, self.markup_frac
+        require(np.isfinite(adder), "RealTimeTariff", "adder_usd_per_mwh", adder, "finite")
+        require(0.0 <= markup <= 1.0, "RealTimeTariff", "markup_frac", markup, "between 0 and 1")
 
     def settlement_usd_per_mwh(self, market_usd_per_mwh: FloatArray, local: pd.DatetimeIndex) -> FloatArray:
         """Return the price of energy in each step, (…, n_steps), from the market's and the local time. [USD/MWh]"""
-        return market_usd_per_mwh + self.adder_usd_per_mwh
+        return market_usd_per_mwh * (1.0 + self.markup_frac) + self.adder_usd_per_mwh
 
     def is_known_ahead(self, history: History) -> bool:
         """Tell whether the price of a step is known when the step begins."""
@@ -117,7 +119,76 @@ class TimeOfUseTariff:
         return True
 
 
-Tariff = RealTimeTariff | FlatTariff | TimeOfUseTariff
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoursUseTariff:
+    """Energy in blocks of hours' use of the month's demand: the longer a kilowatt of demand is used, the cheaper its energy.
+
+    Source of the form and the defaults: Georgia Power, schedule PLL-18 (Power and Light Large), as repeated by bill calculators in 2025:
+    first 200 hours in tiers of 18.943, 17.1794 and, beyond 200,000 kWh, 11.30 ¢/kWh, then 1.9458, 1.4671 and 1.101; the tier in between is
+    assumed, as are the riders.
+    """
+
+    block_hours: tuple[float, ...] = (200.0, 400.0, 600.0)
+    """Hours' use of the demand at which the first, second and third block end. [h] Source: as the class."""
+    block_usd_per_mwh: tuple[float, ...] = (19.458, 14.671, 11.01)
+    """Price in the second, third and last block. [USD/MWh] Source: as the class."""
+    tier_kwh: tuple[float, ...] = (3_000.0, 10_000.0, 200_000.0)
+    """Energy at which the first three tiers of the first block end. [kWh] Source: as the class."""
+    tier_usd_per_mwh: tuple[float, ...] = (189.43, 171.794, 145.0, 113.0)
+    """Price in the four tiers of the first block. [USD/MWh] Source: as the class, the third assumed."""
+    riders_usd_per_mwh: float = 38.0
+    """Fuel and other riders on all energy. [USD/MWh] assumed: 3 to 4.5 ¢/kWh."""
+    ratchet_kw: float = 0.0
+    """Demand that past months oblige to: 95 % of the last summer's highest. [kW]"""
+
+    def __post_init__(self) -> None:
+        """Check lengths and order; raises BadInputError."""
+        for name, length in (("block_hours", 3), ("block_usd_per_mwh", 3), ("tier_kwh", 3), ("tier_usd_per_mwh", 4)):
+            values = getattr(self, name)
+            require(
+                len(values) == length and min(values) >= 0.0,
+                "HoursUseTariff",
+                name,
+                values,
+                f"{length} numbers, 0 or more",
+            )
+        for name in ("block_hours", "tier_kwh"):
+            values = getattr(self, name)
+            require(list(values) == sorted(set(values)), "HoursUseTariff", name, values, "ascending")
+        falls = max(self.block_usd_per_mwh) <= min(self.tier_usd_per_mwh)
+        require(falls, "HoursUseTariff", "block_usd_per_mwh", self.block_usd_per_mwh, "below every tier's price")
+        require(
+            self.block_usd_per_mwh[-1] == min(self.block_usd_per_mwh),
+            "HoursUseTariff",
+            "block_usd_per_mwh",
+            self.block_usd_per_mwh,
+            "lowest in the last block",
+        )
+        require(self.ratchet_kw >= 0.0, "HoursUseTariff", "ratchet_kw", self.ratchet_kw, "0 or more")
+
+    def settlement_usd_per_mwh(self, market_usd_per_mwh: FloatArray, local: pd.DatetimeIndex) -> FloatArray:
+        """Return the price of the last block with its riders in each step, (…, n_steps): what more energy costs a site that runs all month.
+
+        What earlier blocks cost beyond it is booked by the settlement as the month's energy and demand grow. [USD/MWh]
+        """
+        return np.full(market_usd_per_mwh.shape, self.block_usd_per_mwh[-1] + self.riders_usd_per_mwh)
+
+    def is_known_ahead(self, history: History) -> bool:
+        """Tell whether the price of a step is known when the step begins: always."""
+        return True
+
+    @property
+    def numbers(self) -> dict[str, float]:
+        """What the settlement reads, by name: prices over that of the last block."""
+        last = self.block_usd_per_mwh[-1]
+        named = {"use_ratchet_kw": self.ratchet_kw, "has_hours_use": 1.0}
+        named |= {f"use_hours_{k}": hours for k, hours in enumerate(self.block_hours)}
+        named |= {f"use_block_usd_{k}": price - last for k, price in enumerate(self.block_usd_per_mwh)}
+        named |= {f"use_tier_kwh_{k}": kwh for k, kwh in enumerate(self.tier_kwh)}
+        return named | {f"use_tier_usd_{k}": price - last for k, price in enumerate(self.tier_usd_per_mwh)}
+
+
+Tariff = RealTimeTariff | FlatTariff | TimeOfUseTariff | HoursUseTariff
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,9 +266,14 @@ class CoincidentPeakCharge:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CurtailmentProgramme:
-    """Pay for being ready to shed load when called, a credit for what is shed, and a penalty for what is not.
+    """Pay for being ready to shed load when called, by how available the load was, and suspension where a call is not obeyed.
 
-    Source of the form: ERCOT Emergency Response Service and Riot's demand response credits.
+    A term's pay is the capacity price times what was offered, if the load drew what it offers to shed in 95 % of the time; below,
+    times the square of that share. A call, deployment or test alike, is passed with 95 % of the obligation; else the term's pay falls by
+    what was missing, and the programme suspends the load for half a year: what it would have paid is booked at once.
+
+    Source of the form: ERCOT Emergency Response Service, 16 TAC §25.507 and Nodal Protocols 8.1.3 (availability and event performance
+    factors, suspension, tests); Riot's demand response credits. Deployed on 13 July 2022, 14:58 to 18:44, and on 6 September 2023.
     """
 
     committed_pu: float = 0.7
@@ -210,15 +286,21 @@ class CurtailmentProgramme:
     """For energy shed in a call, up to what is offered. [USD/MWh]"""
     notice_s: float = 600.0
     """Time by which a call is announced. [s] Source: ERS-10, ten minutes (ERS-30: thirty)."""
-    breach_usd_per_mwh: float = 1000.0
-    """For energy drawn beyond what a call allows. [USD/MWh] assumed: about a hundred hours' pay for each hour in breach."""
+    pass_frac: float = 0.95
+    """Share of availability, and of an obligation, that counts as all of it. Source: ERCOT Nodal Protocols 8.1.3."""
+    suspension_days: float = 180.0
+    """Suspension after a call that was not passed. [d] Source: as above, some six months until a test for reinstatement."""
+    term_months: tuple[int, ...] = (4, 6, 10, 12)
+    """Months with which contract terms begin. Source: ERCOT's four standard terms, December to March and so on."""
 
     def __post_init__(self) -> None:
         """Check ranges; raises BadInputError."""
         ok = max(0.0, self.baseline_pu - 1.0) < self.committed_pu <= self.baseline_pu
         allowed = "above 0, baseline_pu at most, and so much that a call leaves less than rated power"
         require(ok, "CurtailmentProgramme", "committed_pu", self.committed_pu, allowed)
-        for name in ("capacity_usd_per_mw_h", "credit_usd_per_mwh", "breach_usd_per_mwh", "notice_s"):
+        require_fraction(self, "pass_frac")
+        _require_months(self, "term_months")
+        for name in ("capacity_usd_per_mw_h", "credit_usd_per_mwh", "suspension_days", "notice_s"):
             value = getattr(self, name)
             require(np.isfinite(value) and value >= 0.0, "CurtailmentProgramme", name, value, "0 or more")
 
@@ -238,6 +320,8 @@ class Contract:
     """Two at most: as a rule one of all hours and one of the peak hours."""
     coincident_peak: CoincidentPeakCharge | None = None
     curtailment: CurtailmentProgramme | None = None
+    export_adder_usd_per_mwh: float = -2.0
+    """What is added to the market's price for exported energy. [USD/MWh] assumed: a scheduler's fee."""
     interval_s: int = 900
     """Clock interval over which power is averaged for charges on peaks. [s] Source: 15 min in ERCOT and Riot's 10-Q."""
     fixed_usd_per_month: float = 0.0
@@ -247,7 +331,8 @@ class Contract:
     heat_usd_per_mwh: tuple[float, ...] = (0.0,) * MONTHS_OF_YEAR
     """Price of the heat that liquid-cooled zones deliver, January to December. [USD/MWh]"""
     heat_min_temp_c: float = 35.0
-    """Coolant temperature from which heat can be sold. [°C] assumed: low-temperature networks with a heat pump."""
+    """Temperature of the coolant on its way back from the machines from which heat can be sold. [°C] assumed: low-temperature networks
+    with a heat pump."""
 
     def __post_init__(self) -> None:
         """Check ranges; raises BadInputError."""
@@ -273,14 +358,19 @@ class Contract:
     @property
     def numbers(self) -> dict[str, float]:
         """What the settlement reads beside the channels, by name."""
-        programme = self.curtailment
+        programme, hours_use = self.curtailment, dict.fromkeys(HoursUseTariff().numbers, 0.0)
+        if isinstance(self.energy, HoursUseTariff):
+            hours_use = self.energy.numbers
         return {
+            **hours_use,
             "interval_h": self.interval_s / SECONDS_PER_HOUR,
             "carbon_usd_per_t": self.carbon_usd_per_t,
             "heat_min_temp_c": self.heat_min_temp_c,
             "committed_pu": programme.committed_pu if programme else 0.0,
             "credit_usd_per_mwh": programme.credit_usd_per_mwh if programme else 0.0,
-            "breach_usd_per_mwh": programme.breach_usd_per_mwh if programme else 0.0,
+            "capacity_usd_per_mw_h": programme.capacity_usd_per_mw_h if programme else 0.0,
+            "pass_frac": programme.pass_frac if programme else 0.0,
+            "suspension_h": programme.suspension_days * HOURS_OF_DAY if programme else 0.0,
         }
 
 

@@ -1,5 +1,6 @@
 """Air around machines: evaporative wall, tower, recirculation and damper, and what plants have in common that cool by air."""
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar, Final, NamedTuple, Protocol
 
@@ -22,6 +23,9 @@ from .plant import Boards, Command, CooledZone, HeatPath, advance_lumps, between
 
 _MAX_RECIRCULATION: Final = 4.0
 """Largest recirculated flow per fresh flow: the damper cannot close below a fifth. assumed."""
+
+_MAX_RECIRCULATION_ASLEEP: Final = 15.0
+"""The same of machines that sleep behind closed shutters. assumed: 170 W/K are left of a container of 280, walls of 150 m² at 0.6 W/(m² K) and leaks."""
 
 
 @kernel
@@ -68,11 +72,12 @@ def recirculation_ratio(
     sink_temp_c: float,
     sink_per_air: float,
     direct_rise_k: float,
+    most: float,
 ) -> float:
     """Return recirculated flow per fresh flow at the machines' inlet.
 
     Machines whose fans draw more than the supply delivers take the rest from their own exhaust; a leak is always
-    there; in the cold a damper mixes in exhaust until the inlet reaches its lower limit.
+    there; in the cold a damper mixes in exhaust, where that is the warmer air, until the inlet reaches its lower limit.
 
     Args:
         machine_flow: Flow that the machine fans draw, in the unit of supply_flow.
@@ -83,16 +88,42 @@ def recirculation_ratio(
         sink_temp_c: Heatsink temperature. [°C]
         sink_per_air: Heat taken from the heatsinks per heat capacity flow of the air, G/(m cp).
         direct_rise_k: Rise of the air by heat that does not pass the heatsinks. [K]
+        most: Largest recirculated flow per fresh flow, with the damper closed.
     """
     fresh_frac = 1.0 - leak_frac
     if machine_flow > supply_flow:
         fresh_frac = min(fresh_frac, supply_flow / machine_flow)
     ratio = (1.0 - fresh_frac) / fresh_frac
-    if supply_c < inlet_min_c:
+    if supply_c < inlet_min_c and sink_per_air * (sink_temp_c - supply_c) + direct_rise_k > 0.0:
         rise_k = sink_per_air * (sink_temp_c - inlet_min_c) + direct_rise_k
-        if rise_k > 0.0:
-            ratio = max(ratio, (inlet_min_c - supply_c) / rise_k)
-    return min(ratio, _MAX_RECIRCULATION)
+        gap_k = inlet_min_c - supply_c
+        ratio = max(ratio, gap_k / rise_k) if rise_k * most > gap_k else most
+    return min(ratio, most)
+
+
+@kernel
+def bank_power_w(flow_pu: float, stages: float, full_w: float) -> float:
+    """Return the power of a bank of fans that brings a share of its full flow. [W]
+
+    Without stages the bank's speed follows the flow, and its power the cube of it. Else fans are switched on one stage after the
+    other, each at full speed.
+
+    Args:
+        flow_pu: Flow over the full one.
+        stages: Number of stages; 0 for a bank whose speed is controlled.
+        full_w: Power of the whole bank at full speed. [W]
+
+    Examples:
+        >>> bank_power_w(0.5, 0.0, 80.0), bank_power_w(0.5, 4.0, 80.0), bank_power_w(0.55, 4.0, 80.0)
+        (10.0, 40.0, 60.0)
+    """
+    if stages <= 0.0:
+        return fan_power_w(flow_pu, full_w)
+    return min(1.0, math.ceil(flow_pu * stages - _WHOLE_STAGE) / stages) * full_w
+
+
+_WHOLE_STAGE: Final = 1e-9
+"""Flow beyond a whole stage that asks for no further one. chosen: rounding of floats."""
 
 
 @kernel
@@ -157,8 +188,8 @@ def move_air(zone: np.void, p: np.void, boards: Boards) -> AirFlow:
         p["full_air_w_per_k"] * flow_pu,
         sink_pu * fouled_w_per_k,
         fan_power_w(fan_pu, p["fan_full_w"]),
-        fan_power_w(intake_pu, p["intake_fan_full_w"] * share),
-        fan_power_w(exhaust_pu, p["exhaust_fan_full_w"] * share),
+        bank_power_w(intake_pu, p["fan_stages"], p["intake_fan_full_w"] * share),
+        bank_power_w(exhaust_pu, p["fan_stages"], p["exhaust_fan_full_w"] * share),
     )
 
 
@@ -194,6 +225,7 @@ def exchange_heat(
         zone["sink_temp_c"],
         sink_per_air,
         direct_k,
+        _MAX_RECIRCULATION_ASLEEP if zone["mode"] == ASLEEP else _MAX_RECIRCULATION,
     )
     back = ratio * sink_per_air
     fresh_frac = 1.0 / (1.0 + back)
@@ -211,6 +243,7 @@ def exchange_heat(
     sums["fan_energy_j"] += flow.fan_w * SUB_STEP_S
     sums["inlet_temp_sum_c"] += inlet_c
     sums["supply_temp_sum_c"] += mixed_c
+    sums["return_temp_sum_c"] += exhaust_c
     sums["exhaust_temp_sum_c"] += exhaust_c
     sums["air_sum_w_per_k"] += leaving_w_per_k
     return leaving_w_per_k, leaving_w_per_k * fresh_share
@@ -231,6 +264,8 @@ class AirParams:
     """The same of the exhaust fans or shutters. assumed: open shutters, which do not limit the flow."""
     exhaust_fan_w_per_m3_per_s: float = 0.0
     """The same of the exhaust fans. [W/(m³/s)] assumed: shutters without fans."""
+    fan_stages: float = 0.0
+    """Stages in which the banks are switched on, each at full speed; 0: their speed is controlled."""
     leak_frac: float = 0.02
     """Share of exhaust that finds its way back. assumed."""
     inlet_min_c: float = 5.0
@@ -242,7 +277,7 @@ class AirParams:
         """Check ranges; raises BadInputError."""
         require_positive(self, "intake_flow_frac", "exhaust_flow_frac", "asleep_flow_frac")
         require_fraction(self, "asleep_flow_frac", "leak_frac")
-        require_not_negative(self, "intake_fan_w_per_m3_per_s", "exhaust_fan_w_per_m3_per_s")
+        require_not_negative(self, "intake_fan_w_per_m3_per_s", "exhaust_fan_w_per_m3_per_s", "fan_stages")
         require(self.leak_frac < 1.0, type(self).__name__, "leak_frac", self.leak_frac, "below 1")
 
     def start_temp_c(self, zone: CooledZone) -> float:
@@ -320,7 +355,7 @@ cost chip_over_temp."""
 def banks_w(record: np.void, fan_pu: float) -> float:
     """Return the power of intake and exhaust fans that follow the machines' fans, per machine. [W]"""
     banks = ((record[f"{bank}_flow_pu"], record[f"{bank}_fan_full_w"]) for bank in ("intake", "exhaust"))
-    return float(sum(fan_power_w(min(1.0, fan_pu / share), full_w) for share, full_w in banks))
+    return float(sum(bank_power_w(min(1.0, fan_pu / share), record["fan_stages"], full_w) for share, full_w in banks))
 
 
 class PaddedPlant(Protocol):

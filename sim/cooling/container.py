@@ -24,6 +24,8 @@ class ContainerParams(AirParams):
 
     kind: ClassVar[float] = KIND
 
+    fan_stages: float = 8.0
+    """As in AirParams. assumed: fans of a container are switched, two or four by one thermostat's contact."""
     pad_effectiveness: float = 0.8
     """Source: ASHRAE HVAC Systems and Equipment 2020, ch. 41: 0.7-0.9 for rigid media. 0: no wall."""
     pad_on_temp_c: float = 28.0

@@ -21,7 +21,14 @@ KIND: Final = 2.0
 """Code of the kind in records, by definition."""
 
 COOLANT_K: Final = (-10.0, 12.0)
-"""What moves a loop's coolant: 28 to 50 °C at the usual 38. [K] Source: 50 is normal for hydro machines (miningos, Whatsminer)."""
+"""What moves a loop's coolant: 28 to 50 °C at the usual 38, less where its machines shut down earlier. [K] Source: 50 is normal for hydro
+machines (miningos, Whatsminer)."""
+
+INLET_MARGIN_K: Final = 2.0
+"""How far below the machines' limit their coolant stays when it is told to be as warm as it may. [K] chosen."""
+
+HELD_ABOVE_START_K: Final = 2.0
+"""How far above the machines' lowest start temperature the heater aims. [K] chosen: what its proportional control lacks when it is cold."""
 
 PUMP_LOW_PU: Final = -0.6
 """Most by which a loop's pump may run slower. chosen: laminar flow below."""
@@ -58,10 +65,12 @@ class LoopParams:
     """Power of the cooler's fans at full speed, per machine. [W] Source: as pump_w_per_unit, two thirds."""
     cooler_still_frac: float = 0.01
     """Conductance of the cooler with its fans standing. assumed: shutters and a bypass; the coolant holds glycol."""
+    heater_w_per_unit: float = 300.0
+    """Heater that keeps the coolant warm enough for a start, per machine. [W] assumed: what a sleeping loop loses at -35 °C."""
     control_time_s: float = 300.0
     """Time in which the cooler's control takes out a deviation. [s] assumed."""
     pad_effectiveness: float = 0.8
-    """Of the adiabatic pads before the cooler. Source: as ContainerParams. 0: a dry cooler."""
+    """Of the wetted coil, by how much of the way to the wet bulb the air at it comes. Source: as ContainerParams. 0: a dry cooler."""
     pad_on_temp_c: float = 24.0
     """Outdoor temperature at which the pads go on. [°C] assumed: below it the dry cooler holds its target."""
     pad_off_temp_c: float = 21.0
@@ -85,7 +94,7 @@ class LoopParams:
             self.cooler_w_per_k,
             "cooler_air_w_per_k at most: air cannot carry more",
         )
-        require_not_negative(self, "pump_w_per_unit", "cooler_fan_w_per_unit")
+        require_not_negative(self, "pump_w_per_unit", "cooler_fan_w_per_unit", "heater_w_per_unit")
 
     def target_c(self, zone: CooledZone) -> float:
         """Return what the zone's cooling holds: the coolant. [°C]"""
@@ -110,6 +119,7 @@ class LoopParams:
             "idle_chip_w_per_k": machine.chip_w_per_k / (1.0 - self.pump_share + slower),
             "coolant_full_w_per_k": self.coolant_w_per_k * slots,
             "pump_full_w": self.pump_w_per_unit * slots,
+            "heater_full_w": self.heater_w_per_unit * slots,
             "cooler_full_w_per_k": self.cooler_w_per_k * slots * air_pu**CONVECTION_EXPONENT,
             "cooler_full_air_w_per_k": self.cooler_air_w_per_k * slots * air_pu,
             "cooler_fan_full_w": self.cooler_fan_w_per_unit * slots * air_pu,
@@ -123,6 +133,9 @@ class LoopParams:
     def commands(self, zone: CooledZone) -> tuple[Command, Command]:
         """Return what the zone's cooling can be told."""
         low_k, high_k = COOLANT_K
+        half_rise_k = 0.5 * zone.machine.rated_power_w / self.coolant_w_per_k
+        highest_c = zone.machine.inlet_off_temp_c - INLET_MARGIN_K + half_rise_k
+        high_k = max(0.0, min(high_k, highest_c - self.coolant_target_c))
         pump = Command("pump", "rated speed", 1.0, PUMP_LOW_PU, 0.0, "speed of the pump; from 0 on it is the rated one")
         return pump, Command("coolant", "°C", self.coolant_target_c, low_k, high_k, "coolant that the cooler holds")
 
@@ -132,13 +145,14 @@ LOOP_FIELDS: Final = (
     "idle_chip_w_per_k",
     "coolant_full_w_per_k",
     "pump_full_w",
+    "heater_full_w",
     "cooler_full_w_per_k",
     "cooler_full_air_w_per_k",
     "cooler_fan_full_w",
     "sink_per_air",
 )
 """Derived fields of a loop, per machine at the site's density of air: heat capacity of coolant and machine, conductance from
-chips with an idling pump, heat capacity flow of the coolant, power of pump and cooler fans, conductance and heat capacity flow
+chips with an idling pump, heat capacity flow of the coolant, power of pump, heater and cooler fans, conductance and heat capacity flow
 of the cooler at full speed, and the ratio of these two."""
 
 
@@ -180,6 +194,15 @@ def cooler_pu(
 
 
 @kernel
+def heater_w(zone: np.void, p: np.void) -> float:
+    """Return the power of the heater, per working machine: it keeps the coolant warm enough for a start. [W]"""
+    short_k = p["start_min_temp_c"] + HELD_ABOVE_START_K - zone["sink_temp_c"]
+    if short_k <= 0.0 or zone["is_dark"] > 0.0:
+        return 0.0
+    return min(p["heater_full_w"] * zone["plant_share"], p["lump_j_per_k"] * short_k / p["control_time_s"])
+
+
+@kernel
 def pumped_w_per_k(p: np.void, pump_pu: float) -> float:
     """Return the conductance from chip to coolant at a pump speed: a part of the resistance falls with flow^0.8. [W/K]"""
     share = p["pump_share"]
@@ -194,6 +217,8 @@ def sub_step(zone: np.void, p: np.void, weather: Weather, boards: Boards, sums: 
     pump_pu = lit * (p["pump_idle_pu"] if asleep else 1.0 + zone["pump_shift_pu"])
     share = zone["plant_share"]
     pump_w = fan_power_w(pump_pu, p["pump_full_w"] * share)
+    warming_w = heater_w(zone, p)
+    received_w = pump_w + warming_w
     direct_w = boards.heat_w * p["psu_loss_pu"] + boards.control_w
     air_c = air.supply_temp_c(weather.outdoor_temp_c, weather.wet_bulb_temp_c, zone["pad_on"] * p["pad_effectiveness"])
     conductance_pu = p["cooler_still_frac"]
@@ -201,7 +226,7 @@ def sub_step(zone: np.void, p: np.void, weather: Weather, boards: Boards, sums: 
     if lit > 0.0:
         felt_c = zone["sink_temp_c"] - zone["plant_shift_k"]
         conductance_pu = cooler_pu(
-            p, boards.heat_w + direct_w + pump_w, zone["sink_temp_c"], felt_c, air_c, cooler_w_per_k
+            p, boards.heat_w + direct_w + received_w, zone["sink_temp_c"], felt_c, air_c, cooler_w_per_k
         )
     still = conductance_pu <= p["cooler_still_frac"]
     fan_pu = 0.0 if still else min(1.0, thermal.flow_pu(conductance_pu, p["sink_per_air"]))
@@ -210,25 +235,27 @@ def sub_step(zone: np.void, p: np.void, weather: Weather, boards: Boards, sums: 
     if not asleep and zone["pump_shift_pu"] != 0.0:
         chip_w_per_k = pumped_w_per_k(p, 1.0 + zone["pump_shift_pu"])
 
-    base_c = air_c + (direct_w + pump_w) / out_w_per_k
-    path = HeatPath(direct_w, pump_w, base_c, chip_w_per_k, out_w_per_k)
+    base_c = air_c + (direct_w + received_w) / out_w_per_k
+    path = HeatPath(direct_w, received_w, base_c, chip_w_per_k, out_w_per_k)
     mean_sink_c = advance_lumps(zone, p, boards, path, sums)
     half_rise_k = 0.5 * (boards.heat_w + direct_w) / (p["coolant_full_w_per_k"] * share * (1.0 + zone["pump_shift_pu"]))
     zone["inlet_temp_c"], zone["fan_pu"] = mean_sink_c - half_rise_k, fan_pu
     cooler_air_w_per_k = p["cooler_full_air_w_per_k"] * share * fan_pu
     # Standing fans move too little air to tell its temperature: the coolant's is an upper limit.
-    rejected_w = out_w_per_k * (mean_sink_c - base_c) + direct_w + pump_w
+    rejected_w = out_w_per_k * (mean_sink_c - base_c) + direct_w + received_w
     exhaust_c = mean_sink_c if still else air_c + rejected_w / cooler_air_w_per_k
     zone["exhaust_temp_c"], zone["exhaust_w_per_k"] = exhaust_c, cooler_air_w_per_k
     if zone["pad_on"] > 0.0:
-        sums["water_l"] += SUB_STEP_S * air.pad_water_kg_per_s(
-            cooler_air_w_per_k, weather.outdoor_temp_c, air_c, p["bleed_frac"]
-        )
+        cooled_kg_per_s = air.pad_water_kg_per_s(cooler_air_w_per_k, weather.outdoor_temp_c, air_c, p["bleed_frac"])
+        most_kg_per_s = air.evaporated_kg_per_s(max(0.0, rejected_w), p["bleed_frac"])
+        sums["water_l"] += SUB_STEP_S * min(cooled_kg_per_s, most_kg_per_s)
     pumps_w = pump_w + zone["pad_on"] * p["pad_pump_w_per_unit"] * share
     sums["pump_energy_j"] += pumps_w * SUB_STEP_S
-    sums["cooling_energy_j"] += (pumps_w + fan_power_w(fan_pu, p["cooler_fan_full_w"] * share)) * SUB_STEP_S
+    fans_w = fan_power_w(fan_pu, p["cooler_fan_full_w"] * share)
+    sums["cooling_energy_j"] += (pumps_w + warming_w + fans_w) * SUB_STEP_S
     sums["approach_sum_k"] += mean_sink_c - air_c
     sums["inlet_temp_sum_c"] += mean_sink_c - half_rise_k
     sums["supply_temp_sum_c"] += mean_sink_c - half_rise_k
+    sums["return_temp_sum_c"] += mean_sink_c + half_rise_k
     sums["exhaust_temp_sum_c"] += exhaust_c
     sums["air_sum_w_per_k"] += cooler_air_w_per_k

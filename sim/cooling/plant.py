@@ -99,6 +99,7 @@ ZONE_SUMS: Final = float_record(
     "mixed_temp_c",
     "inlet_temp_sum_c",
     "supply_temp_sum_c",
+    "return_temp_sum_c",
     "exhaust_temp_sum_c",
     "approach_sum_k",
     "air_sum_w_per_k",

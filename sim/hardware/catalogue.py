@@ -18,7 +18,7 @@ LADDER_PU: Final = tuple(float(step) for step in np.round(np.arange(0.55, 1.001,
 in 500, from where the published lists are most efficient."""
 
 _TEXTS = ("name", "algorithm", "cooling")
-_NOT_PARAMETERS = ("cores", "leak_share", "rated_rail_v", "scaled_from")
+_NOT_PARAMETERS = ("cores", "leak_share", "rated_rail_v", "scaled_from", "least_j_per_th")
 
 
 @cache
@@ -92,12 +92,13 @@ def machine(key: str) -> MachineParams:
         raise BadInputError(f"no curve {curve!r} of machine {name!r}; there are {', '.join(curve_names(name))}")
     coefficients = read("fitted.yaml")[name][curve or curve_names(name)[0]]["coefficients"]
     values = {**given(name), **coefficients}
-    listed = read("machines.yaml")["machines"][name].get("profiles_mhz")
-    values["profiles_mhz"] = _profiles_mhz(listed, coefficients["ref_mhz"])
+    values["profiles_mhz"] = profiles_mhz(name, coefficients["ref_mhz"])
     return MachineParams(**{name: value for name, value in values.items() if name not in _NOT_PARAMETERS})
 
 
-def _profiles_mhz(listed: list[float] | None, ref_mhz: float) -> tuple[float, ...]:
+def profiles_mhz(key: str, ref_mhz: float) -> tuple[float, ...]:
+    """Return the ladder of a machine of the catalogue, ascending: its own, or steps of its frequency at rated power. [MHz]"""
+    listed = read("machines.yaml")["machines"][key].get("profiles_mhz")
     if listed is None:
         return tuple(round(step * ref_mhz, 1) for step in LADDER_PU)
     return tuple(float(f) for f in listed)

@@ -8,6 +8,9 @@ from ..foundation.jit import kernel
 from . import machine
 from .fans import holding_sink_pu
 
+RESTART_BELOW_K: Final = 2.0
+"""How far the inlet must be below its limit before machines start. [K] assumed: hysteresis of an alarm."""
+
 ASLEEP: Final = 0.0
 STARTING: Final = 1.0
 HASHING: Final = 2.0  # codes of the modes, by definition
@@ -77,11 +80,18 @@ def change_start(zone: np.void, p: np.void, tune_s: float) -> None:
 
 
 @kernel
+def may_start(zone: np.void, p: np.void) -> bool:
+    """Tell whether machines are neither too cold nor their inlet too hot for a start."""
+    is_warm = zone["sink_temp_c"] >= p["start_min_temp_c"]
+    return bool(is_warm and zone["inlet_temp_c"] <= p["inlet_off_temp_c"] - RESTART_BELOW_K)
+
+
+@kernel
 def obey(zone: np.void, p: np.void, setpoint_mhz: float, sums: np.void) -> None:
     """Apply a frequency set-point at the start of a control step; 0 means sleep.
 
-    Sleep is immediate. A start needs heatsinks above the machine's lowest start temperature and takes the firmware's
-    boot time, the machines one after the other. A change of profile costs a restart and a ramp; one to a preset that
+    Sleep is immediate. A start needs heatsinks above the machine's lowest start temperature and an inlet that is not too hot, and takes
+    the firmware's boot time, the machines one after the other. A change of profile costs a restart and a ramp; one to a preset that
     is not tuned yet costs the tuning. After a trip the machines wait for the hold time and for their chips to cool,
     then start.
     """
@@ -94,7 +104,7 @@ def obey(zone: np.void, p: np.void, setpoint_mhz: float, sums: np.void) -> None:
             mode = ASLEEP
             enter(zone, ASLEEP, 0.0)
     tune_s = 0.0 if command == 0.0 or is_tuned(zone, command) else p["tune_s"]
-    if mode == ASLEEP and command > 0.0 and zone["sink_temp_c"] >= p["start_min_temp_c"]:
+    if mode == ASLEEP and command > 0.0 and may_start(zone, p):
         enter(zone, STARTING, p["boot_s"] + p["stagger_s"] + tune_s)
         sums["starts"] = p["n_units"] * zone["online_frac"]
     elif (mode == STARTING or mode == HASHING) and command == 0.0:  # noqa: SIM109 (numba is slow at tuples)
@@ -191,13 +201,18 @@ def sink_conductance_pu(zone: np.void, p: np.void, heat_w: float, sink_w_per_k: 
 
 @kernel
 def trip_if_hot(zone: np.void, p: np.void, sums: np.void) -> None:
-    """Shut the machines down when their hottest chip reaches the trip temperature; they come back a profile lower.
+    """Shut the machines down when chips, inlet or outlet are too hot; after hot chips they come back a profile lower.
 
     Source:
-        VNish setting downscale_preset_on_failure (API documentation, firmware 1.2.6).
+        VNish setting downscale_preset_on_failure (API documentation, firmware 1.2.6); limits of inlet and boards stand in the catalogue.
     """
-    running = zone["mode"] == HASHING or zone["mode"] == STARTING
-    if running and zone["hot_temp_c"] >= p["trip_temp_c"]:
+    if zone["mode"] != HASHING and zone["mode"] != STARTING:
+        return
+    is_chip = zone["hot_temp_c"] >= p["trip_temp_c"]
+    is_outlet = p["is_liquid"] <= 0.0 and zone["exhaust_temp_c"] >= p["outlet_off_temp_c"]
+    if not (is_chip or is_outlet or zone["inlet_temp_c"] >= p["inlet_off_temp_c"]):
+        return
+    if is_chip:
         zone["cap_mhz"] = max(p["min_mhz"], min(zone["cap_mhz"], zone["target_mhz"]) - p["step_mhz"])
-        enter(zone, TRIPPED, p["trip_hold_s"])
-        sums["trips"] += p["n_units"] * zone["online_frac"]
+    enter(zone, TRIPPED, p["trip_hold_s"])
+    sums["trips"] += p["n_units"] * zone["online_frac"]

@@ -133,6 +133,36 @@ def scale(family: Mapping[str, float], machine: Mapping[str, Any]) -> dict[str, 
     }
 
 
+def bounded(
+    coefficients: dict[str, float], least_j_per_th: float, machine: Mapping[str, Any], freq_mhz: FloatArray
+) -> dict[str, float]:
+    """Return the coefficients with the lowest rail voltage raised until no frequency is more efficient than what is published.
+
+    A curve that goes on below its published points lets its voltage fall further than anybody has shown. Nothing shows its constant
+    part either: that goes into the linear one, at equal power at the reference.
+
+    Args:
+        coefficients: Those of `fit` or `scale`.
+        least_j_per_th: Best efficiency that is published. [J/TH]
+        machine: As for `fit`.
+        freq_mhz: Ladder of the machine, (n,). [MHz]
+    """
+    ths = freq_mhz * coefficients["ths_per_mhz"]
+    linear = coefficients["b_w_per_mhz"] + coefficients["base_w"] / coefficients["ref_mhz"]
+    coefficients = {**coefficients, "b_w_per_mhz": linear, "base_w": 0.0}
+
+    def best(floor_v: float) -> float:
+        return float((model_w({**coefficients, "floor_v": floor_v}, freq_mhz, machine) / ths).min())
+
+    low, high = coefficients["floor_v"], coefficients["ref_v"]
+    if best(low) >= least_j_per_th:
+        return coefficients
+    for _ in range(50):
+        middle = 0.5 * (low + high)
+        low, high = (low, middle) if best(middle) >= least_j_per_th else (middle, high)
+    return {**coefficients, "floor_v": high}
+
+
 def _rail_v(law: Mapping[str, float], freq_mhz: FloatArray) -> FloatArray:
     """Return the rail voltages that a voltage law sets. [V], shape of freq_mhz."""
     line = (law["ref_mhz"], law["ref_v"], law["slope_v_per_mhz"], law["floor_v"])

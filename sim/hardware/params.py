@@ -1,5 +1,6 @@
 """Validated parameters of a machine model and of its firmware."""
 
+import math
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
@@ -53,7 +54,11 @@ class MachineParams:
     error_ref_temp_c: float
     error_per_k: float
     start_min_temp_c: float
-    """Coldest heatsink at which the machine starts. [°C]"""
+    """Coldest heatsink, or coolant, at which the machine starts. [°C]"""
+    inlet_off_temp_c: float
+    """Inlet air, or coolant, at which the machine shuts down. [°C]"""
+    outlet_off_temp_c: float = math.inf
+    """Air behind the boards, as their outlet sensors read it, at which the machine shuts down; liquids have none. [°C]"""
     voltage_spread_frac: float
     """Standard deviation of the rail voltage that units need for one frequency: silicon lottery."""
     power_bias_frac: float

@@ -105,6 +105,8 @@ def build(
         observed[market_channel(m)] = hashprice(history, site.markets[m])
     observed.update({name: history.frame[name].to_numpy(np.float64) for name in history.channels})
     shape = market.shape
+    for name, part in (("sun_power_w", site.sun), ("wind_power_w", site.wind)):
+        world[name] = np.zeros((1, 1)) if part is None else part.power_w(history)[None]
     in_force = {**world, **bill}
     rows = [np.broadcast_to(in_force[name], shape) for name in CHANNELS]
     rows += [np.broadcast_to(_realised(history, site, m), shape) for m in range(1, len(site.markets))]
@@ -230,7 +232,9 @@ def _day_ahead(settlement: FloatArray, history: History, contract: Contract) -> 
         energy, published = settlement, np.full(n_steps, n_steps + STEPS_PER_DAY)
     elif "day_ahead_price_usd_per_mwh" in frame:
         market = frame["day_ahead_price_usd_per_mwh"].to_numpy(np.float64)[None]
-        energy, published = market + tariff.adder_usd_per_mwh, np.minimum(day_ahead_until(history), n_steps)
+        local = pd.DatetimeIndex(frame.index).tz_convert(history.timezone)
+        energy = tariff.settlement_usd_per_mwh(market, local)
+        published = np.minimum(day_ahead_until(history), n_steps)
     elif history.publication == "day_ahead":
         energy, published = settlement, np.minimum(day_ahead_until(history), n_steps)
     else:

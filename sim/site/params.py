@@ -11,6 +11,9 @@ from ..cooling.air import air_capacity_w_per_k
 from ..cooling.plant import COMMAND_FIELDS
 from ..cooling.plants import PLANT_FIELDS, ContainerParams, PlantParams
 from ..cooling.psychrometrics import pressure_pa
+from ..energy.battery import BatteryParams
+from ..energy.interconnect import InterconnectParams
+from ..energy.renewables import SunParams, WindParams
 from ..foundation.checks import require, require_fraction, require_positive
 from ..foundation.constants import AIR_DENSITY_KG_PER_M3, SEA_LEVEL_PA
 from ..foundation.records import float_record, number_fields
@@ -174,7 +177,15 @@ class SiteParams:
     """Price of an hour of ageing of a machine. [USD] Source: 5 % failures a year (cointelegraph.com on S17/T17) times 200 USD
     a repair (assumed)."""
     site_cap_w: float = np.inf
-    """Largest power at the meter. [W] None by default."""
+    """Largest power at the meter that counts as no cost. [W] None by default; what an interconnect allows is never broken."""
+    battery: BatteryParams | None = None
+    """A battery behind the meter."""
+    sun: SunParams | None = None
+    """Solar power behind the meter."""
+    wind: WindParams | None = None
+    """Wind power behind the meter."""
+    interconnect: InterconnectParams | None = None
+    """Limits of what is drawn and exported; none: any power may be drawn and none exported."""
 
     def __post_init__(self) -> None:
         """Check ranges; raises BadInputError."""
@@ -224,6 +235,11 @@ class SiteParams:
         """Sum of the machines' rated hashrate. [TH/s]"""
         return sum(zone.n_units * zone.machine.rated_hashrate_ths for zone in self.zones)
 
+    @property
+    def has_energy(self) -> bool:
+        """Whether something stands behind the meter beside machines, or the interconnect limits them."""
+        return any(part is not None for part in (self.battery, self.sun, self.wind, self.interconnect))
+
     @cached_property
     def zone_record(self) -> np.ndarray:
         """The parameters of each zone as kernels read them, (n_zones,) of ZONE_PARAMS."""
@@ -239,6 +255,10 @@ class SiteParams:
         """The parameters of the site as kernels read them, (1,) of SITE_PARAMS."""
         record = np.zeros(1, SITE_PARAMS)
         numbers = {name: getattr(self, name) for name in number_fields(SiteParams, _OF_PARTS)}
+        numbers |= {"import_limit_w": np.inf, "has_energy": float(self.has_energy)}
+        for part in (self.battery, self.interconnect):
+            if part is not None:
+                numbers |= {name: getattr(part, name) for name in number_fields(type(part))}
         for name, value in {**numbers, **self.contract.numbers}.items():
             record[name][0] = value
         record.flags.writeable = False
@@ -272,7 +292,7 @@ ZONE_FIELDS: Final = (
 )
 """Fields of a zone in its record beside those of machine, firmware and plant."""
 
-_OF_PARTS: Final = ("zones", "links", "contract", "markets")
+_OF_PARTS: Final = ("zones", "links", "contract", "markets", "battery", "sun", "wind", "interconnect")
 
 ZONE_PARAMS: Final = float_record(
     *number_fields(MachineParams), *number_fields(FirmwareParams), *PLANT_FIELDS, *ZONE_FIELDS
@@ -280,8 +300,15 @@ ZONE_PARAMS: Final = float_record(
 """A zone's parameters as one record of float64: published ones as they stand in the parameter classes, and derived ones under
 names of their own; those of plants of another kind are 0."""
 
-SITE_PARAMS: Final = float_record(*number_fields(SiteParams, _OF_PARTS), *Contract().numbers)
-"""A site's parameters as one record of float64, its contract's numbers included."""
+SITE_PARAMS: Final = float_record(
+    *number_fields(SiteParams, _OF_PARTS),
+    *number_fields(BatteryParams),
+    *number_fields(InterconnectParams),
+    "has_energy",
+    *Contract().numbers,
+)
+"""A site's parameters as one record of float64, those of battery and interconnect and its contract's numbers included; without a battery its
+power is 0, without an interconnect any power may be drawn."""
 
 LINKS: Final = np.dtype([("zone", np.int64), ("source", np.int64), ("share", np.float64)])
 """A link as kernels read it."""

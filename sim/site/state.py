@@ -71,10 +71,16 @@ SITE_STATE: Final = np.dtype(
         *METER,
         ("market", np.int64),
         ("switch_s", np.float64),
+        ("battery_kwh", np.float64),
+        ("battery_aged_frac", np.float64),
+        ("battery_command", np.float64),
+        ("curtailed_frac", np.float64),
     ]
 )
 """key: noise key of the episode; series, step: position in the exogenous array; age: control steps since the reset; then what the
-meter remembers, see METER; market: where hashes are sold; switch_s: rest of a change of market.
+meter remembers, see METER; market: where hashes are sold; switch_s: rest of a change of market; battery_kwh: energy in the battery; battery_aged_frac: share of its life that is
+over; battery_command: power that it is told to give over its rated power, negative to charge; curtailed_frac: share of sun and wind that is
+told to be left.
 """
 
 ZONE_FLOW: Final = float_record(
@@ -95,6 +101,7 @@ ZONE_FLOW: Final = float_record(
     "mixed_frac",
     "mixed_temp_c",
     "supply_temp_c",
+    "return_temp_c",
     "exhaust_temp_c",
     "approach_k",
     "air_m3_per_s",
@@ -108,7 +115,7 @@ ZONE_FLOW: Final = float_record(
 starts and trips count machines; rise_pu: rise of the power set-point of hashing machines, of rated power; stored_kwh:
 growth of the heat held in chips, heatsinks and coolant; received_kwh: heat that came with other zones' exhaust or from
 the pump; it_energy_kwh plus received_kwh equals heat_rejected_kwh plus stored_kwh. mixed_frac, mixed_temp_c: share of other zones'
-exhaust in the supply and its temperature, of the last sub-step; supply_temp_c: air, or coolant, on its way to the machines; exhaust_temp_c: fresh air on its way
+exhaust in the supply and its temperature, of the last sub-step; supply_temp_c: air, or coolant, on its way to the machines; return_temp_c: coolant on its way back, or air; exhaust_temp_c: fresh air on its way
 out; approach_k: supply air over the wet bulb, or coolant over the air that cools it; air_m3_per_s: fresh air, or air
 through the cooler; fan_energy_kwh: of the machines' fans, part of it_energy_kwh; pump_energy_kwh,
 chiller_energy_kwh: parts of cooling_energy_kwh, whose rest are the plant's fans; chiller_heat_kwh: heat that a chiller
@@ -137,11 +144,20 @@ SITE_FLOW: Final = float_record(
     "wue_l_per_kwh",
     "call_excess_kwh",
     "carbon_kg",
+    "load_kwh",
+    "sun_kwh",
+    "wind_kwh",
+    "curtailed_kwh",
+    "battery_drawn_kwh",
+    "battery_lost_kwh",
+    "interconnect_breach_kwh",
 )
 """What the site did in a control step: profit = revenue (after the pool) + programme + heat - energy - demand - coincident - water - wear.
 
 energy_usd: energy, block, resale, fixed charge and carbon price; demand_usd: growth of the month's peaks; coincident_usd: power in
-the grid's monthly peak; programme_usd: pay for readiness, credits less breaches; energy_kwh: at the meter; pue, wue_l_per_kwh: 0 while the machines draw nothing; call_excess_kwh: energy beyond what a curtailment call allows.
+the grid's monthly peak; programme_usd: pay for readiness and credits, less what failed calls cost; energy_kwh: at the meter, what is exported negative; load_kwh: of machines, plants and the rest,
+transformer included; sun_kwh, wind_kwh: of sun and wind, used or exported, curtailed_kwh: left; battery_drawn_kwh: drawn by the battery at its
+socket, what it gives negative, battery_lost_kwh: lost in it; interconnect_breach_kwh: beyond a limit of the interconnect; pue, wue_l_per_kwh: 0 while the machines draw nothing; call_excess_kwh: energy beyond what a curtailment call allows.
 """
 
 NEVER_FAILED_MHZ: Final = 1e9  # by definition beyond any frequency
@@ -177,7 +193,10 @@ class State:
             column["power_w"] = part.machine.rated_power_w * known_pu
             column["hashrate_ths"] = part.machine.rated_hashrate_ths * known_pu
             column["fan_pu"] = part.firmware.fan_min_pu
-        return cls(zone, np.zeros(n_envs, SITE_STATE))
+        site = np.zeros(n_envs, SITE_STATE)
+        if params.battery is not None:
+            site["battery_kwh"] = params.battery.first_charge_kwh
+        return cls(zone, site)
 
     def copy(self) -> "State":
         """Return an independent copy."""

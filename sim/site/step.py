@@ -4,10 +4,19 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from ..contract.channels import CARBON, HEAT_PRICE, N_CHANNELS, OUTDOOR_TEMP_C, WET_BULB_TEMP_C
+from ..contract.channels import (
+    CARBON,
+    HEAT_PRICE,
+    N_CHANNELS,
+    OUTDOOR_TEMP_C,
+    SUN_POWER_W,
+    WET_BULB_TEMP_C,
+    WIND_POWER_W,
+)
 from ..contract.settlement import allowed_pu, settle_energy
 from ..cooling.mixing import mix_exhaust
 from ..cooling.plant import ZONE_SUMS, Weather
+from ..energy.interconnect import balance, shed_machines
 from ..foundation import threads
 from ..foundation.constants import (
     GRAMS_PER_KG,
@@ -27,6 +36,10 @@ from .zone import begin_step, end_step, sub_step
 
 BLOCK_ZONES: Final = 16
 """Zones, about, that are stepped together. Measured: 8 to 64 are alike; more do not stay in a processor's first cache."""
+
+
+_KWH_PER_W: Final = N_SUB_STEPS * SUB_STEP_S / JOULES_PER_KWH
+"""Energy of a step at a watt, by definition. [kWh/W]"""
 
 
 class SiteWorld(NamedTuple):
@@ -72,56 +85,98 @@ class SiteBatch(NamedTuple):
     sums: np.ndarray  # (n_sites, n_zones) of ZONE_SUMS
 
 
+class Totals(NamedTuple):
+    """Sums over the zones of a site in a step that are no flows of their own."""
+
+    ageing_h: float
+    wear_usd: float
+    units: float
+    rated_w: float
+    heat_kwh: float
+    """Heat of zones that can sell it."""
+
+
 @kernel
-def settle_site(i: int, world: SiteWorld, batch: SiteBatch) -> None:
-    """Sum the zones of site `i` and put a price on what it did in a control step."""
-    state, params, out = batch.site[i], world.site[0], batch.site_flow[i]
-    series, step = state["series"], state["step"]
-    row = world.values[series, step]
-    it_kwh, cooling_kwh, hash_th, water_l, ageing_h, starts, trips, wear_usd = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
-    units, rated_w, hottest_c, heat_kwh = 0.0, 0.0, -273.15, 0.0
+def sum_zones(i: int, world: SiteWorld, batch: SiteBatch) -> Totals:
+    """Sum the zones of site `i` into its flows, and return what is not one of them."""
+    params, out = world.site[0], batch.site_flow[i]
+    it_kwh, cooling_kwh, hash_th, water_l, starts, trips, hottest_c = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -273.15
+    ageing_h, wear_usd, units, rated_w, heat_kwh = 0.0, 0.0, 0.0, 0.0, 0.0
     for z in range(batch.zone.shape[1]):
         flow, zone = batch.zone_flow[i, z], world.zones[z]
         it_kwh += flow["it_energy_kwh"]
         cooling_kwh += flow["cooling_energy_kwh"]
         hash_th += flow["hash_th"]
         water_l += flow["water_l"]
-        ageing_h += flow["ageing_h"]
         starts += flow["starts"]
         trips += flow["trips"]
-        wear_usd += flow["starts"] * zone["start_wear_usd"]
         hottest_c = max(hottest_c, flow["max_chip_temp_c"])
+        ageing_h += flow["ageing_h"]
+        wear_usd += flow["starts"] * zone["start_wear_usd"]
         units += zone["n_units"]
         rated_w += zone["n_units"] * zone["rated_power_w"]
-        if zone["delivers_heat"] > 0.0 and flow["supply_temp_c"] >= params["heat_min_temp_c"]:
+        if zone["delivers_heat"] > 0.0 and flow["return_temp_c"] >= params["heat_min_temp_c"]:
             heat_kwh += flow["heat_rejected_kwh"]
-    step_kwh_per_w = N_SUB_STEPS * SUB_STEP_S / JOULES_PER_KWH
-    misc_kwh = params["misc_w_per_unit"] * units * step_kwh_per_w * site_event(GRID_ON, series, step, world)
-    energy_kwh = (it_kwh + cooling_kwh + misc_kwh) * (1.0 + params["transformer_loss_frac"])
-    bill = settle_energy(energy_kwh, row, params, rated_w * step_kwh_per_w, state)
     out["it_energy_kwh"] = it_kwh
     out["cooling_energy_kwh"] = cooling_kwh
-    out["energy_kwh"] = energy_kwh
     out["hash_th"] = hash_th
     out["water_l"] = water_l
     out["starts"] = starts
     out["trips"] = trips
     out["max_chip_temp_c"] = hottest_c
-    out["pue"] = energy_kwh / it_kwh if it_kwh > 0.0 else 0.0
-    out["wue_l_per_kwh"] = water_l / it_kwh if it_kwh > 0.0 else 0.0
+    return Totals(ageing_h, wear_usd, units, rated_w, heat_kwh)
+
+
+@kernel
+def supply(i: int, load_kwh: float, world: SiteWorld, batch: SiteBatch) -> float:
+    """Meet the load of site `i` from sun, wind, battery and grid; returns what the battery's use has aged it. [USD]"""
+    state, out = batch.site[i], batch.site_flow[i]
+    row = world.values[state["series"], state["step"]]
+    sun_kwh, wind_kwh = row[SUN_POWER_W] * _KWH_PER_W, row[WIND_POWER_W] * _KWH_PER_W
+    grid_on = site_event(GRID_ON, state["series"], state["step"], world)
+    flows = balance(state, world.site[0], load_kwh, sun_kwh, wind_kwh, grid_on)
+    out["energy_kwh"] = flows.net_kwh
+    out["sun_kwh"] = flows.sun_kwh
+    out["wind_kwh"] = flows.wind_kwh
+    out["curtailed_kwh"] = flows.curtailed_kwh
+    out["battery_drawn_kwh"] = flows.battery_kwh
+    out["battery_lost_kwh"] = flows.lost_kwh
+    out["interconnect_breach_kwh"] = flows.breach_kwh
+    return flows.wear_usd
+
+
+@kernel
+def settle_site(i: int, world: SiteWorld, batch: SiteBatch) -> None:
+    """Sum the zones of site `i` and put a price on what it did in a control step."""
+    state, params, out = batch.site[i], world.site[0], batch.site_flow[i]
+    series, step = state["series"], state["step"]
+    row = world.values[series, step]
+    total = sum_zones(i, world, batch)
+    grid_on = site_event(GRID_ON, series, step, world)
+    it_kwh, misc_kwh = out["it_energy_kwh"], params["misc_w_per_unit"] * total.units * _KWH_PER_W * grid_on
+    load_kwh = (it_kwh + out["cooling_energy_kwh"] + misc_kwh) * (1.0 + params["transformer_loss_frac"])
+    out["energy_kwh"] = out["load_kwh"] = load_kwh
+    wear_usd = total.wear_usd
+    if params["has_energy"] > 0.0:
+        wear_usd += supply(i, load_kwh, world, batch)
+    energy_kwh, rated_kwh = out["energy_kwh"], total.rated_w * _KWH_PER_W
+    bill = settle_energy(energy_kwh, row, params, rated_kwh, state)
+    out["pue"] = load_kwh / it_kwh if it_kwh > 0.0 else 0.0
+    out["wue_l_per_kwh"] = out["water_l"] / it_kwh if it_kwh > 0.0 else 0.0
     out["call_excess_kwh"] = 0.0
     left_pu = min(site_event(CALL_LEFT, series, step, world), allowed_pu(row, params, state))
     if left_pu < 1.0:
-        out["call_excess_kwh"] = max(0.0, energy_kwh - left_pu * rated_w * step_kwh_per_w)
-    out["carbon_kg"] = energy_kwh * row[CARBON] / GRAMS_PER_KG
-    out["revenue_usd"] = sell(hash_th, row, site_event(POOL_FRAC, series, step, world), state)
+        out["call_excess_kwh"] = max(0.0, energy_kwh - left_pu * rated_kwh)
+    out["carbon_kg"] = max(0.0, energy_kwh) * row[CARBON] / GRAMS_PER_KG
+    out["revenue_usd"] = sell(out["hash_th"], row, site_event(POOL_FRAC, series, step, world), state)
     out["energy_usd"] = bill.energy_usd + bill.block_usd + bill.resale_usd + bill.fixed_usd + bill.carbon_usd
+    out["energy_usd"] += bill.hours_use_usd + bill.export_usd
     out["demand_usd"] = bill.demand_usd + bill.window_demand_usd
     out["coincident_usd"] = bill.coincident_usd
     out["programme_usd"] = -bill.capacity_usd - bill.credit_usd - bill.breach_usd
-    out["heat_usd"] = heat_kwh * row[HEAT_PRICE] / KWH_PER_MWH
-    out["water_usd"] = water_l / LITRES_PER_M3 * params["water_usd_per_m3"]
-    out["wear_usd"] = wear_usd + ageing_h * params["ageing_usd_per_h"]
+    out["heat_usd"] = total.heat_kwh * row[HEAT_PRICE] / KWH_PER_MWH
+    out["water_usd"] = out["water_l"] / LITRES_PER_M3 * params["water_usd_per_m3"]
+    out["wear_usd"] = wear_usd + total.ageing_h * params["ageing_usd_per_h"]
     earned = out["revenue_usd"] + out["programme_usd"] + out["heat_usd"]
     out["profit_usd"] = (
         earned - out["energy_usd"] - out["demand_usd"] - out["coincident_usd"] - out["water_usd"] - out["wear_usd"]
@@ -161,6 +216,10 @@ def step_block(first: int, last: int, world: SiteWorld, batch: SiteBatch) -> Non
         outdoor_temp_c = world.values[series, step, OUTDOOR_TEMP_C]
         grid_on = site_event(GRID_ON, series, step, world)
         befalls = world.zone_events[min(series, last_series), min(step, last_step)]
+        if world.site[0]["import_limit_w"] < np.inf:
+            row = world.values[series, step]
+            supply_kwh = (row[SUN_POWER_W] + row[WIND_POWER_W]) * _KWH_PER_W
+            shed_machines(batch.site[i], world.site[0], batch.zone[i], world.zones, supply_kwh, batch.setpoint_mhz[i])
         for z in range(n_zones):
             zone = batch.zone[i, z]
             zone["online_frac"], zone["fouling_frac"] = befalls[z, ONLINE], befalls[z, FOULING]

@@ -38,6 +38,7 @@ def clear(sums: np.void) -> None:
     sums["mixed_temp_c"] = 0.0
     sums["inlet_temp_sum_c"] = 0.0
     sums["supply_temp_sum_c"] = 0.0
+    sums["return_temp_sum_c"] = 0.0
     sums["exhaust_temp_sum_c"] = 0.0
     sums["approach_sum_k"] = 0.0
     sums["air_sum_w_per_k"] = 0.0
@@ -127,6 +128,7 @@ def end_step(zone: np.void, p: np.void, sums: np.void, flow: np.void) -> None:
     flow["mixed_frac"] = sums["mixed_frac"]
     flow["mixed_temp_c"] = sums["mixed_temp_c"]
     flow["supply_temp_c"] = sums["supply_temp_sum_c"] * per_sub_step
+    flow["return_temp_c"] = sums["return_temp_sum_c"] * per_sub_step
     flow["exhaust_temp_c"] = sums["exhaust_temp_sum_c"] * per_sub_step
     flow["approach_k"] = sums["approach_sum_k"] * per_sub_step
     flow["air_m3_per_s"] = sums["air_sum_w_per_k"] * (units * per_sub_step / VOLUMETRIC_HEAT_J_PER_M3_K)

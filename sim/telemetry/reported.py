@@ -19,6 +19,10 @@ N_BOARDS: Final = 3
 MAX_RPM: Final = 6150.0
 """Fan speed at full speed. Source: specification of the S19's fans (buybtc123.com)."""
 
+DUTY_OF_SPEED: Final = ((0.0, 0.346, 0.966, 1.0), (0.0, 20.0, 92.0, 100.0))
+"""Speed of a fan over the highest, and the duty at which it has it [%]. Source: 2,130 rpm in the mean at 20 % (LuxOS, S19k Pro), 5,943 at 92 %
+(Braiins, S21 Pro), of MAX_RPM (256foundation/asic-rs)."""
+
 BOARD_BELOW_CHIP_K: Final = 15.0
 """Board sensor below the chips. Source: LuxOS documentation, chip = board + 15 °C on the S19 series."""
 
@@ -116,7 +120,7 @@ class Reporter:
                 * state["fan_pu"]
                 * (1.0 - 0.5 * fleet.levels("fan_slow"))
                 * (1.0 + 0.01 * noise[5]),
-                "fan_duty_pct": 100.0 * state["fan_pu"],
+                "fan_duty_pct": np.interp(state["fan_pu"], *DUTY_OF_SPEED),
                 "hw_errors_pct": 100.0 * error * hashing,
                 "accepted": self._accepted,
                 "rejected": self._rejected,
@@ -142,7 +146,7 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
             "power_w": rows["power_w"].round(0),
             "hot_temp_c": rows["hot_temp_c"].round(1),
             "inlet_temp_c": rows["inlet_temp_c"].round(1),
-            "fan_pu": (rows["fan_duty_pct"] / 100.0).round(3),
+            "fan_pu": np.interp(rows["fan_duty_pct"], *DUTY_OF_SPEED[::-1]).round(3),
         }
     )[list(COLUMNS)]
 

@@ -207,10 +207,48 @@ def test_a_month_is_drawn_as_one_whatever_part_is_asked_for() -> None:
     pd.testing.assert_frame_equal(whole.loc[part.index], part)
 
 
-def test_calls_last_as_long_as_the_programme_says_in_every_year(runs: list[History]) -> None:
-    for run in runs:
-        hours = run.frame["curtailment_call"].groupby(pd.DatetimeIndex(run.frame.index).year).sum() / 12.0
-        assert hours.to_numpy() == pytest.approx(40.0, abs=4.0)
+def test_calls_are_as_rare_and_as_long_as_those_of_the_programme() -> None:
+    deployed, tested = [], []
+    for seed in range(12):
+        called = synthesize("ercot", "2024-01-01", "2026-01-01", seed).frame["curtailment_call"].to_numpy()
+        begins, ends = (
+            np.flatnonzero(np.diff(called, prepend=0.0) > 0.0),
+            np.flatnonzero(np.diff(called, append=0.0) < 0.0),
+        )
+        lengths_h = (ends - begins + 1) / 12.0
+        deployed += list(lengths_h[lengths_h > 0.75])
+        tested += list(lengths_h[lengths_h <= 0.75])
+    # 24 years: half a deployment and a test a year in the mean.
+    assert 4 <= len(deployed) <= 22
+    assert 12 <= len(tested) <= 38
+    assert all(1.0 <= hours <= 3.8 for hours in deployed)
+
+
+def test_a_named_year_is_about_as_dear_as_it_was() -> None:
+    # Published means: ERCOT 66 and 32 USD/MWh in 2023 and 2025, Sweden's north 40 and 17 EUR.
+    for region, years in (
+        ("ercot", {2023: 66.0, 2025: 32.0}),
+        ("sweden_north", {2023: 40.0 * 1.08, 2025: 17.0 * 1.08}),
+    ):
+        for year, published in years.items():
+            means = [
+                synthesize(region, f"{year}-01-01", f"{year + 1}-01-01", seed).frame["market_price_usd_per_mwh"].mean()
+                for seed in range(4)
+            ]
+            assert np.mean(means) == pytest.approx(published, rel=0.25), (region, year)
+
+
+def test_a_hash_of_bitcoin_cash_is_worth_one_of_bitcoin_within_days() -> None:
+    run = synthesize("alberta", "2023-01-01", "2026-01-01", 3, ("bch",))
+    ratio = (
+        pd.Series(np.log(coin_hashprice(run, "bch") / coin_hashprice(run, "btc")), run.frame.index).resample("D").mean()
+    )
+    yearly = ratio.groupby(ratio.index.year).mean()  # type: ignore[attr-defined]
+    assert (
+        np.abs(yearly).max() < 0.02
+    )  # no coin is the better one for a year, as at 1.18, 0.71 and 0.64 of Bitcoin's before
+    assert 0.02 < ratio.std() < 0.12  # but one is for a day or two
+    assert abs(ratio.autocorr(7)) < 0.3
 
 
 def test_a_long_replay_keeps_to_the_published_network_and_price() -> None:
@@ -238,7 +276,10 @@ def test_calibration_finds_the_generator_again() -> None:
     content = calibrate(run, coin_content(), "mine")
     drawn = np.diff(np.log(run.frame["coin_price_usd"].to_numpy()[::12]))
     assert content["coin"]["hourly_vol"] == pytest.approx(drawn.std(), rel=0.01)
-    assert content["power"]["calls_h_per_year"] == pytest.approx(40.0, abs=4.0)
+    called = run.frame["curtailment_call"].to_numpy()
+    assert content["power"]["deployments_per_year"] == pytest.approx(
+        (np.diff(called, prepend=0.0) > 0.0).sum() / 2.0, abs=0.1
+    )
     assert content["power"]["load"]["heat_pu_per_k"] == pytest.approx(0.03, rel=0.2)
     with pytest.raises(BadInputError, match="90 days or more"):
         calibrate(synthesize("ercot", "2024-01-01", "2024-02-01", 5), coin_content(), "mine")

@@ -14,6 +14,7 @@ from hashgym.sim.contract.contract import (
     CurtailmentProgramme,
     DemandCharge,
     FlatTariff,
+    HoursUseTariff,
     RealTimeTariff,
 )
 from hashgym.sim.contract.settlement import Bill, settle
@@ -137,19 +138,104 @@ def test_july_2022_by_the_megawatt_hour() -> None:
     assert bill(contract, world, energy(world, 0.0))["resale_usd"] == pytest.approx(-9.5e6, rel=1e-3)
 
 
-def test_a_call_credits_what_is_shed_and_fines_what_is_not() -> None:
+def test_a_call_credits_what_is_shed_and_one_that_fails_costs_half_a_year() -> None:
     world = history()
     world.frame.iloc[120:144, list(world.frame.columns).index("curtailment_call")] = 1.0
     kwh = energy(world, 900.0)
     kwh[120:132] = 100.0 * STEP_H  # an hour kept
     kwh[132:144] = 500.0 * STEP_H  # an hour in breach: 200 kW over what is allowed
-    programme = CurtailmentProgramme(
-        committed_pu=0.7, capacity_usd_per_mw_h=5.0, credit_usd_per_mwh=100.0, breach_usd_per_mwh=1000.0
-    )
+    programme = CurtailmentProgramme(committed_pu=0.7, capacity_usd_per_mw_h=5.0, credit_usd_per_mwh=100.0)
     found = bill(Contract(energy=FlatTariff(energy_price_usd_per_mwh=0.0), curtailment=programme), world, kwh)
     assert found["credit_usd"] == pytest.approx(-100.0 * (0.7 + 0.5))
-    assert found["breach_usd"] == pytest.approx(1000.0 * 0.2)
     assert found["capacity_usd"] == pytest.approx(-5.0 * 0.7 * 744.0)
+    # Of the obligation 1.2 / 1.4 was met: the rest of the term's pay until then, 12 hours of it, and 180 days without any.
+    missed = 1.0 - 1.2 / 1.4
+    assert found["breach_usd"] == pytest.approx(missed * 5.0 * 0.7 * 12.0 + 180.0 * 24.0 * 5.0 * 0.7)
+
+
+@pytest.mark.parametrize(("shed_kw", "is_passed"), [(670.0, True), (660.0, False)])
+def test_a_call_is_passed_with_ninety_five_hundredths_of_the_obligation(shed_kw: float, is_passed: bool) -> None:
+    world = history()
+    world.frame.iloc[120:132, list(world.frame.columns).index("curtailment_call")] = 1.0
+    kwh = energy(world, 1000.0)
+    kwh[120:132] = (1000.0 - shed_kw) * STEP_H
+    contract = Contract(
+        energy=FlatTariff(energy_price_usd_per_mwh=0.0), curtailment=CurtailmentProgramme(committed_pu=0.7)
+    )
+    assert (bill(contract, world, kwh)["breach_usd"] == 0.0) == is_passed
+
+
+@pytest.mark.parametrize(("share_asleep", "factor"), [(0.0, 1.0), (0.04, 1.0), (0.25, 0.75**2), (0.5, 0.25)])
+def test_a_term_pays_by_the_square_of_an_availability_below_ninety_five_hundredths(
+    share_asleep: float, factor: float
+) -> None:
+    world = history()
+    kwh = energy(world, 1000.0)
+    kwh[: round(share_asleep * len(kwh))] = 0.0
+    contract = Contract(
+        energy=FlatTariff(energy_price_usd_per_mwh=0.0),
+        curtailment=CurtailmentProgramme(committed_pu=0.7, capacity_usd_per_mw_h=7.0),
+    )
+    assert bill(contract, world, kwh)["capacity_usd"] == pytest.approx(-7.0 * 0.7 * 744.0 * factor, rel=1e-3)
+
+
+def test_hours_use_blocks_follow_energy_and_demand() -> None:
+    # 1 MW all month is 744 hours' use; by hand from the schedule's blocks (Georgia Power, PLL-18), riders of 38 USD/MWh.
+    contract = Contract(energy=HoursUseTariff())
+    found = bill(contract, history(), energy(history(), 1000.0))
+    first = 3.0 * 189.43 + 7.0 * 171.794 + 190.0 * 145.0
+    by_hand = first + 200.0 * 19.458 + 200.0 * 14.671 + 144.0 * 11.01 + 744.0 * 38.0
+    assert found["energy_usd"] + found["hours_use_usd"] == pytest.approx(by_hand)
+    # A tenth of the hours at the same demand stays in the first block, 74.4 hours' use.
+    kwh = np.zeros(len(history().frame))
+    kwh[: len(kwh) // 10] = 1000.0 * STEP_H
+    part = bill(contract, history(), kwh)
+    energy_mwh = kwh.sum() / 1000.0
+    by_hand = 3.0 * 189.43 + 7.0 * 171.794 + (energy_mwh - 10.0) * 145.0 + energy_mwh * 38.0
+    assert part["energy_usd"] + part["hours_use_usd"] == pytest.approx(by_hand)
+    ratcheted = Contract(energy=HoursUseTariff(ratchet_kw=2000.0))
+    assert bill(ratcheted, history(), energy(history(), 1000.0))["hours_use_usd"] > found["hours_use_usd"]
+
+
+def test_hourly_prices_against_a_baseline_are_a_block_with_resale() -> None:
+    # Georgia Power's RTP-DA: the standard bill for the baseline, and the hour's price for what is drawn beyond it or less.
+    world = replace(history(price=60.0), publication="day_ahead")
+    contract = Contract(
+        energy=RealTimeTariff(adder_usd_per_mwh=3.5), block=Block(power_w=800e3, strike_usd_per_mwh=85.0 - 3.5)
+    )
+    kwh = energy(world, 1000.0)
+    kwh[:144] = 300.0 * STEP_H
+    found = bill(contract, world, kwh)
+    more_mwh, less_mwh = 0.2 * 732.0, 0.5 * 12.0
+    by_hand = 0.8 * 744.0 * 85.0 + (60.0 + 3.5) * (more_mwh - less_mwh)
+    assert found["energy_usd"] + found["block_usd"] + found["resale_usd"] == pytest.approx(by_hand)
+
+
+def test_twelve_coincident_peaks_and_a_markup_as_in_alberta() -> None:
+    # AESO Rate DTS 2025: 10,927 CAD a megawatt in each month's peak, 12.44 % of the pool price for operating reserve; CAD at 0.73 USD.
+    world = history(price=50.0)
+    world.frame.loc[world.frame.index[5000:5003], "grid_load_mw"] = 60e3
+    charge = CoincidentPeakCharge(usd_per_kw_year=12.0 * 10.927 * 0.73, months=tuple(range(1, 13)))
+    contract = Contract(energy=RealTimeTariff(adder_usd_per_mwh=2.0, markup_frac=0.1244), coincident_peak=charge)
+    found = bill(contract, world, energy(world, 1000.0))
+    assert found["coincident_usd"] == pytest.approx(10_927.0 * 0.73, rel=1e-6)
+    assert found["energy_usd"] == pytest.approx(744.0 * (50.0 * 1.1244 + 2.0))
+
+
+def test_exported_energy_has_its_own_price_and_peaks_are_of_what_is_drawn() -> None:
+    world = history(price=40.0)
+    kwh = energy(world, 500.0)
+    kwh[1::3] = -800.0 * STEP_H  # within each quarter-hour a third is exported
+    contract = Contract(
+        energy=RealTimeTariff(adder_usd_per_mwh=15.0), demand=(DemandCharge(usd_per_kw=10.0),), carbon_usd_per_t=50.0
+    )
+    found = bill(contract, world, kwh)
+    drawn_mwh, exported_mwh = 0.5 * 744.0 * 2.0 / 3.0, 0.8 * 744.0 / 3.0
+    assert found["energy_usd"] == pytest.approx(drawn_mwh * 55.0)
+    assert found["export_usd"] == pytest.approx(-exported_mwh * 38.0)
+    assert found["peak_kw"] == pytest.approx((500.0 * 2.0 - 800.0) / 3.0)
+    assert found["demand_usd"] == pytest.approx(10.0 * found["peak_kw"])
+    assert found["carbon_usd"] == pytest.approx(drawn_mwh * 0.4 * 50.0)
 
 
 def test_carbon_is_priced_by_the_tonne() -> None:
@@ -203,8 +289,8 @@ def test_what_a_simulation_books_adds_up_to_the_bill() -> None:
 def test_energy_that_cannot_be_is_refused() -> None:
     world = history(days=3)
     kwh = energy(world, 1.0)
-    kwh[5] = -1.0
-    with pytest.raises(BadInputError, match=r"energy_kwh\[5\] is .*-1"):
+    kwh[5] = np.nan
+    with pytest.raises(BadInputError, match=r"energy_kwh\[5\] is nan"):
         settle(Contract(), world, kwh, 1e6)
     with pytest.raises(BadInputError, match="shape"):
         settle(Contract(), world, kwh[:-1], 1e6)

@@ -22,7 +22,7 @@ def test_a_tower_evaporates_about_a_kilogram_and_a_half_a_kilowatt_hour() -> Non
 
 
 def ratio(machine_flow: float = 1.0, supply_flow: float = 2.0, leak: float = 0.0, supply_c: float = 20.0) -> float:
-    return air.recirculation_ratio(machine_flow, supply_flow, leak, 5.0, supply_c, 60.0, 0.3, 1.0)
+    return air.recirculation_ratio(machine_flow, supply_flow, leak, 5.0, supply_c, 60.0, 0.3, 1.0, 4.0)
 
 
 def test_machines_take_from_their_exhaust_what_the_supply_does_not_deliver() -> None:
@@ -48,3 +48,22 @@ def test_the_damper_mixes_until_the_inlet_is_at_its_limit(supply_c: float) -> No
     exhaust_c = 5.0 + 0.3 * (60.0 - 5.0) + 1.0
     inlet_c = (supply_c + back * exhaust_c) / (1.0 + back)
     assert inlet_c == pytest.approx(5.0) or back == 4.0
+
+
+def test_the_damper_closes_when_machines_are_cold_as_long_as_their_exhaust_is_the_warmer_air() -> None:
+    def back(supply_c: float, sink_c: float) -> float:
+        return air.recirculation_ratio(0.05, 1.0, 0.02, 5.0, supply_c, sink_c, 0.5, 1.0, 15.0)
+
+    assert back(-10.5, 4.0) == pytest.approx(
+        15.0
+    )  # cold machines, colder air: all that there is of warmth stays inside
+    assert back(-10.5, 0.0) == back(-10.5, 4.0)
+    assert back(-1.0, -20.0) == pytest.approx(0.02 / 0.98)  # outdoor air is the warmer one: it comes in
+
+
+@given(flow_pu=st.floats(0.0, 1.0), stages=st.integers(1, 20))
+def test_a_staged_bank_never_draws_less_than_one_whose_speed_is_controlled(flow_pu: float, stages: int) -> None:
+    staged = air.bank_power_w(flow_pu, float(stages), 80.0)
+    assert air.bank_power_w(flow_pu, 0.0, 80.0) <= staged + 1e-6
+    assert staged <= 80.0
+    assert staged == pytest.approx(80.0 * round(staged / 80.0 * stages) / stages)

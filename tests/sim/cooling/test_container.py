@@ -1,10 +1,14 @@
 """A ventilated container with an evaporative wall: what an engineer would check by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from hashgym.sim.cooling.plants import ContainerParams
 from hashgym.sim.foundation.errors import BadInputError
+from hashgym.sim.hardware import catalogue
+from hashgym.sim.hardware.firmware import HASHING
 from hashgym.sim.site.params import SiteParams
 from hashgym.sim.site.step import Site
 from tests.conftest import weather
@@ -86,3 +90,65 @@ def test_a_container_that_cannot_be_is_refused(options: dict[str, float], messag
 def test_a_container_takes_machines_that_are_cooled_by_air_alone() -> None:
     with pytest.raises(BadInputError, match="one for machines that are cooled by liquid"):
         zone("s21_hyd")
+
+
+@pytest.mark.parametrize("outdoor_c", [-10.5, -25.0])
+def test_machines_that_slept_for_three_hours_in_the_cold_start_again(outdoor_c: float) -> None:
+    site = SiteParams(zones=(zone(),))
+    asleep = steady(site, outdoor_c, hours=3, setpoint=0.0)
+    assert float(asleep.state.zone["inlet_temp_c"][0, 0]) == pytest.approx(5.0, abs=0.5)  # the damper's limit
+    woken = Site(site, weather(12, outdoor_c))
+    woken.state.zone[...] = asleep.state.zone
+    for _ in range(12):
+        woken.step(np.array([[TOP]]))
+    assert float(woken.state.zone["mode"][0, 0]) == HASHING
+
+
+def test_a_container_spends_about_a_hundredth_on_its_fans_in_mild_weather() -> None:
+    # Staged fans: 0.7 to 1.3 % of the machines' power from 0 to 30 °C, where speed-controlled ones took 0.1 to 0.8 %.
+    shares = [
+        flow(run, "cooling_energy_kwh") / flow(run, "it_energy_kwh")
+        for run in (steady(SiteParams(zones=(zone(),)), outdoor_c) for outdoor_c in (0.0, 20.0, 25.0))
+    ]
+    assert all(0.006 < share < 0.014 for share in shares)
+
+
+def test_fans_do_not_turn_slower_than_telemetry_shows() -> None:
+    # LuxOS, S19k Pro at 1.1 kW and a duty of 20 %: 0.346 of full speed, intake 33.5 and exhaust 47 °C.
+    params = SiteParams(
+        zones=(zone("s19k_pro", plant=ContainerParams(pad_effectiveness=0.0, leak_frac=0.0)),), altitude_m=0.0
+    )
+    low = steady(params, 33.5, setpoint=290.0)
+    assert float(low.state.zone["fan_pu"][0, 0]) == pytest.approx(0.346, abs=0.01)
+    assert flow(low, "exhaust_temp_c") == pytest.approx(47.0, abs=4.0)
+    for machine in ("s19j_pro", "s19k_pro", "s19_xp", "s21"):
+        run = steady(SiteParams(zones=(zone(machine),), altitude_m=0.0), 20.0)
+        assert flow(run, "exhaust_temp_c") < 60.0, machine
+
+
+@pytest.mark.parametrize(
+    ("machine", "outdoor_c", "hashes"), [("s21", 43.0, True), ("s21", 48.0, False), ("s19j_pro", 48.0, False)]
+)
+def test_machines_shut_down_above_their_inlet_limit_and_wait_until_it_is_cooler(
+    machine: str, outdoor_c: float, hashes: bool
+) -> None:
+    # Source: review of the S21, off above 47 °C.
+    site = SiteParams(zones=(zone(machine, plant=ContainerParams(pad_effectiveness=0.0, intake_flow_frac=2.0)),))
+    hot = steady(site, outdoor_c)
+    assert (flow(hot, "hash_th") > 0.0) == hashes
+    cooler = Site(site, weather(24, 42.0))
+    cooler.state.zone[...] = hot.state.zone
+    for _ in range(24):
+        cooler.step(np.array([[TOP]]))
+    assert float(cooler.state.zone["mode"][0, 0]) == HASHING
+
+
+def test_an_outlet_that_is_too_hot_shuts_the_machines_down() -> None:
+    fragile = replace(catalogue.machine("s21"), outlet_off_temp_c=45.0)
+    site = SiteParams(zones=(replace(zone("s21"), machine=fragile),))
+    run = Site(site, weather(24, 25.0))
+    trips = []
+    for _ in range(24):
+        run.step(np.array([[TOP]]))
+        trips.append(flow(run, "trips"))
+    assert sum(trips) > 0.0

@@ -218,8 +218,9 @@ def test_the_ceiling_holds_for_firmware_that_tunes_at_once() -> None:
 
 
 def test_a_trip_brings_machines_back_a_profile_lower_until_they_can_hold() -> None:
-    site = SiteParams(zones=(zone(plant=ContainerParams(intake_flow_frac=0.45, pad_effectiveness=0.0)),))
-    run = Site(site, weather(500, 42.0))
+    tough = replace(catalogue.machine("s19j_pro"), inlet_off_temp_c=90.0, outlet_off_temp_c=120.0)
+    plant = ContainerParams(intake_flow_frac=0.45, pad_effectiveness=0.0)
+    run = Site(SiteParams(zones=(replace(zone(plant=plant), machine=tough),)), weather(500, 42.0))
     mode, ths, _ = modes(run, TOP, 400)
     assert TRIPPED in mode
     assert np.mean([value > 0.0 for value in ths[200:]]) > 0.8
