@@ -36,10 +36,11 @@ _TOP: Final[tuple[Check, ...]] = (
     ("observations", lambda v: isinstance(v, list) and bool(v), "a list of observations"),
     ("actions", lambda v: isinstance(v, list) and bool(v), "a list of actions"),
 )
+_FORECASTS: Final = ("none", "persistence", "day_ahead", "day_ahead_curve")
 _ENV: Final[tuple[Check, ...]] = (
     ("id", _is_text, _TEXT),
     ("action", lambda v: v in ("discrete", "box", "profile"), "discrete, box or profile"),
-    ("forecast", lambda v: v in ("none", "persistence", "day_ahead"), "none, persistence or day_ahead"),
+    ("forecast", lambda v: v in _FORECASTS, ", ".join(_FORECASTS)),
     ("step_s", lambda v: v == 300, "300"),
     ("episode_steps", lambda v: isinstance(v, int) and v >= 1, "a whole number above 0"),
 )

@@ -112,7 +112,7 @@ class Seen:
 
     price_ratio: known price over break-even price of the best profile, (n_envs,). myopic, is_asleep: myopic profile and
     whether a zone sleeps, (n_envs, n_zones). coincident_ratio: load of the grid over the month's highest so far in hours in
-    which peaks come, else 0; is_called: a curtailment call stands or is announced, (n_envs,) each. observed: every observation by name.
+    which peaks come, else 0; is_called: a curtailment call stands or is announced; is_first: an episode begins, (n_envs,) each. observed: every observation by name.
     """
 
     price_ratio: FloatArray
@@ -120,6 +120,7 @@ class Seen:
     is_asleep: BoolArray
     coincident_ratio: FloatArray | float = 0.0
     is_called: BoolArray | bool = False
+    is_first: BoolArray = field(default_factory=lambda: np.zeros(1, np.bool_))
     observed: Mapping[str, FloatArray] = field(default_factory=dict)
 
     @classmethod
@@ -134,7 +135,8 @@ class Seen:
         if contract.curtailment is not None:
             is_called = observed["call_soon"] > 0.0
         is_asleep = batch.state.zone["mode"] == ASLEEP
-        return cls(observed["price_ratio"], batch.myopic, is_asleep, coincident_ratio, is_called, observed)
+        is_first = batch.state.site["age"] == 0
+        return cls(observed["price_ratio"], batch.myopic, is_asleep, coincident_ratio, is_called, is_first, observed)
 
 
 class Rule(ABC):
@@ -187,7 +189,7 @@ class BestEfficiency(Rule):
 
 
 class BreakEven(Rule):
-    """Run the stock profile below its break-even price, sleep above it."""
+    """Run the stock profile below its break-even price, sleep above it: each zone by its own efficiency, the least efficient first."""
 
     name = "break_even"
 
@@ -233,4 +235,36 @@ class Hysteresis(Rule):
         return np.where(is_off, 0, seen.myopic + 1)
 
 
-PARAMETER_FREE: Final[tuple[type[Rule], ...]] = (AlwaysOn, BestEfficiency, BreakEven, ProfileByPrice)
+class Strike(Rule):
+    """Run the stock profile; sleep after two windows above the strike price, the zone's break-even, and wake after four below.
+
+    Source:
+        Foreman, "Price Response" (support.foreman.mn 20811079260955): windows of five minutes, two before shedding and four before coming back.
+    """
+
+    name = "strike"
+
+    def __init__(self, menu: Menu, peak_ratio: FloatArray | float = np.inf) -> None:
+        """Take what is known of the site, and the share of the grid's highest load from which it sheds."""
+        super().__init__(menu, peak_ratio)
+        self._above: Choices = np.zeros((0, 0), np.int64)
+        self._below: Choices = np.zeros((0, 0), np.int64)
+
+    def choose(self, seen: Seen) -> Choices:
+        """Return the top profile or off."""
+        if self._above.shape != seen.is_asleep.shape:
+            self._above, self._below = (np.zeros(seen.is_asleep.shape, np.int64) for _ in range(2))
+        top_share = self.menu.break_even_share[np.arange(len(self.top)), self.top - 1]
+        is_above = seen.price_ratio[:, None] > top_share
+        self._above = np.where(seen.is_first[:, None], 0, self._above)
+        self._below = np.where(seen.is_first[:, None], 0, self._below)
+        self._above, self._below = np.where(is_above, self._above + 1, 0), np.where(is_above, 0, self._below + 1)
+        is_off = np.where(seen.is_asleep, self._below < WINDOWS_BELOW, self._above >= WINDOWS_ABOVE)
+        return np.where(is_off, 0, self.top[None, :])
+
+
+WINDOWS_ABOVE: Final = 2
+WINDOWS_BELOW: Final = 4
+"""Windows of five minutes above the strike price before shedding, and below it before coming back. Source: as Strike."""
+
+PARAMETER_FREE: Final[tuple[type[Rule], ...]] = (AlwaysOn, BestEfficiency, BreakEven, ProfileByPrice, Strike)

@@ -58,7 +58,11 @@ def import_history(
     for series in mapping.series:
         if series.constant is not None:
             frame[series.column] = series.constant
-            provenance.append({"column": series.column, "constant": series.constant})
+            for stamp, value in series.changes:
+                frame.loc[stamp:, series.column] = value
+            changed = {"changes": {f"{stamp:%Y-%m-%dT%H:%M:%SZ}": value for stamp, value in series.changes}}
+            given = {"column": series.column, "constant": series.constant}
+            provenance.append({**given, **changed} if series.changes else given)
             continue
         joined = _joined(series, index)
         frame[series.column], age_ns, step_ns = _held(joined, index, series)

@@ -47,7 +47,8 @@ class Series:
     where a format omits repeats; a longer gap is refused; by default
     three times the step at that place. usd_per_unit: dollars for a unit of the currency; a number, or a series of its own.
     derive: "retarget" computes difficulty from the blocks of one file. height: its column of block heights. first_difficulty: that
-    of the first epoch that begins among them. expect: columns that must hold one value, as {Currency: EUR}. channel: unit, low and high of a declared channel. constant: a number for the whole span.
+    of the first epoch that begins among them. expect: columns that must hold one value, as {Currency: EUR}. channel: unit, low and high of a declared channel. constant: a number for the whole span; changes: others from stamps
+    on, as {"2024-04-20T00:09:27Z": 2.0}.
     """
 
     column: str
@@ -83,6 +84,7 @@ class Series:
     first_difficulty: float = 0.0
     channel: Channel | None = None
     constant: float | None = None
+    changes: tuple[tuple[pd.Timestamp, float], ...] = ()
     expect: dict[str | int, str] = field(default_factory=dict)
     origin: str = ""
     role: str = ""
@@ -257,8 +259,11 @@ def _series(entry: Any, path: Path, root: Path, zone: str | None = None) -> Seri
         )
     if "constant" in entry:
         _number(path, prefix, entry, "constant")
-        _check_keys(path, prefix, entry, {"column", "constant", "channel"}, set())
-        return Series(column=column, constant=float(entry["constant"]), channel=channel, origin=path.name)
+        _check_keys(path, prefix, entry, {"column", "constant", "changes", "channel"}, set())
+        changes = _changes(path, prefix, entry.get("changes", {}))
+        return Series(
+            column=column, constant=float(entry["constant"]), changes=changes, channel=channel, origin=path.name
+        )
     needed = {"files", "time", "value"} | (set() if channel is not None else {"unit"})
     if entry.get("derive") == "retarget":
         needed = needed - {"value"} | {"height", "first_difficulty"}
@@ -394,6 +399,29 @@ def _files(entry: dict[str, Any], path: Path, prefix: str, root: Path) -> tuple[
                 )
         found += matches
     return tuple(found)
+
+
+def _changes(path: Path, prefix: str, given: Any) -> tuple[tuple[pd.Timestamp, float], ...]:
+    """Return stamps and the constant from each on, in order; raises BadInputError for what is none."""
+    if not isinstance(given, dict):
+        raise BadInputError(
+            f"{path}: '{prefix}changes' is {given!r:.80}; it must be a dictionary of stamps and numbers"
+        )
+    found = []
+    for stamp, value in given.items():
+        _number(path, f"{prefix}changes.", {str(stamp): value}, str(stamp))
+        try:
+            when = pd.Timestamp(str(stamp))
+        except ValueError as error:
+            raise BadInputError(
+                f"{path}: '{prefix}changes' has {stamp!r}; it must be a stamp like 2024-04-20T00:00Z"
+            ) from error
+        if when.tz is None:
+            raise BadInputError(
+                f"{path}: '{prefix}changes' has {stamp!r}; it must say its offset, as 2024-04-20T00:00Z"
+            )
+        found.append((when.tz_convert("UTC"), float(value)))
+    return tuple(sorted(found))
 
 
 def _rate(entry: dict[str, Any], unit: str, path: Path, prefix: str, root: Path, zone: str | None) -> float | Series:

@@ -1,5 +1,6 @@
 """A synthetic history: weather, electricity and coins drawn together, seed by seed, and marked as synthetic."""
 
+from dataclasses import replace
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
@@ -12,6 +13,7 @@ import yaml
 from ..sim.foundation.errors import BadInputError
 from ..sim.foundation.yamls import read_yaml
 from ..sim.history.history import STEP, History
+from . import reserves, sky
 from .coin import STEPS_PER_DAY, STEPS_PER_HOUR, CoinModel, draw_bitcoin, draw_others, returns
 from .electricity import PowerModel
 from .weather import WeatherModel
@@ -64,6 +66,9 @@ def synthesize(
     seed: int,
     coins: tuple[str, ...] = (),
     kind: Literal["replay", "free"] = "replay",
+    weather: tuple[str, ...] = (),
+    hashprice_usd_per_ph_day: float | None = None,
+    reserve: str | None = None,
 ) -> History:
     """Make a synthetic history.
 
@@ -75,9 +80,12 @@ def synthesize(
         coins: Coins beside Bitcoin: of bch, ltc, doge.
         kind: "replay" keeps to the published monthly and quarterly levels where there are any; "free" starts from the level
             at the start and runs.
+        weather: Weather beside temperature and humidity: of sun, wind.
+        hashprice_usd_per_ph_day: Level to which Bitcoin's hashprice keeps in a replay, in place of the published quarters.
+        reserve: Kind of reserve whose prices and deployments are drawn: rrs, ecrs or nonspin.
 
     Raises:
-        BadInputError: Region, coin, kind or span is none.
+        BadInputError: Region, coin, kind, weather or span is none.
 
     Examples:
         >>> history = synthesize("ercot", "2025-01-01", "2025-01-03", seed=1)
@@ -87,36 +95,35 @@ def synthesize(
     content = read_region(region)
     try:
         is_south = bool(content.get("is_south", False))
-        weather = WeatherModel.parse(content["weather"], content.get("shift_c"), is_south=is_south)
+        climate = WeatherModel.parse(content["weather"], content.get("shift_c"), is_south=is_south)
         power = PowerModel.parse(content["power"])
         model = CoinModel.parse(content.get("coin") or _yaml("coin.yaml"))
     except (KeyError, TypeError, ValueError) as error:
         raise BadInputError(f"region {region}: not a model of this version ({error!r})") from error
-    for coin in coins:
-        if coin not in model.others:
-            raise BadInputError(f"coin {coin!r} is unknown; beside Bitcoin there are {', '.join(model.others)}")
-    if kind not in ("replay", "free"):
-        raise BadInputError(f"kind is {kind!r}; it must be 'replay' or 'free'")
-    if seed < 0:
-        raise BadInputError(f"seed is {seed}; it must be 0 or more")
+    _check(model, coins, kind, seed)
+    if hashprice_usd_per_ph_day is not None:
+        model = _at_level(model, hashprice_usd_per_ph_day, kind)
     wanted = _index(start, end)
     if kind == "replay" and wanted[-1] > model.published_until:
         raise BadInputError(
             f"published levels end on {model.published_until:%Y-%m-%d}; a replay cannot go on to {end}: kind 'free' can"
         )
     index = _whole_months(wanted, content["timezone"])
-    weather_rng, power_rng, coin_rng = (np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(3))
+    weather_rng, power_rng, coin_rng, sky_rng, reserve_rng = map(
+        np.random.default_rng, np.random.SeedSequence(seed).spawn(5)
+    )
     is_anchored = kind == "replay"
     frame = pd.DataFrame(index=index)
     hours = pd.date_range(index[0], periods=len(index) // STEPS_PER_HOUR + 2, freq="h")
     local = pd.DatetimeIndex(hours).tz_convert(content["timezone"])
-    dry_c, humidity_pct = weather.draw(local, 1.0, weather_rng, is_anchored=is_anchored)
+    dry_c, humidity_pct = climate.draw(local, 1.0, weather_rng, is_anchored=is_anchored)
     at = np.arange(len(index)) / STEPS_PER_HOUR
     frame["outdoor_temp_c"] = np.interp(at, np.arange(len(hours)), dry_c)
     frame["relative_humidity_pct"] = np.interp(at, np.arange(len(hours)), humidity_pct)
     temp_c = frame["outdoor_temp_c"].to_numpy(np.float64)
     for column, values in power.draw(index, content["timezone"], temp_c, power_rng, is_anchored=is_anchored).items():
         frame[column] = values
+    _add_beside(frame, content, weather, reserve, (sky_rng, reserve_rng))
     _add_coins(frame, model, coins, coin_rng, is_free=kind == "free")
     frame = frame.loc[wanted]
     for name in map(str, frame):
@@ -139,9 +146,48 @@ def synthesize(
                 "seed": seed,
                 "kind": kind,
                 "coins": list(coins),
+                **({"weather": list(weather)} if weather else {}),
+                **({"reserve": reserve} if reserve else {}),
+                **({"hashprice_usd_per_ph_day": hashprice_usd_per_ph_day} if hashprice_usd_per_ph_day else {}),
             }
         ],
     )
+
+
+def _at_level(model: CoinModel, usd_per_ph_day: float, kind: str) -> CoinModel:
+    """Return a coin model whose hashprice keeps to one level; raises BadInputError for a level or kind that has none."""
+    if not (kind == "replay" and 0.0 < usd_per_ph_day < np.inf):
+        raise BadInputError(f"hashprice_usd_per_ph_day is {usd_per_ph_day!r}; it must be above 0, and of kind 'replay'")
+    return replace(model, hashprice_level=dict.fromkeys(model.hashprice_level, float(usd_per_ph_day)))
+
+
+def _add_beside(
+    frame: pd.DataFrame,
+    content: dict[str, Any],
+    weather: tuple[str, ...],
+    reserve: str | None,
+    rngs: tuple[np.random.Generator, np.random.Generator],
+) -> None:
+    """Add what only some scenarios need: sun and wind, and prices of reserve."""
+    index = pd.DatetimeIndex(frame.index)
+    if weather:
+        for column, values in sky.columns(weather, index, content["timezone"], content["place"], rngs[0]).items():
+            frame[column] = values
+    if reserve is not None:
+        price = frame.get("day_ahead_price_usd_per_mwh", frame["market_price_usd_per_mwh"]).to_numpy(np.float64)
+        for column, values in reserves.columns(reserve, price, index, content["timezone"], rngs[1]).items():
+            frame[column] = values
+
+
+def _check(model: CoinModel, coins: tuple[str, ...], kind: str, seed: int) -> None:
+    """Refuse coins, kinds and seeds that there are not; raises BadInputError."""
+    for coin in coins:
+        if coin not in model.others:
+            raise BadInputError(f"coin {coin!r} is unknown; beside Bitcoin there are {', '.join(model.others)}")
+    if kind not in ("replay", "free"):
+        raise BadInputError(f"kind is {kind!r}; it must be 'replay' or 'free'")
+    if seed < 0:
+        raise BadInputError(f"seed is {seed}; it must be 0 or more")
 
 
 def _index(start: str, end: str) -> pd.DatetimeIndex:

@@ -57,15 +57,21 @@ def observed() -> dict[str, str]:
     """Return every observation without its zone's or market's number, with its unit."""
     form = tables.Form(
         n_zones=1,
-        forecast="day_ahead",
+        forecast="day_ahead_curve",
         known=tuple(tables.CONTRACT_OBSERVATIONS),
         has_demand=True,
         n_markets=2,
         has_offer=True,
         has_cooling=True,
+        energy=("battery", "sun", "wind", "net", "reserve"),
+        has_events=True,
     )
     return {
-        re.sub(r"^(zone|market)\d_", "", re.sub(r"^at_market\d$", "at_market", entry.name)): entry.unit
+        re.sub(
+            r"^(zone|market)\d_",
+            "",
+            re.sub(r"^at_market\d$", "at_market", re.sub(r"^(day_ahead)_\d+h", r"\1", entry.name)),
+        ): entry.unit
         for entry in tables.observation_table(form)
     }
 

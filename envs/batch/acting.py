@@ -4,7 +4,8 @@ from typing import Final
 
 import numpy as np
 
-from ...sim.contract.channels import ENERGY_PRICE, REALISED_HASHPRICE
+from ...sim.contract.channels import CLOCK, ENERGY_PRICE, HOUR_TIMES, REALISED_HASHPRICE
+from ...sim.contract.reserve import N_HOURS
 from ...sim.cooling import plants
 from ...sim.foundation.constants import CONTROL_STEP_S, STEP_MWH_PER_W, usd_per_th
 from ...sim.foundation.jit import kernel
@@ -14,6 +15,18 @@ from .arrays import BOX, DISCRETE, MARKET_NUMBER, PLAN, PROFILE_INDEX, EnvBatch,
 
 MOST_SHARE: Final = 0.5
 """A zone's part of the load moves by this share at most. chosen."""
+
+
+SERVICE_ABOVE: Final = 0.5
+"""Action above which a technician is called. chosen: far from 0, so that a learner's noise calls nobody."""
+
+RESERVE_WITHHELD: Final = -0.9
+MOST_FLOOR_USD: Final = 200.0
+"""Action below which an hour's reserve is withheld, and the highest price that an offer may ask. [USD/MW-h] chosen: beyond the price of most
+hours, squared so that small prices are told apart."""
+
+IDLE_BELOW: Final = 0.05
+"""Command of a battery below which it stands: its inverter would lose more than it moves. chosen."""
 
 
 @kernel
@@ -96,6 +109,36 @@ def share_load(i: int, world: EnvWorld, batch: EnvBatch) -> None:
 
 
 @kernel
+def reserve_floor_usd(action: float) -> float:
+    """Return the price from which an hour's reserve is sold: not at all below RESERVE_WITHHELD, from there as a square up to the most. [USD/MW-h]
+
+    Examples:
+        >>> reserve_floor_usd(-1.0), reserve_floor_usd(-0.9), reserve_floor_usd(1.0)
+        (inf, 0.0, 200.0)
+    """
+    if action < RESERVE_WITHHELD:
+        return np.inf
+    share = (min(action, 1.0) - RESERVE_WITHHELD) / (1.0 - RESERVE_WITHHELD)
+    return MOST_FLOOR_USD * share * share
+
+
+@kernel
+def offer_reserve(i: int, world: EnvWorld, batch: EnvBatch) -> None:
+    """Take the offers of environment `i` for the hours of the next day when they are due; under five-minute awards, that of this hour now."""
+    site, p, first = batch.sim.site[i], world.sim.site[0], world.env[0]["act_reserve"]
+    clock = int(world.sim.values[site["series"], site["step"], CLOCK])
+    hour = clock // HOUR_TIMES
+    if p["reserve_is_five_minute"] > 0.0:
+        site["reserve_floor"][hour] = reserve_floor_usd(batch.action[i, first + hour])
+        site["reserve_next"][hour] = site["reserve_floor"][hour]
+        return
+    before = int(world.sim.values[site["series"], max(site["step"] - 1, 0), CLOCK]) // HOUR_TIMES
+    if hour == int(p["reserve_due_h"]) and before != hour:
+        for k in range(N_HOURS):
+            site["reserve_next"][k] = reserve_floor_usd(batch.action[i, first + k])
+
+
+@kernel
 def act(i: int, world: EnvWorld, batch: EnvBatch) -> None:
     """Turn the action of environment `i` into commands: its columns are those of `actions.action_table`."""
     env, action = world.env[0], batch.action[i]
@@ -105,11 +148,21 @@ def act(i: int, world: EnvWorld, batch: EnvBatch) -> None:
             batch.sim.setpoint_mhz[i, z] = world.profiles[z, myopic]["freq_mhz"]
         else:
             batch.sim.setpoint_mhz[i, z] = decode(z, action[base + env["act_power"]], zone, myopic, world)
+        if env["act_service"] >= 0:
+            zone["service"] = 1.0 if action[base + env["act_service"]] > SERVICE_ABOVE else 0.0
         if env["act_cooling"] >= 0:
             at = base + env["act_cooling"]
             plants.command(zone, world.sim.zones[z], action[at], action[at + 1])
     if env["act_share"] >= 0:
         share_load(i, world, batch)
+    site = batch.sim.site[i]
+    if env["act_battery"] >= 0:
+        wanted = min(max(action[env["act_battery"]], -1.0), 1.0)
+        site["battery_command"] = wanted if abs(wanted) >= IDLE_BELOW else 0.0
+    if env["act_curtail"] >= 0:
+        site["curtailed_frac"] = min(max(action[env["act_curtail"]], 0.0), 1.0)
+    if env["act_reserve"] >= 0:
+        offer_reserve(i, world, batch)
     if env["act_market"] >= 0:
         wish, n = action[env["act_market"]], world.sim.switch_s.shape[0]
         wanted = wish if env["market_kind"] == MARKET_NUMBER else np.floor((wish + 1.0) * 0.5 * n)

@@ -6,6 +6,7 @@ from typing import Final, Literal
 import numpy as np
 from gymnasium import spaces
 
+from ...sim.contract.reserve import N_HOURS
 from ...sim.foundation.errors import BadInputError
 from ...sim.site.params import SiteParams, ZoneParams
 from . import acting, arrays, tables
@@ -35,22 +36,26 @@ class Acted:
 
 @dataclass(frozen=True, slots=True)
 class ActionForm:
-    """What an environment's action holds: power, cooling and a share of the load for each zone, then an offer and a market."""
+    """What an action holds: power, cooling and share of the load of each zone, an offer, what stands behind the meter, a market."""
 
     power: Power
     cooling: bool = False
     share: bool = False
+    service: bool = False
     offer: bool = False
+    battery: bool = False
+    curtail: bool = False
+    reserve: bool = False
     market: Literal["none", "number", "bin"] = "none"
 
     @property
     def per_zone(self) -> int:
         """Columns of the action that each zone has."""
-        return (self.power != "plan") + 2 * self.cooling + self.share
+        return (self.power != "plan") + 2 * self.cooling + self.share + self.service
 
 
-def form_of(task: str, action: str, site: SiteParams, *, coin_choice: bool) -> ActionForm:
-    """Return the form of a task's action on a site.
+def form_of(task: str, action: str, site: SiteParams, *, coin_choice: bool, has_events: bool = False) -> ActionForm:
+    """Return the form of a task's action on a site; where something befalls it, an operator may ask for technicians.
 
     Raises:
         BadInputError: The task has no such action, or the site nothing to choose.
@@ -58,7 +63,7 @@ def form_of(task: str, action: str, site: SiteParams, *, coin_choice: bool) -> A
     allowed = {
         "hashrate": ("discrete", "box", "profile"),
         "cooling": ("box",),
-        "operation": ("box",),
+        "operation": ("box", "setpoints"),
         "coin": ("discrete",),
     }
     if action not in allowed[task]:
@@ -70,8 +75,16 @@ def form_of(task: str, action: str, site: SiteParams, *, coin_choice: bool) -> A
     if task == "cooling":
         return ActionForm("plan", cooling=True, share=len(site.zones) > 1)
     if task == "operation":
-        offer = site.contract.curtailment is not None
-        return ActionForm("box", cooling=True, offer=offer, market="bin" if coin_choice else "none")
+        return ActionForm(
+            "profile" if action == "setpoints" else "box",
+            cooling=True,
+            service=has_events,
+            offer=site.contract.curtailment is not None,
+            battery=site.battery is not None,
+            curtail=site.sun is not None or site.wind is not None,
+            reserve=site.contract.reserve is not None,
+            market="bin" if coin_choice else "none",
+        )
     if task == "coin":
         return ActionForm("plan", market="number")
     return ActionForm(action)  # type: ignore[arg-type]
@@ -79,37 +92,53 @@ def form_of(task: str, action: str, site: SiteParams, *, coin_choice: bool) -> A
 
 def action_table(form: ActionForm, site: SiteParams) -> tuple[Acted, ...]:
     """Return the table of an action, in the order of its entries."""
-    entries: list[Acted] = []
-    for z, zone in enumerate(site.zones):
-        if form.power != "plan":
-            entries.append(_power(form.power, z, zone))
-        if form.cooling:
-            entries += [
-                Acted(
-                    f"zone{z}_{told.name}", told.unit, told.neutral + told.low, told.neutral + told.high, told.meaning
-                )
-                for told in zone.plant.commands(zone)
-            ]
-        if form.share:
-            most = acting.MOST_SHARE
-            entries.append(
-                Acted(f"zone{z}_share", "1", 1.0 - most, 1.0 + most, "weight of the zone's part of the plan's load")
-            )
+    zones = (entry for z in range(len(site.zones)) for entry in _of_zone(form, site, z))
+    return (*zones, *_of_site(form, site))
+
+
+def _of_zone(form: ActionForm, site: SiteParams, z: int) -> list[Acted]:
+    """Return the entries of a zone."""
+    zone, entries = site.zones[z], list[Acted]()
+    if form.power != "plan":
+        entries.append(_power(form.power, z, zone))
+    if form.cooling:
+        entries += [
+            Acted(f"zone{z}_{told.name}", told.unit, told.neutral + told.low, told.neutral + told.high, told.meaning)
+            for told in zone.plant.commands(zone)
+        ]
+    if form.share:
+        most = acting.MOST_SHARE
+        entries.append(
+            Acted(f"zone{z}_share", "1", 1.0 - most, 1.0 + most, "weight of the zone's part of the plan's load")
+        )
+    if form.service:
+        meaning = f"above {acting.SERVICE_ABOVE:g} a technician is at work in the zone, {site.technician_usd_per_h:g} USD an hour"
+        entries.append(Acted(f"zone{z}_service", "1", 0.0, 1.0, meaning))
+    return entries
+
+
+def _of_site(form: ActionForm, site: SiteParams) -> list[Acted]:
+    """Return the entries of the site: offers, what stands behind the meter, and where hashes are sold."""
+    entries = list[Acted]()
     if form.offer:
         committed = site.contract.numbers["committed_pu"]
-        entries.append(
-            Acted(
-                "offer",
-                "rated power",
-                0.0,
-                committed,
-                "commitment to the curtailment programme from the next local day on",
-            )
-        )
+        meaning = "commitment to the curtailment programme from the next local day on"
+        entries.append(Acted("offer", "rated power", 0.0, committed, meaning))
+    if form.battery:
+        meaning = f"power that the battery gives, negative to charge; it stands below {acting.IDLE_BELOW:g}"
+        entries.append(Acted("battery", "rated power", -1.0, 1.0, meaning))
+    if form.curtail:
+        meaning = "share of sun and wind that is left; 0 for an action of 0 or less"
+        entries.append(Acted("curtail", "1", 0.0, 1.0, meaning))
+    if form.reserve:
+        meaning = f"price from which reserve is sold in this hour; below {acting.RESERVE_WITHHELD:g} it is withheld"
+        entries += [
+            Acted(f"reserve_{hour:02d}h", "USD/MW/h", 0.0, acting.MOST_FLOOR_USD, meaning) for hour in range(N_HOURS)
+        ]
     if form.market != "none":
         names = ", ".join(f"{m}: {market.name}" for m, market in enumerate(site.markets))
         entries.append(Acted("market", "number", 0.0, len(site.markets) - 1.0, f"where hashes are sold; {names}"))
-    return tuple(entries)
+    return entries
 
 
 def _power(kind: str, z: int, zone: ZoneParams) -> Acted:
@@ -134,8 +163,14 @@ def fill_action_columns(columns: np.ndarray, form: ActionForm, site: SiteParams)
     columns["act_power"] = 0 if has_power else -1
     columns["act_cooling"] = int(has_power) if form.cooling else -1
     columns["act_share"] = per_zone - 1 if form.share else -1
+    columns["act_service"] = per_zone - 1 if form.service else -1
     columns["act_offer"] = n_zones * per_zone if form.offer else -1
-    columns["act_market"] = n_zones * per_zone + form.offer if form.market != "none" else -1
+    at = n_zones * per_zone + form.offer
+    columns["act_battery"] = at if form.battery else -1
+    columns["act_curtail"] = at + form.battery if form.curtail else -1
+    at += form.battery + form.curtail
+    columns["act_reserve"] = at if form.reserve else -1
+    columns["act_market"] = at + N_HOURS * form.reserve if form.market != "none" else -1
 
 
 def action_space(form: ActionForm, site: SiteParams) -> spaces.Space:
@@ -143,6 +178,12 @@ def action_space(form: ActionForm, site: SiteParams) -> spaces.Space:
     n = len(action_table(form, site))
     if form.power == "discrete":
         return spaces.MultiDiscrete([len(tables.DISCRETE_OFFSETS) + 1] * n)
+    if form.power == "profile" and form.cooling:
+        tops = [len(zone.machine.profiles_mhz) for zone in site.zones]
+        high = np.ones(n, np.float32)
+        low = -high
+        high[: len(tops) * form.per_zone : form.per_zone], low[: len(tops) * form.per_zone : form.per_zone] = tops, 0.0
+        return spaces.Box(low, high, dtype=np.float32)
     if form.power == "profile":
         return spaces.MultiDiscrete([len(zone.machine.profiles_mhz) + 1 for zone in site.zones])
     if form.market == "number":

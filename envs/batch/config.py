@@ -12,6 +12,7 @@ from ...sim.foundation.checks import require_known
 from ...sim.foundation.errors import BadInputError
 from ...sim.series import exogenous
 from ..scenario import scenario as scenarios
+from ..scenario.befalling import chosen
 from ..scenario.scenario import Scenario
 from . import rewards, tables
 from .actions import ActionForm, form_of
@@ -50,10 +51,10 @@ class EnvConfig:
 
     scenario: name, file of a scenario's YAML, its content, or a Scenario; history: folder of a history in place of its own; split: months of it.
     task: hashrate, cooling, operation or coin. action: discrete, box or profile; None takes the task's usual one. reward: a name of
-    `rewards.NAMES`, or a function of the batch. forecast: none, persistence or day_ahead; None takes the best that the history
+    `rewards.NAMES`, or a function of the batch. forecast: none, persistence, day_ahead or day_ahead_curve; None takes the best that the history
     publishes. episode_steps: None takes the scenario's. thresholds: thresholds of named costs that replace the table's and the
     scenario's, never looser than the catalogue's. costs: further costs. observations: names of those that are seen, of a zone's without its number; none is all. stack: past observations that are seen at once, the newest
-    last. coin_choice: SiteOperation also chooses the market. randomize: ranges of RANDOMIZED, and `histories`: number of synthetic
+    last. coin_choice: SiteOperation also chooses the market. events: what befalls the site, none, drawn or a file; None takes the scenario's. randomize: ranges of RANDOMIZED, and `histories`: number of synthetic
     histories among which an episode draws.
     """
 
@@ -71,6 +72,7 @@ class EnvConfig:
     observations: Sequence[str] = ()
     stack: int = 1
     coin_choice: bool = False
+    events: str | None = None
     randomize: Mapping[str, int | Sequence[float]] = field(default_factory=dict)
 
     @classmethod
@@ -95,6 +97,8 @@ class EnvConfig:
             )
         if isinstance(self.observations, str) or not all(isinstance(name, str) for name in self.observations):
             raise BadInputError(f"observations is {self.observations!r}; it must be a list of names")
+        if self.events is not None:
+            chosen(self.events)
         if not isinstance(self.stack, int) or self.stack < 1:
             raise BadInputError(f"stack is {self.stack!r}; it must be a whole number of observations, 1 or more")
         names = [*tables.COST_NAMES, *(cost.name for cost in self.costs)]
@@ -120,10 +124,12 @@ class EnvConfig:
         scenario = self.scenario if isinstance(self.scenario, Scenario) else scenarios.load(self.scenario, self.history)
         action = TASKS[self.task] if self.action is None else self.action
         _check_thresholds(scenario.thresholds)
+        has_events = (scenario.events if self.events is None else self.events) != "none"
         return Setup(
             scenario=scenario,
             action=action,
-            form=form_of(self.task, action, scenario.site, coin_choice=self.coin_choice),
+            has_events=has_events,
+            form=form_of(self.task, action, scenario.site, coin_choice=self.coin_choice, has_events=has_events),
             forecast=self.forecast or exogenous.best_forecast(scenario.history, scenario.site),
             thresholds={
                 **{cost.name: cost.threshold for cost in tables.COSTS},
@@ -167,7 +173,8 @@ class EnvConfig:
 class Setup:
     """What options come to on their scenario.
 
-    scenario: site, contract and history. action: form of the action, by name; form: what it holds on this site. forecast: the forecast
+    scenario: site, contract and history. action: form of the action, by name; form: what it holds on this site.
+    has_events: whether anything befalls it. forecast: the forecast
     that is observed. thresholds: the threshold of every cost of the
     table.
     """
@@ -175,6 +182,7 @@ class Setup:
     scenario: Scenario
     action: str
     form: ActionForm
+    has_events: bool
     forecast: str
     thresholds: Mapping[str, float]
 

@@ -69,7 +69,12 @@ class Batch:
         )
         form, channels = self.setup.form, self.scenario.history.channels
         self.form = tables.Form.of(
-            self.site, channels, self.setup.forecast, has_offer=form.offer, has_cooling=form.cooling
+            self.site,
+            channels,
+            self.setup.forecast,
+            has_offer=form.offer,
+            has_cooling=form.cooling,
+            has_events=self.setup.has_events,
         )
         self.actions = action_table(form, self.site)
         now = tables.observation_table(self.form)
@@ -78,7 +83,9 @@ class Batch:
         self.table = tables.stacked(tuple(now[k] for k in self._seen), config.stack)
         self._check_known(now)
         self.low, self.high = tables.bounds(self.table)
-        self.events = Events.none(self.n_zones)
+        self.events = (
+            self.scenario.befalling(config.events, self.exogenous) if exogenous is None else Events.none(self.n_zones)
+        )
         self.profiles, self.menus = profile_table(self.site)
         typical = REFERENCE_HASHPRICE[self.form.algorithm]
         self.reward_scale_usd = self.site.rated_hashrate_ths * usd_per_th(typical) * CONTROL_STEP_S

@@ -5,9 +5,10 @@ from typing import Final
 import numpy as np
 
 from ...sim.contract.channels import OUTDOOR_TEMP_C
+from ...sim.contract.reserve import N_HOURS
 from ...sim.cooling import plants
 from ...sim.foundation import noise
-from ...sim.foundation.constants import CONTROL_STEP_S, SECONDS_PER_HOUR
+from ...sim.foundation.constants import CONTROL_STEP_S, KWH_PER_MWH, SECONDS_PER_HOUR
 from ...sim.foundation.jit import kernel
 from ...sim.site.step import block_size, step_block
 from .acting import act, baseline_usd, offer
@@ -59,7 +60,26 @@ def count_costs(i: int, world: EnvWorld, batch: EnvBatch) -> None:
     out[COST_COLUMNS.curtailment_breach] = flow["call_excess_kwh"] * steps_per_h / env["rated_kw"]
     out[COST_COLUMNS.inlet_range] = out_of_range_k
     out[COST_COLUMNS.temp_gradient] = apart_k
+    out[COST_COLUMNS.interconnect_breach] = (
+        flow["interconnect_breach_kwh"] * steps_per_h * 1000.0 / world.sim.site[0]["import_limit_w"]
+    )
     out[COST_COLUMNS.load_missed] = missed_load(i, world, batch) if world.env[0]["act_share"] >= 0 else 0.0
+
+
+@kernel
+def value_stored(i: int, world: EnvWorld, batch: EnvBatch) -> None:
+    """Book what the battery of environment `i` holds more than at the begin of its episode, in the episode's last step.
+
+    Without it a policy would sell what there is before the end, and be praised for it.
+    """
+    site, p, env = batch.sim.site[i], world.sim.site[0], world.env[0]
+    if p["battery_power_w"] <= 0.0 or site["age"] != env["episode_steps"]:
+        return
+    price_usd_per_mwh = float(batch.obs[i, env["energy_price_mean_24h_usd_per_mwh"]])
+    more_kwh = site["battery_kwh"] - p["battery_first_charge_pu"] * p["battery_energy_wh"] / 1000.0
+    usd = more_kwh * p["battery_cell_efficiency"] * max(0.0, price_usd_per_mwh) / KWH_PER_MWH
+    batch.sim.site_flow[i]["stored_usd"] = usd
+    batch.sim.site_flow[i]["profit_usd"] += usd
 
 
 @kernel
@@ -79,6 +99,7 @@ def step(lo: int, hi: int, world: EnvWorld, batch: EnvBatch) -> None:
             site = batch.sim.site[i]
             count_costs(i, world, batch)
             offer(i, world, batch)
+            value_stored(i, world, batch)
             batch.reward[i] = (batch.reward[i] + batch.sim.site_flow[i]["profit_usd"]) * env["reward_per_usd"]
             batch.truncated[i] = site["age"] >= env["episode_steps"]
             # A batch that is stepped on without a reset stays on the last row of its series.
@@ -105,6 +126,18 @@ def reset_one(i: int, start: int, series: int, world: EnvWorld, batch: EnvBatch)
     site["window_peak_kw"] = site["peak_kw"]
     site["market"] = 0
     site["switch_s"] = 0.0
+    site["battery_kwh"] = world.sim.site[0]["battery_first_charge_pu"] * world.sim.site[0]["battery_energy_wh"] / 1000.0
+    site["battery_aged_frac"] = 0.0
+    site["battery_command"] = 0.0
+    site["curtailed_frac"] = 0.0
+    site["reserve_base_kwh"] = 0.0
+    site["reserve_call_s"] = 0.0
+    site["reserve_rest_s"] = 0.0
+    site["reserve_offered_kwh"] = 0.0
+    site["reserve_shed_kwh"] = 0.0
+    for hour in range(N_HOURS):
+        site["reserve_floor"][hour] = np.inf
+        site["reserve_next"][hour] = np.inf
     site["withheld_frac"] = 0.0
     site["next_withheld_frac"] = 0.0
     site["term_offered_kwh"] = 0.0

@@ -4,10 +4,15 @@ from typing import Final
 
 import numpy as np
 
+from ...sim.contract.channels import STEP_H
+from ...sim.contract.reserve import N_HOURS, awarded_kwh
+from ...sim.energy.battery import capacity_kwh
 from ...sim.foundation import noise
 from ...sim.foundation.constants import SECONDS_PER_HOUR, usd_per_th
 from ...sim.foundation.jit import kernel
 from ...sim.hardware.firmware import ASLEEP, HASHING, STARTING, TRIPPED
+from ...sim.site.step import site_event
+from ...sim.site.world import POOL_FRAC
 from .acting import break_even_usd_per_mwh, myopic_profile
 from .arrays import EnvBatch, EnvWorld
 from .tables import ZONE_COLUMNS
@@ -17,6 +22,9 @@ _POWER_NOISE: Final = 0.01
 
 _HASHRATE_NOISE: Final = 0.01
 """Of measured hashrate over five minutes and a container. assumed."""
+
+_FULL_FANS: Final = 0.99
+"""Speed of fans from which an alarm says that they are at their limit. chosen."""
 
 _TEMP_NOISE_K: Final = 0.5
 """Of a chip sensor. assumed."""
@@ -49,6 +57,23 @@ def observe_site(i: int, world: EnvWorld, batch: EnvBatch) -> None:
     if env["offer"] >= 0:
         obs[env["offer"]] = 1.0 - site["withheld_frac"]
         obs[env["next_offer"]] = 1.0 - site["next_withheld_frac"]
+    if env["battery_charge_pu"] >= 0:
+        p, flow = world.sim.site[0], batch.sim.site_flow[i]
+        obs[env["battery_charge_pu"]] = site["battery_kwh"] / capacity_kwh(site, p)
+        rated_kwh = p["battery_power_w"] / 1000.0 * STEP_H
+        obs[env["battery_power_pu"]] = -flow["battery_drawn_kwh"] / rated_kwh if site["age"] > 0 else 0.0
+    if env["net_power_pu"] >= 0:
+        net_kw = batch.sim.site_flow[i]["energy_kwh"] / STEP_H if site["age"] > 0 else 0.0
+        obs[env["net_power_pu"]] = net_kw / min(env["rated_kw"], world.sim.site[0]["import_limit_w"] / 1000.0)
+    if env["reserve_sold"] >= 0:
+        row, offered = world.sim.values[site["series"], site["step"]], 0.0
+        for hour in range(N_HOURS):
+            offered += 1.0 if site["reserve_next"][hour] < np.inf else 0.0
+        obs[env["reserve_sold"]] = 1.0 if awarded_kwh(row, world.sim.site[0], site, 1.0) > 0.0 else 0.0
+        obs[env["reserve_next"]] = offered / N_HOURS
+    if env["grid_on"] >= 0:
+        obs[env["grid_on"]] = 1.0 - batch.sim.zone[i, 0]["is_dark"]
+        obs[env["pool_frac"]] = site_event(POOL_FRAC, site["series"], max(site["step"] - 1, 0), world.sim)
     if env["at_market0"] >= 0:
         for m in range(world.sim.switch_s.shape[0]):
             obs[env["at_market0"] + m] = 1.0 if site["market"] == m else 0.0
@@ -57,7 +82,13 @@ def observe_site(i: int, world: EnvWorld, batch: EnvBatch) -> None:
 
 @kernel
 def observe_zone(
-    z: int, zone: np.void, p: np.void, myopic_mhz: float, noises: tuple[float, float, float], obs: np.ndarray
+    z: int,
+    zone: np.void,
+    p: np.void,
+    myopic_mhz: float,
+    noises: tuple[float, float, float],
+    online_at: int,
+    obs: np.ndarray,
 ) -> None:
     """Write the sensors of a zone into its entries of an observation.
 
@@ -67,6 +98,7 @@ def observe_zone(
         p: Parameters.
         myopic_mhz: Frequency of the profile that earns most at the known price. [MHz]
         noises: Standardised noise of the sensors of power, hashrate and chip temperature.
+        online_at: Entry of the share of machines that work, -1 where there is none.
         obs: Entries of the zone.
     """
     power_bell, hashrate_bell, chip_bell = noises
@@ -85,9 +117,12 @@ def observe_zone(
     obs[ZONE_COLUMNS.hot_temp_c] = zone["hot_temp_c"] + _TEMP_NOISE_K * chip_bell
     obs[ZONE_COLUMNS.inlet_temp_c] = zone["inlet_temp_c"]
     obs[ZONE_COLUMNS.fan_pu] = zone["fan_pu"]
-    if obs.shape[0] > ZONE_COLUMNS.exhaust_temp_c:
+    if obs.shape[0] > ZONE_COLUMNS.exhaust_temp_c and online_at != ZONE_COLUMNS.exhaust_temp_c:
         obs[ZONE_COLUMNS.exhaust_temp_c] = zone["exhaust_temp_c"]
         obs[ZONE_COLUMNS.pad_on] = zone["pad_on"]
+    if online_at >= 0:
+        obs[online_at] = zone["online_frac"]
+        obs[online_at + 1] = 1.0 if zone["mode"] == TRIPPED or zone["fan_pu"] >= _FULL_FANS else 0.0
 
 
 @kernel
@@ -113,7 +148,8 @@ def observe_rest(i: int, world: EnvWorld, batch: EnvBatch) -> None:
             rough * noise.bell(step_key, noise.STREAM_CHIP_SENSOR + shift),
         )
         entries = obs[first : first + env["per_zone"]]
-        observe_zone(z, batch.sim.zone[i, z], world.sim.zones[z], world.profiles[z, k]["freq_mhz"], noises, entries)
+        freq_mhz, at = world.profiles[z, k]["freq_mhz"], env["zone_online"]
+        observe_zone(z, batch.sim.zone[i, z], world.sim.zones[z], freq_mhz, noises, at, entries)
         first += env["per_zone"]
     obs[env["break_even_usd_per_mwh"]] = break_even
     obs[env["price_ratio"]] = known_usd / max(break_even, 1.0)

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Final, Literal, NamedTuple
 
 import numpy as np
@@ -11,7 +12,13 @@ import numpy.typing as npt
 from ...sim.foundation.checks import require_known
 from ...sim.history.history import Channel
 from ...sim.market.coins import REFERENCE_HASHPRICE
-from ...sim.series.exogenous import FORECAST_CHANNELS, market_channel
+from ...sim.series.exogenous import (
+    CURVE_CHANNELS,
+    FORECAST_CHANNELS,
+    FORECAST_EDGES_H,
+    RESERVE_CHANNELS,
+    market_channel,
+)
 from ...sim.site.params import SiteParams
 from ...sim.site.state import SITE_FLOW
 from .arrays import COLUMNS
@@ -87,6 +94,13 @@ CONTRACT_OBSERVATIONS: Final = {
         "last known load of the grid over the month's highest so far; 0 in months without coincident peaks",
     ),
     "call_now": Observed("call_now", "1", 0.0, 1.0, "market", "1 in a curtailment call"),
+    "reserve_price_usd_per_mw_h": Observed(
+        "reserve_price_usd_per_mw_h", "USD/MW/h", 0.0, 10000.0, "market", "known price of this hour's reserve", "asinh", 10.0
+    ),
+    "reserve_price_mean_24h_usd_per_mw_h": Observed(
+        "reserve_price_mean_24h_usd_per_mw_h", "USD/MW/h", 0.0, 10000.0, "market", "mean price of reserve over the last day", "asinh", 10.0
+    ),
+    "reserve_call": Observed("reserve_call", "1", 0.0, 1.0, "market", "1 while reserve is deployed"),
     "call_soon": Observed("call_soon", "1", 0.0, 1.0, "market", "1 in a call and from its announcement on"),
 }  # fmt: skip
 """Observations that a contract adds, known channels as well. Ranges are chosen as above."""
@@ -112,11 +126,74 @@ OFFER_OBSERVATIONS: Final = (
 )
 """Observations of an environment that offers load to a curtailment programme."""
 
+BATTERY_OBSERVATIONS: Final = (
+    Observed("battery_charge_pu", "1", 0.0, 1.0, "energy", "energy in the battery over what it holds"),
+    Observed("battery_power_pu", "rated power", -1.1, 1.1, "energy", "power that the battery gave in the last step"),
+)
+"""Observations of a site with a battery. Ranges are chosen: those of its commands, and a tenth for its auxiliaries."""
+
+NET_OBSERVATIONS: Final = (
+    Observed(
+        "net_power_pu",
+        "limit",
+        -5.0,
+        5.0,
+        "energy",
+        "power at the meter in the last step over the import limit, or rated power",
+    ),
+)
+"""Observation of a site with something behind the meter. Ranges are chosen: exports may be larger than what may be drawn."""
+
+RESERVE_OBSERVATIONS: Final = (
+    Observed("reserve_sold", "1", 0.0, 1.0, "market", "1 where this hour's reserve is sold"),
+    Observed("reserve_next", "1", 0.0, 1.0, "market", "share of the hours of the next local day that are offered"),
+)
+"""Observations of a site that sells reserve."""
+
+RENEWABLE_OBSERVATIONS: Final = {
+    kind: (
+        Observed(f"{kind}_now_pu", "rated power", 0.0, 1.2, "energy", f"power of the {kind} in the last step"),
+        *(
+            Observed(
+                f"{kind}_forecast_{first}_{last}h_pu",
+                "rated power",
+                0.0,
+                1.2,
+                "energy",
+                f"mean power of the {kind} forecast for a span ahead",
+            )
+            for first, last in pairwise(FORECAST_EDGES_H)
+        ),
+    )
+    for kind in ("sun", "wind")
+}
+"""Observations of sun and wind, known channels. Ranges are chosen beyond rated power, as measured series may be."""
+
+CURVE_OBSERVATIONS: Final = tuple(
+    Observed(
+        name, "USD/MWh", -1000.0, 10000.0, "forecast", "price of an hour ahead, of the running one first", "asinh", 30.0
+    )
+    for name in CURVE_CHANNELS
+)
+"""Observations of the forecast `day_ahead_curve`. Ranges as those of prices."""
+
 COOLING_OBSERVATIONS: Final = (
     Observed("exhaust_temp_c", "°C", -40.0, 120.0, "zone", "air that leaves the zone"),
     Observed("pad_on", "1", 0.0, 1.0, "zone", "1 with wet pads"),
 )
 """Observations of each zone that an environment with cooling adds. Ranges are chosen beyond what a plant reaches."""
+
+EVENT_OBSERVATIONS: Final = (
+    Observed("online_frac", "1", 0.0, 1.0, "zone", "share of the machines that work"),
+    Observed("alarm", "1", 0.0, 1.0, "zone", "1 after a trip, or with fans at full speed"),
+)
+"""Observations of each zone where something may befall it."""
+
+SITE_EVENT_OBSERVATIONS: Final = (
+    Observed("grid_on", "1", 0.0, 1.0, "market", "1 with grid power in the last step"),
+    Observed("pool_frac", "1", 0.0, 1.0, "market", "share of the last step with a pool"),
+)
+"""Observations of a site that something may befall."""
 
 DERIVED: Final = (
     Observed(
@@ -179,7 +256,8 @@ ZONE_COLUMNS: Final = ZoneColumns(
 class Form:
     """What fixes an observation table beside its numbers: zones, forecast, algorithm, contract and declared channels.
 
-    known: names of the contract's known channels; declared: a history's own channels with their unit and usual range.
+    known: names of the contract's known channels; declared: a history's own channels with their unit and usual range; energy: what stands behind
+    the meter, of battery, sun, wind, net and reserve.
     """
 
     n_zones: int
@@ -191,6 +269,8 @@ class Form:
     n_markets: int = 1
     has_offer: bool = False
     has_cooling: bool = False
+    energy: tuple[str, ...] = ()
+    has_events: bool = False
 
     @classmethod
     def of(
@@ -201,6 +281,7 @@ class Form:
         *,
         has_offer: bool = False,
         has_cooling: bool = False,
+        has_events: bool = False,
     ) -> "Form":
         """Return the form of a site's table over a history with some declared channels, for an action of some form."""
         contract = site.contract
@@ -211,12 +292,24 @@ class Form:
             len(site.zones),
             forecast,
             algorithm,
-            peaks + calls,
+            peaks + calls + (RESERVE_CHANNELS if contract.reserve is not None else ()),
             tuple(channels.items()),
             bool(contract.demand),
             len(site.markets),
             has_offer,
             has_cooling,
+            tuple(
+                name
+                for name, there in (
+                    ("battery", site.battery is not None),
+                    ("sun", site.sun is not None),
+                    ("wind", site.wind is not None),
+                    ("net", site.has_energy),
+                    ("reserve", site.contract.reserve is not None),
+                )
+                if there
+            ),
+            has_events,
         )
 
 
@@ -233,7 +326,9 @@ def observation_table(form: Form) -> tuple[Observed, ...]:
     scale = REFERENCE_HASHPRICE[form.algorithm] / REFERENCE_HASHPRICE["sha256"]
     site = tuple(_scaled(entry, scale) if entry.name == _HASHPRICE else entry for entry in SITE_CHANNELS)
     forecasts = () if form.forecast == "none" else FORECAST_OBSERVATIONS
+    forecasts += CURVE_OBSERVATIONS if form.forecast == "day_ahead_curve" else ()
     known = tuple(CONTRACT_OBSERVATIONS[name] for name in form.known)
+    known += tuple(entry for kind in ("sun", "wind") if kind in form.energy for entry in RENEWABLE_OBSERVATIONS[kind])
     declared = tuple(
         Observed(name, channel.unit, channel.low, channel.high, "declared", "a series of the history")
         for name, channel in form.declared
@@ -243,9 +338,14 @@ def observation_table(form: Form) -> tuple[Observed, ...]:
         for m in range(1, form.n_markets)
     )
     meter = (DEMAND_OBSERVATIONS if form.has_demand else ()) + (OFFER_OBSERVATIONS if form.has_offer else ())
+    meter += BATTERY_OBSERVATIONS if "battery" in form.energy else ()
+    meter += RESERVE_OBSERVATIONS if "reserve" in form.energy else ()
+    meter += NET_OBSERVATIONS if "net" in form.energy else ()
+    meter += SITE_EVENT_OBSERVATIONS if form.has_events else ()
     meter += _markets(form.n_markets) if form.n_markets > 1 else ()
     zone = tuple(_scaled(entry, 1.0 / scale) if entry.name == "hashrate_ths" else entry for entry in ZONE_OBSERVATIONS)
     zone += COOLING_OBSERVATIONS if form.has_cooling else ()
+    zone += EVENT_OBSERVATIONS if form.has_events else ()
     zones = tuple(replace(entry, name=f"zone{z}_{entry.name}") for z in range(form.n_zones) for entry in zone)
     return site + forecasts + known + further + declared + DERIVED + meter + zones
 
@@ -270,6 +370,8 @@ def observation_columns(table: tuple[Observed, ...], n_zones: int) -> np.ndarray
     for name in COLUMNS.names or ():
         columns[name] = column.get(name, -1)
     columns["zones"] = column[f"zone0_{ZONE_OBSERVATIONS[0].name}"]
+    names = [entry.name for entry in table[int(columns["zones"][0]) :]]
+    columns["zone_online"] = names.index("zone0_online_frac") if "zone0_online_frac" in names else -1
     columns["per_zone"] = (len(table) - columns["zones"]) // n_zones
     return columns
 
@@ -355,6 +457,13 @@ COSTS: Final = (
         "difference of the hottest chips of neighbouring running zones above the threshold, summed",
     ),
     Cost("load_missed", "plan", 0.0, 0.0, "share of the plan's power that the zones' profiles do not add up to"),
+    Cost(
+        "interconnect_breach",
+        "import limit",
+        0.0,
+        0.0,
+        "mean power beyond a limit of the interconnect, after all that can be shed was, over the import limit",
+    ),
 )
 """Named costs in the order of every cost array. `info["cost"]` is their sum.
 
@@ -388,6 +497,7 @@ class CostColumns(NamedTuple):
     inlet_range: int
     temp_gradient: int
     load_missed: int
+    interconnect_breach: int
 
 
 COST_COLUMNS: Final = CostColumns(**{name: k for k, name in enumerate(COST_NAMES)})

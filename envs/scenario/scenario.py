@@ -24,9 +24,10 @@ from ...sim.history.history import History, month_range
 from ...sim.series import exogenous
 from ...sim.series.exogenous import STEPS_PER_DAY
 from ...sim.site.params import SiteParams
-from ...sim.site.world import Exogenous
+from ...sim.site.world import Events, Exogenous
 from ...synthesis.generate import synthesize
-from .sites import check_keys, site_of
+from .befalling import DrawnEvents, read_events
+from .sites import check_keys, events_of, site_of
 
 KEYS: Final = {
     "name": "name in results",
@@ -39,11 +40,12 @@ KEYS: Final = {
     "base": "a scenario that ships, which stands for the keys that are missing",
     "about": "what it is for; the hash does not see it",
     "difficulty": "share of the swings of prices and temperatures that is left, in (0, 1]; default 1",
+    "events": "what befalls the site: none, drawn, a file, or how it is drawn, as {age_years: 4}; default none",
     "thresholds": "thresholds of named costs on this site, as {chip_over_temp: 78}",
 }
 """Keys of a scenario's YAML and what they mean."""
 
-OPTIONAL: Final = {"markets", "base", "about", "difficulty", "thresholds"}
+OPTIONAL: Final = {"markets", "base", "about", "difficulty", "thresholds", "events"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
@@ -64,9 +66,42 @@ class Scenario:
     difficulty: float = 1.0
     thresholds: Mapping[str, float] = field(default_factory=dict)
     """Thresholds of named costs that replace the table's on this site."""
+    events: str | DrawnEvents = "none"
+    """What befalls the site: none, drawn, a file, or how it is drawn."""
     years: int = 1
     """Histories of the recipe that it is judged on, with seeds that follow its own."""
     _exogenous: dict[tuple[str, int], Exogenous] = field(init=False, repr=False, compare=False, default_factory=dict)
+    _events: dict[tuple[DrawnEvents, int, int], Events] = field(
+        init=False, repr=False, compare=False, default_factory=dict
+    )
+
+    def befalling(self, option: str | None, world: Exogenous) -> Events:
+        """Return what befalls the site in each series of a world.
+
+        Args:
+            option: none, drawn, or the path of a file; None takes the scenario's own.
+            world: The world, whose weather ages the machines.
+
+        Raises:
+            BadInputError: There is no such file, or it is of another site.
+        """
+        told: str | DrawnEvents = self.events if option is None else option
+        if told == "none":
+            return Events.none(len(self.site.zones))
+        if isinstance(told, str) and told != "drawn":
+            return read_events(Path(told), len(self.site.zones))
+        how = (
+            told
+            if isinstance(told, DrawnEvents)
+            else self.events
+            if isinstance(self.events, DrawnEvents)
+            else DrawnEvents()
+        )
+        key = (how, len(world.values), world.n_steps)
+        if key not in self._events:
+            seed = int(self.recipe["seed"]) if self.recipe else 0
+            self._events[key] = how.draw(self.site, world, seed)
+        return self._events[key]
 
     def __repr__(self) -> str:
         """Return name and hash; the whole site and its history would fill pages."""
@@ -205,6 +240,9 @@ def from_mapping(mapping: Mapping[str, Any], history: str | History | None = Non
     if history is None and isinstance(mapping.get("history"), Mapping):
         with problems.noted():
             _check_recipe(mapping["history"])
+    told: str | DrawnEvents = "none"
+    with problems.noted():
+        told = events_of(mapping.get("events", "none"))
     problems.raise_all()
     assert site is not None
     if history is None and isinstance(mapping["history"], str):
@@ -222,6 +260,7 @@ def from_mapping(mapping: Mapping[str, Any], history: str | History | None = Non
         episode_steps=round(mapping["episode_days"] * STEPS_PER_DAY),
         recipe=None if history else mapping["history"],
         thresholds=dict(mapping.get("thresholds") or {}),
+        events=told,
         difficulty=float(mapping.get("difficulty", 1.0)),
         config_hash=hashlib.sha256(canonical.encode()).hexdigest()[:16],
     )
@@ -330,15 +369,23 @@ def _check_recipe(recipe: Mapping[str, Any]) -> None:
         )
     problems = Problems()
     with problems.noted():
-        check_keys("history.", recipe, {"region", "start", "end", "seed", "coins", "kind"})
+        check_keys(
+            "history.",
+            recipe,
+            {"region", "start", "end", "seed", "coins", "kind", "weather", "hashprice_usd_per_ph_day", "reserve"},
+        )
     problems.lines += [
         f"scenario: key 'history.{key}' is missing" for key in ("region", "start", "end", "seed") if key not in recipe
     ]
     seed = recipe.get("seed", 0)
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         problems.lines.append(f"scenario.history.seed is {seed!r:.80}; it must be a whole number, 0 or more")
-    if not isinstance(recipe.get("coins", ()), list | tuple):
-        problems.lines.append(f"scenario.history.coins is {recipe['coins']!r:.80}; it must be a list of coins")
+    level = recipe.get("hashprice_usd_per_ph_day", 1.0)
+    if isinstance(level, bool) or not isinstance(level, int | float):
+        problems.lines.append(f"scenario.history.hashprice_usd_per_ph_day is {level!r:.80}; it must be a number")
+    for key in ("coins", "weather"):
+        if not isinstance(recipe.get(key, ()), list | tuple):
+            problems.lines.append(f"scenario.history.{key} is {recipe[key]!r:.80}; it must be a list of {key}")
     problems.raise_all()
 
 
@@ -351,4 +398,7 @@ def synthesize_recipe(recipe: Mapping[str, Any]) -> History:
         int(recipe["seed"]),
         tuple(recipe.get("coins", ())),
         recipe.get("kind", "replay"),
+        tuple(recipe.get("weather", ())),
+        recipe.get("hashprice_usd_per_ph_day"),
+        recipe.get("reserve"),
     )

@@ -14,14 +14,19 @@ from ...sim.contract.contract import (
     FlatTariff,
     HoursUseTariff,
     RealTimeTariff,
+    ReserveProgramme,
     TimeOfUseTariff,
 )
 from ...sim.cooling.plants import PLANTS, PlantParams
+from ...sim.energy.battery import BatteryParams
+from ...sim.energy.interconnect import InterconnectParams
+from ...sim.energy.renewables import SunParams, WindParams
 from ...sim.foundation.checks import Problems, require_kinds, require_known
 from ...sim.foundation.errors import BadInputError
 from ...sim.hardware import catalogue
 from ...sim.market.pools import Market, Pool
 from ...sim.site.params import Link, SiteParams, ZoneParams
+from .befalling import DrawnEvents, chosen
 
 TARIFFS: Final = {
     "real_time": RealTimeTariff,
@@ -34,7 +39,11 @@ _PARTS: Final = {
     "coincident_peak": CoincidentPeakCharge,
     "curtailment": CurtailmentProgramme,
     "demand": DemandCharge,
+    "reserve": ReserveProgramme,
 }
+
+
+_ENERGY: Final = {"battery": BatteryParams, "sun": SunParams, "wind": WindParams, "interconnect": InterconnectParams}
 
 
 def check_keys(prefix: str, mapping: object, allowed: set[str]) -> None:
@@ -118,6 +127,14 @@ def _tuples(mapping: Mapping[str, Any]) -> dict[str, Any]:
     return {name: tuple(value) if isinstance(value, list) else value for name, value in mapping.items()}
 
 
+def events_of(given: Any) -> str | DrawnEvents:
+    """Return a scenario's `events`: none, drawn, a file, or how they are drawn; raises BadInputError for anything else."""
+    if isinstance(given, Mapping):
+        made: DrawnEvents = _built(DrawnEvents, "events.", given)
+        return made
+    return chosen(given)
+
+
 def site_of(scenario: Mapping[str, Any]) -> SiteParams:
     """Build the site of a scenario, its contract and markets included, without its history.
 
@@ -147,7 +164,12 @@ def site_of(scenario: Mapping[str, Any]) -> SiteParams:
         problems.lines.append(
             "scenario.site.zones: machines mine several algorithms; a site's hashes are sold at one market"
         )
-    apart = {"zones": zones, "links": links, "contract": power, "markets": sold}
+    energy = dict[str, Any]()
+    for name, cls in _ENERGY.items():
+        if mapping.get(name) is not None:
+            with problems.noted():
+                energy[name] = _built(cls, f"site.{name}.", mapping[name])
+    apart = {**dict.fromkeys(_ENERGY), **energy, "zones": zones, "links": links, "contract": power, "markets": sold}
     with problems.noted():
         own = {name: value for name, value in mapping.items() if name in names and name not in apart}
         require_kinds(SiteParams, "scenario.site.", own, tuple(apart))

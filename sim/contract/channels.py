@@ -25,13 +25,15 @@ BILL_CHANNELS: Final = (
     "window_demand_usd_per_kw",
     "clock",
     "call_pu",
+    "reserve_price_usd_per_mw_h",
+    "reserve_call",
     "capacity_usd",
     "carbon_g_per_kwh",
     "heat_usd_per_mwh",
 )
 """Channels that the settlement reads, made by `bill_channels`: prices of energy drawn beyond a block, resold of it, and exported, the block
 and its cost in a step, fixed charge of a step, price of energy in a coincident peak, prices of a kilowatt of the month's
-peaks, marks of interval and month, power that a call leaves over rated power, pay for readiness in a step, carbon
+peaks, marks of interval and month, power that a call leaves over rated power, price of reserve and 1 while it is deployed, pay for readiness in a step, carbon
 intensity, price of heat."""
 
 CHANNELS: Final = (
@@ -62,6 +64,8 @@ DEMAND_PRICE: Final = CHANNELS.index("demand_usd_per_kw")
 WINDOW_DEMAND_PRICE: Final = CHANNELS.index("window_demand_usd_per_kw")
 CLOCK: Final = CHANNELS.index("clock")
 CALL_PU: Final = CHANNELS.index("call_pu")
+RESERVE_PRICE: Final = CHANNELS.index("reserve_price_usd_per_mw_h")
+RESERVE_CALL: Final = CHANNELS.index("reserve_call")
 CAPACITY_USD: Final = CHANNELS.index("capacity_usd")
 CARBON: Final = CHANNELS.index("carbon_g_per_kwh")
 HEAT_PRICE: Final = CHANNELS.index("heat_usd_per_mwh")
@@ -71,7 +75,8 @@ ENDS_INTERVAL: Final = 1
 BEGINS_MONTH: Final = 2
 BEGINS_DAY: Final = 4
 BEGINS_TERM: Final = 8
-"""Marks of a step in the channel `clock`, which holds their sum."""
+HOUR_TIMES: Final = 16
+"""Marks of a step in the channel `clock`, which holds their sum, plus the local hour times HOUR_TIMES."""
 
 STEP_H: Final = CONTROL_STEP_S / SECONDS_PER_HOUR
 
@@ -121,6 +126,12 @@ def bill_channels(
         result["call_pu"] = np.where(called, programme.allowed_pu, 1.0)[None]
         offered_mw = programme.committed_pu * rated_power_w / 1e6
         result["capacity_usd"] = np.full((1, n_steps), programme.capacity_usd_per_mw_h * offered_mw * STEP_H)
+    if contract.reserve is not None:
+        price = _needed(history, "reserve_price_usd_per_mw_h", "the reserve programme")
+        result["reserve_price_usd_per_mw_h"] = np.maximum(0.0, price)[None]
+        result["reserve_call"] = (_needed(history, "reserve_call", "the reserve programme") > 0.5).astype(np.float64)[
+            None
+        ]
     if contract.carbon_usd_per_t > 0.0:
         result["carbon_g_per_kwh"] = _needed(history, "carbon_g_per_kwh", "the carbon price")[None]
     elif "carbon_g_per_kwh" in history.frame:
@@ -205,5 +216,5 @@ def _clock(local: pd.DatetimeIndex, interval_s: int, term_months: tuple[int, ...
     month, day = local.month.to_numpy(), local.day.to_numpy()
     begins_month, begins_day = (np.concatenate([[False], part[1:] != part[:-1]]) for part in (month, day))
     marks = ENDS_INTERVAL * _ends_interval(local, interval_s) + BEGINS_MONTH * begins_month + BEGINS_DAY * begins_day
-    marks = marks + BEGINS_TERM * (begins_month & np.isin(month, term_months))
+    marks = marks + BEGINS_TERM * (begins_month & np.isin(month, term_months)) + HOUR_TIMES * local.hour.to_numpy()
     return marks[None].astype(np.float64)

@@ -311,6 +311,59 @@ class CurtailmentProgramme:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReserveProgramme:
+    """Reserve that machines sell to the grid's operator by the hour: a load that stands ready to be shed, and must draw what it sells.
+
+    Offers for the hours of the next local day stand until offers_due_h; an hour is awarded whole where its price reaches the offer's. Under
+    `five_minute` an offer is awarded anew in each step, as since ERCOT's co-optimisation in real time.
+
+    Source of the form: ERCOT Nodal Protocols 4.4.7 and 8.1.1 (load resources in RRS, ECRS and Non-Spin; results at 13:30), real-time co-optimisation
+    live since 5 December 2025.
+    """
+
+    capacity_pu: float = 0.8
+    """Power that is qualified, over the site's rated power. chosen: what sleeping sheds, with room for machines in repair."""
+    is_five_minute: bool = False
+    """Awarded anew in each step, instead of by the hour of the next day."""
+    offers_due_h: int = 10
+    """Local hour at which the offers for the next day are taken. Source: ERCOT's day-ahead market closes at 10:00."""
+    shed_s: float = 600.0
+    """Time to shed after a deployment. [s] Source: ten minutes (RRS and ECRS by instruction; Non-Spin thirty)."""
+    return_s: float = 10800.0
+    """Time after a deployment in which the load need not be back. [s] Source: three hours (Nodal Protocols 8.1.1)."""
+    pass_frac: float = 0.95
+    """Share of what was sold that must be shed. Source: as above."""
+    suspension_days: float = 60.0
+    """Time without awards after a failed deployment, until a new test. [d] assumed."""
+    suspension_usd_per_mw_h: float = 9.6
+    """Price at which an hour without awards is reckoned. [USD/MW-h] Source: ECRS in 2024, mean of ERCOT's market monitor."""
+
+    def __post_init__(self) -> None:
+        """Check ranges; raises BadInputError."""
+        require_fraction(self, "capacity_pu", "pass_frac")
+        require(
+            self.offers_due_h in range(24), "ReserveProgramme", "offers_due_h", self.offers_due_h, "an hour, 0 to 23"
+        )
+        require(self.capacity_pu > 0.0, "ReserveProgramme", "capacity_pu", self.capacity_pu, "above 0")
+        for name in ("shed_s", "return_s", "suspension_days", "suspension_usd_per_mw_h"):
+            value = getattr(self, name)
+            require(np.isfinite(value) and value >= 0.0, "ReserveProgramme", name, value, "0 or more")
+
+    @property
+    def numbers(self) -> dict[str, float]:
+        """What the settlement reads, by name."""
+        return {
+            "reserve_pu": self.capacity_pu,
+            "reserve_is_five_minute": float(self.is_five_minute),
+            "reserve_due_h": float(self.offers_due_h),
+            "reserve_shed_s": self.shed_s,
+            "reserve_return_s": self.return_s,
+            "reserve_pass_frac": self.pass_frac,
+            "reserve_suspension_usd_per_mw": self.suspension_days * HOURS_OF_DAY * self.suspension_usd_per_mw_h,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Contract:
     """All that a site pays and earns for power: energy, a block, charges on peaks, a programme, and the rest."""
 
@@ -320,6 +373,7 @@ class Contract:
     """Two at most: as a rule one of all hours and one of the peak hours."""
     coincident_peak: CoincidentPeakCharge | None = None
     curtailment: CurtailmentProgramme | None = None
+    reserve: ReserveProgramme | None = None
     export_adder_usd_per_mwh: float = -2.0
     """What is added to the market's price for exported energy. [USD/MWh] assumed: a scheduler's fee."""
     interval_s: int = 900
@@ -363,6 +417,7 @@ class Contract:
             hours_use = self.energy.numbers
         return {
             **hours_use,
+            **(self.reserve.numbers if self.reserve is not None else dict.fromkeys(ReserveProgramme().numbers, 0.0)),
             "interval_h": self.interval_s / SECONDS_PER_HOUR,
             "carbon_usd_per_t": self.carbon_usd_per_t,
             "heat_min_temp_c": self.heat_min_temp_c,

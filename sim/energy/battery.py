@@ -8,6 +8,7 @@ import numpy as np
 from ..foundation.checks import require, require_fraction, require_not_negative, require_positive
 from ..foundation.constants import CONTROL_STEP_S, SECONDS_PER_HOUR
 from ..foundation.jit import kernel
+from ..foundation.records import number_fields
 
 STEP_H: Final = CONTROL_STEP_S / SECONDS_PER_HOUR
 
@@ -19,17 +20,17 @@ class BatteryParams:
     """A stationary battery of LFP cells behind an inverter.
 
     Examples:
-        >>> battery = BatteryParams(battery_power_w=1.5e6, battery_energy_wh=3.0e6)
+        >>> battery = BatteryParams(power_w=1.5e6, energy_wh=3.0e6)
         >>> one_way = 1.0 - battery.inverter_no_load_frac - battery.inverter_linear_frac - battery.inverter_square_frac
         >>> round((one_way * battery.cell_efficiency) ** 2, 3)  # there and back at full power
         0.885
     """
 
-    battery_power_w: float
+    power_w: float
     """Largest power at the socket, either way. [W]"""
-    battery_energy_wh: float
+    energy_wh: float
     """Energy between the limits of its state of charge, new. [Wh]"""
-    battery_first_charge_pu: float = 0.5
+    first_charge_pu: float = 0.5
     """State of charge with which an episode begins. chosen: the middle."""
     cell_efficiency: float = 0.98
     """Of the cells one way. Source: DC round trips of 97-99 % for LFP; 96 % with cables and a margin for age."""
@@ -57,12 +58,8 @@ class BatteryParams:
 
     def __post_init__(self) -> None:
         """Check ranges; raises BadInputError."""
-        require_positive(
-            self, "battery_power_w", "battery_energy_wh", "cycles_to_end", "calendar_years", "cell_efficiency"
-        )
-        require_fraction(
-            self, "battery_first_charge_pu", "cell_efficiency", "self_discharge_per_month", "end_capacity_frac"
-        )
+        require_positive(self, "power_w", "energy_wh", "cycles_to_end", "calendar_years", "cell_efficiency")
+        require_fraction(self, "first_charge_pu", "cell_efficiency", "self_discharge_per_month", "end_capacity_frac")
         names = ("inverter_no_load_frac", "inverter_linear_frac", "inverter_square_frac", "auxiliary_frac")
         require_fraction(self, *names)
         lost = self.inverter_no_load_frac + self.inverter_linear_frac + self.inverter_square_frac
@@ -77,9 +74,14 @@ class BatteryParams:
         require(self.depth_exponent >= 1.0, "BatteryParams", "depth_exponent", self.depth_exponent, "1 or more")
 
     @property
+    def numbers(self) -> dict[str, float]:
+        """What kernels read, by name."""
+        return {f"battery_{name}": float(getattr(self, name)) for name in number_fields(BatteryParams)}
+
+    @property
     def first_charge_kwh(self) -> float:
         """Energy with which an episode begins. [kWh]"""
-        return self.battery_first_charge_pu * self.battery_energy_wh / 1000.0
+        return self.first_charge_pu * self.energy_wh / 1000.0
 
 
 class Moved(NamedTuple):
@@ -98,20 +100,22 @@ def inverter_loss_pu(power_pu: float, p: np.void) -> float:
     """Return the loss of the inverter over its rated power, at a power over it: P_0 + k P + q P²; standing still it is off."""
     if power_pu <= 0.0:
         return 0.0
-    return p["inverter_no_load_frac"] + power_pu * (p["inverter_linear_frac"] + power_pu * p["inverter_square_frac"])
+    return p["battery_inverter_no_load_frac"] + power_pu * (
+        p["battery_inverter_linear_frac"] + power_pu * p["battery_inverter_square_frac"]
+    )
 
 
 @kernel
 def capacity_kwh(site: np.void, p: np.void) -> float:
     """Return the energy that a battery of this age holds. [kWh]"""
-    return p["battery_energy_wh"] / 1000.0 * (1.0 - site["battery_aged_frac"] * (1.0 - p["end_capacity_frac"]))
+    return p["battery_energy_wh"] / 1000.0 * (1.0 - site["battery_aged_frac"] * (1.0 - p["battery_end_capacity_frac"]))
 
 
 @kernel
 def most_drawn_kwh(site: np.void, p: np.void) -> float:
     """Return the most that a battery takes from the socket in a step. [kWh]"""
     rated_kwh = p["battery_power_w"] / 1000.0 * STEP_H
-    held_pu = (1.0 - inverter_loss_pu(1.0, p)) * p["cell_efficiency"]
+    held_pu = (1.0 - inverter_loss_pu(1.0, p)) * p["battery_cell_efficiency"]
     return min(rated_kwh, max(0.0, capacity_kwh(site, p) - site["battery_kwh"]) / held_pu)
 
 
@@ -119,8 +123,10 @@ def most_drawn_kwh(site: np.void, p: np.void) -> float:
 def most_given_kwh(site: np.void, p: np.void) -> float:
     """Return the most that a battery gives to the socket in a step. [kWh]"""
     rated_kwh = p["battery_power_w"] / 1000.0 * STEP_H
-    taken_kwh = site["battery_kwh"] * p["cell_efficiency"] - p["inverter_no_load_frac"] * rated_kwh
-    return min(rated_kwh, max(0.0, taken_kwh) / (1.0 + p["inverter_linear_frac"] + p["inverter_square_frac"]))
+    taken_kwh = site["battery_kwh"] * p["battery_cell_efficiency"] - p["battery_inverter_no_load_frac"] * rated_kwh
+    return min(
+        rated_kwh, max(0.0, taken_kwh) / (1.0 + p["battery_inverter_linear_frac"] + p["battery_inverter_square_frac"])
+    )
 
 
 @kernel
@@ -130,8 +136,8 @@ def depth_usd(depth: float, p: np.void) -> float:
     Source:
         B. Xu et al., IEEE Transactions on Power Systems 33 (2018): cost of cycles as a convex function of their depth.
     """
-    modules_usd = p["modules_usd_per_kwh"] * p["battery_energy_wh"] / 1000.0
-    return modules_usd / p["cycles_to_end"] * max(0.0, depth) ** p["depth_exponent"]
+    modules_usd = p["battery_modules_usd_per_kwh"] * p["battery_energy_wh"] / 1000.0
+    return modules_usd / p["battery_cycles_to_end"] * max(0.0, depth) ** p["battery_depth_exponent"]
 
 
 @kernel
@@ -148,17 +154,17 @@ def move(site: np.void, p: np.void, wanted_kwh: float) -> Moved:
     rated_kwh = p["battery_power_w"] / 1000.0 * STEP_H
     wanted_kwh = min(max(wanted_kwh, -rated_kwh), rated_kwh)
     whole_kwh, stored_kwh = capacity_kwh(site, p), site["battery_kwh"]
-    kept_kwh = stored_kwh * (1.0 - p["self_discharge_per_month"] * STEP_H / HOURS_PER_MONTH)
+    kept_kwh = stored_kwh * (1.0 - p["battery_self_discharge_per_month"] * STEP_H / HOURS_PER_MONTH)
     lost_kwh, drawn_kwh, wear_usd = stored_kwh - kept_kwh, 0.0, 0.0
     loss_kwh = inverter_loss_pu(abs(wanted_kwh) / rated_kwh, p) * rated_kwh
     if wanted_kwh > loss_kwh:
-        held_kwh = (wanted_kwh - loss_kwh) * p["cell_efficiency"]
+        held_kwh = (wanted_kwh - loss_kwh) * p["battery_cell_efficiency"]
         share = min(1.0, max(0.0, whole_kwh - kept_kwh) / held_kwh)
         drawn_kwh = wanted_kwh * share
         site["battery_kwh"] = kept_kwh + held_kwh * share
         lost_kwh += drawn_kwh - held_kwh * share
     elif wanted_kwh < 0.0:
-        taken_kwh = (loss_kwh - wanted_kwh) / p["cell_efficiency"]
+        taken_kwh = (loss_kwh - wanted_kwh) / p["battery_cell_efficiency"]
         share = min(1.0, kept_kwh / taken_kwh)
         drawn_kwh = wanted_kwh * share
         site["battery_kwh"] = kept_kwh - taken_kwh * share
@@ -167,6 +173,8 @@ def move(site: np.void, p: np.void, wanted_kwh: float) -> Moved:
         wear_usd = depth_usd(depth + taken_kwh * share / whole_kwh, p) - depth_usd(depth, p)
     else:
         site["battery_kwh"] = kept_kwh
-    modules_usd = max(p["modules_usd_per_kwh"] * p["battery_energy_wh"] / 1000.0, 1e-9)
-    site["battery_aged_frac"] += wear_usd / modules_usd + STEP_H / (p["calendar_years"] * HOURS_PER_MONTH * 12.0)
+    modules_usd = max(p["battery_modules_usd_per_kwh"] * p["battery_energy_wh"] / 1000.0, 1e-9)
+    site["battery_aged_frac"] += wear_usd / modules_usd + STEP_H / (
+        p["battery_calendar_years"] * HOURS_PER_MONTH * 12.0
+    )
     return Moved(drawn_kwh, lost_kwh, wear_usd)

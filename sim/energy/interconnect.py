@@ -99,7 +99,9 @@ def shed_machines(
     """
     fits_kwh = p["import_limit_w"] / 1000.0 * STEP_H + supply_kwh
     if p["battery_power_w"] > 0.0:
-        fits_kwh += battery.most_given_kwh(site, p) - p["auxiliary_frac"] * p["battery_power_w"] / 1000.0 * STEP_H
+        fits_kwh += (
+            battery.most_given_kwh(site, p) - p["battery_auxiliary_frac"] * p["battery_power_w"] / 1000.0 * STEP_H
+        )
     for _ in range(2 * zones.shape[0]):
         needed_w, worst, least = 0.0, -1, np.inf
         for z in range(zones.shape[0]):
@@ -133,7 +135,7 @@ def balance(site: np.void, p: np.void, load_kwh: float, sun_kwh: float, wind_kwh
     kept_frac = 1.0 - site["curtailed_frac"]
     sun_used_kwh, wind_used_kwh, wanted_kwh, side_kwh = sun_kwh * kept_frac, wind_kwh * kept_frac, 0.0, 0.0
     if p["battery_power_w"] > 0.0:
-        side_kwh = p["auxiliary_frac"] * p["battery_power_w"] / 1000.0 * STEP_H
+        side_kwh = p["battery_auxiliary_frac"] * p["battery_power_w"] / 1000.0 * STEP_H
         wanted_kwh = -site["battery_command"] * p["battery_power_w"] / 1000.0 * STEP_H
         wanted_kwh = min(max(wanted_kwh, -battery.most_given_kwh(site, p)), battery.most_drawn_kwh(site, p))
     alone_kwh = load_kwh + side_kwh - sun_used_kwh - wind_used_kwh

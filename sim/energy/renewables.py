@@ -18,7 +18,7 @@ FloatArray = npt.NDArray[np.float64]
 class SunParams:
     """A fixed array of modules behind its inverter."""
 
-    sun_power_w: float
+    power_w: float
     """Rated power of modules and of their inverter. [W]"""
     latitude_deg: float
     """[°], north positive"""
@@ -27,16 +27,16 @@ class SunParams:
     tilt_deg: float = 25.0
     """Of the modules from the horizontal. [°] chosen: what gives most in a year at 30 degrees of latitude."""
     azimuth_deg: float = 180.0
-    """Direction that they face, clockwise from north. [°]"""
-    sun_per_k: float = -0.0035
+    """Direction that they face, clockwise from north. [°] chosen: south; 0 in the south of the world."""
+    per_k: float = -0.0035
     """Growth of their power with cell temperature. [1/K] Source: PVWatts' premium module type (NREL/TP-6A20-62641)."""
-    sun_losses_frac: float = 0.14
+    losses_frac: float = 0.14
     """Soiling, wiring, mismatch and the rest. Source: PVWatts' default (as above), 14.08 %."""
 
     def __post_init__(self) -> None:
         """Check ranges; raises BadInputError."""
-        require_positive(self, "sun_power_w")
-        require_fraction(self, "sun_losses_frac")
+        require_positive(self, "power_w")
+        require_fraction(self, "losses_frac")
         for name, most in (
             ("latitude_deg", 90.0),
             ("longitude_deg", 180.0),
@@ -46,7 +46,7 @@ class SunParams:
             value = getattr(self, name)
             require(-most <= value <= most, type(self).__name__, name, value, f"in ±{most:g}")
 
-    def power_w(self, history: History) -> FloatArray:
+    def power_w_of(self, history: History) -> FloatArray:
         """Return the power that the array could give in each step, (n_steps,). [W]
 
         From `sun_power_pu` of the history where it was measured, over rated power; else from `ghi_w_per_m2`, temperature and wind
@@ -57,7 +57,7 @@ class SunParams:
         """
         frame = history.frame
         if "sun_power_pu" in frame:
-            return self.sun_power_w * frame["sun_power_pu"].to_numpy(np.float64)
+            return self.power_w * frame["sun_power_pu"].to_numpy(np.float64)
         if "ghi_w_per_m2" not in frame:
             raise BadInputError(
                 f"site.sun needs the column 'ghi_w_per_m2' or 'sun_power_pu'; the {history.kind} history {history.hash} has neither. "
@@ -81,9 +81,9 @@ class SunParams:
             wind,
             **pvlib.temperature.TEMPERATURE_MODEL_PARAMETERS["sapm"]["open_rack_glass_glass"],
         )
-        dc_w = pvlib.pvsystem.pvwatts_dc(poa, cell, self.sun_power_w, self.sun_per_k) * (1.0 - self.sun_losses_frac)
-        ac_w = pvlib.inverter.pvwatts(dc_w, self.sun_power_w / NOMINAL_EFFICIENCY)
-        return np.nan_to_num(np.asarray(ac_w, np.float64)).clip(0.0, self.sun_power_w)
+        dc_w = pvlib.pvsystem.pvwatts_dc(poa, cell, self.power_w, self.per_k) * (1.0 - self.losses_frac)
+        ac_w = pvlib.inverter.pvwatts(dc_w, self.power_w / NOMINAL_EFFICIENCY)
+        return np.nan_to_num(np.asarray(ac_w, np.float64)).clip(0.0, self.power_w)
 
 
 NOMINAL_EFFICIENCY: Final = 0.96
@@ -97,21 +97,21 @@ USUAL_WIND_M_PER_S: Final = 3.0
 class WindParams:
     """A turbine, or several of one kind."""
 
-    wind_power_w: float
+    power_w: float
     """Rated power. [W]"""
     hub_height_m: float = 100.0
-    """[m]"""
+    """[m] assumed: turbines of 2-3 MW on land."""
     shear: float = 0.143
     """Exponent of the wind's growth with height over 10 m. Source: the one-seventh law (IEC 61400-1 has 0.2)."""
-    wind_losses_frac: float = 0.1
+    losses_frac: float = 0.1
     """Wake, availability and the rest. assumed: 8-15 % are usual."""
 
     def __post_init__(self) -> None:
         """Check ranges; raises BadInputError."""
-        require_positive(self, "wind_power_w", "hub_height_m")
-        require_fraction(self, "wind_losses_frac", "shear")
+        require_positive(self, "power_w", "hub_height_m")
+        require_fraction(self, "losses_frac", "shear")
 
-    def power_w(self, history: History) -> FloatArray:
+    def power_w_of(self, history: History) -> FloatArray:
         """Return the power that the turbine could give in each step, (n_steps,). [W]
 
         From `wind_power_pu` of the history where it was measured; else from `wind_speed_m_per_s` at 10 m and a curve of power.
@@ -121,7 +121,7 @@ class WindParams:
         """
         frame = history.frame
         if "wind_power_pu" in frame:
-            return self.wind_power_w * frame["wind_power_pu"].to_numpy(np.float64)
+            return self.power_w * frame["wind_power_pu"].to_numpy(np.float64)
         if "wind_speed_m_per_s" not in frame:
             raise BadInputError(
                 f"site.wind needs the column 'wind_speed_m_per_s' or 'wind_power_pu'; the {history.kind} history {history.hash} has "
@@ -129,7 +129,7 @@ class WindParams:
             )
         at_hub = frame["wind_speed_m_per_s"].to_numpy(np.float64) * (self.hub_height_m / 10.0) ** self.shear
         share = np.interp(at_hub, *POWER_CURVE, left=0.0, right=0.0)
-        return self.wind_power_w * (1.0 - self.wind_losses_frac) * share
+        return self.power_w * (1.0 - self.losses_frac) * share
 
 
 POWER_CURVE: Final = (

@@ -53,6 +53,8 @@ COLUMNS: Final[dict[str, Column]] = {
     "grid_load_mw": Column(unit="MW", low=0.0, high=1e6, is_required=False),
     "carbon_g_per_kwh": Column(unit="g/kWh", low=0.0, high=2000.0, is_required=False),
     "curtailment_call": Column(unit="1", low=0.0, high=1.0, is_required=False),
+    "reserve_price_usd_per_mw_h": Column(unit="USD/MW/h", low=0.0, high=30000.0, is_required=False),
+    "reserve_call": Column(unit="1", low=0.0, high=1.0, is_required=False),
     "ghi_w_per_m2": Column(unit="W/m²", low=0.0, high=1600.0, is_required=False),
     "wind_speed_m_per_s": Column(unit="m/s", low=0.0, high=100.0, is_required=False),
     "sun_power_pu": Column(unit="rated power", low=0.0, high=1.2, is_required=False),

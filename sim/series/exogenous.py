@@ -33,7 +33,16 @@ WARM_UP_STEPS: Final = 2 * STEPS_PER_DAY
 FORECAST_EDGES_H: Final = (0, 1, 3, 6, 12, 24)
 """Borders of the spans ahead whose mean price is forecast. [h]"""
 
-FORECASTS: Final = ("none", "persistence", "day_ahead")
+FORECASTS: Final = ("none", "persistence", "day_ahead", "day_ahead_curve")
+
+RESERVE_CHANNELS: Final = ("reserve_price_usd_per_mw_h", "reserve_price_mean_24h_usd_per_mw_h", "reserve_call")
+"""Known channels of a site that sells reserve."""
+
+CURVE_HOURS: Final = 36
+"""Hours of the day-ahead curve that are observed, from the running one on: to the last midnight that is known where the auction's result came at
+noon. chosen."""
+
+CURVE_CHANNELS: Final = tuple(f"day_ahead_{hour}h_usd_per_mwh" for hour in range(CURVE_HOURS))
 
 FORECAST_CHANNELS: Final = tuple(
     f"energy_price_forecast_{first}_{last}h_usd_per_mwh" for first, last in pairwise(FORECAST_EDGES_H)
@@ -53,8 +62,8 @@ def build(
     Args:
         history: The history.
         site: Its contract, markets and altitude are read.
-        forecast: "none"; "persistence" (the same span a day ago) or "day_ahead" (published day-ahead prices, where not
-            yet out those of a day before).
+        forecast: "none"; "persistence" (the same span a day ago), "day_ahead" (published day-ahead prices, where not
+            yet out those of a day before), or "day_ahead_curve" (the same, and hour by hour).
         columns: What replaces the history's own: market_price_usd_per_mwh, expected_hashprice_usd_per_ph_day (of the
             first market, after the pool), outdoor_temp_c and wet_bulb_temp_c, each (n_series, n_steps).
         month_peak_mw: Highest load of the first month before the history begins. [MW]
@@ -98,15 +107,19 @@ def build(
     }
     if forecast == "persistence":
         observed.update(_persistence(decisive, history, is_known_ahead=is_known_ahead))
-    elif forecast == "day_ahead":
-        observed.update(_day_ahead(decisive, history, contract))
+    elif forecast in ("day_ahead", "day_ahead_curve"):
+        observed.update(_day_ahead(decisive, history, contract, has_curve=forecast == "day_ahead_curve"))
     observed.update(_of_contract(history, contract, local, month_peak_mw))
+    for kind, part in (("sun", site.sun), ("wind", site.wind)):
+        world[f"{kind}_power_w"] = np.zeros((1, 1))
+        if part is not None:
+            power_w = part.power_w_of(history)
+            world[f"{kind}_power_w"] = power_w[None]
+            observed.update(_renewable(kind, power_w / part.power_w))
     for m in range(1, len(site.markets)):
         observed[market_channel(m)] = hashprice(history, site.markets[m])
     observed.update({name: history.frame[name].to_numpy(np.float64) for name in history.channels})
     shape = market.shape
-    for name, part in (("sun_power_w", site.sun), ("wind_power_w", site.wind)):
-        world[name] = np.zeros((1, 1)) if part is None else part.power_w(history)[None]
     in_force = {**world, **bill}
     rows = [np.broadcast_to(in_force[name], shape) for name in CHANNELS]
     rows += [np.broadcast_to(_realised(history, site, m), shape) for m in range(1, len(site.markets))]
@@ -164,7 +177,39 @@ def _of_contract(
         padded = np.concatenate([called, np.zeros(ahead)])
         result["call_now"] = called
         result["call_soon"] = np.lib.stride_tricks.sliding_window_view(padded, ahead + 1).max(axis=1)
+    if contract.reserve is not None:
+        # Prices of a day's hours are out the day before; a deployment is known when it begins.
+        price = history.frame["reserve_price_usd_per_mw_h"].to_numpy(np.float64)
+        result["reserve_price_usd_per_mw_h"] = price
+        result["reserve_price_mean_24h_usd_per_mw_h"] = _trailing_mean(price, STEPS_PER_DAY)
+        result["reserve_call"] = history.frame["reserve_call"].to_numpy(np.float64)
     return result
+
+
+def _renewable(kind: str, power_pu: FloatArray) -> dict[str, FloatArray]:
+    """Return what is known of sun or wind: the last step's power, and each span's a day ago, moved by how today differs from yesterday.
+
+    The difference of the last hours over the same a day ago counts in full for the next hour and fades by half with every six.
+    """
+    last = np.concatenate([power_pu[:1], power_pu[:-1]])
+    result = {f"{kind}_now_pu": last}
+    now, hours = np.arange(len(power_pu)), _RENEWABLE_HOURS * STEPS_PER_HOUR
+    more = _span_mean(last, now - hours + 1, now + 1) - _span_mean(
+        last, now - hours + 1 - STEPS_PER_DAY, now + 1 - STEPS_PER_DAY
+    )
+    more[:STEPS_PER_DAY] = 0.0
+    for first_h, last_h in pairwise(FORECAST_EDGES_H):
+        at = now - STEPS_PER_DAY
+        usual = _span_mean(power_pu, at + first_h * STEPS_PER_HOUR, at + last_h * STEPS_PER_HOUR)
+        fades = 0.5 ** (0.5 * (first_h + last_h) / 6.0)
+        # Where there was no sun a day ago there is none today.
+        moved = usual + fades * more if kind == "wind" else np.where(usual > 0.0, usual + fades * more, 0.0)
+        result[f"{kind}_forecast_{first_h}_{last_h}h_pu"] = np.clip(moved, 0.0, 1.0)
+    return result
+
+
+_RENEWABLE_HOURS: Final = 2
+"""Hours by which today is compared with yesterday. chosen: clouds and fronts last for hours."""
 
 
 def _coincident_ratio(
@@ -222,7 +267,9 @@ def _persistence(settlement: FloatArray, history: History, *, is_known_ahead: bo
     return result
 
 
-def _day_ahead(settlement: FloatArray, history: History, contract: Contract) -> dict[str, FloatArray]:
+def _day_ahead(
+    settlement: FloatArray, history: History, contract: Contract, *, has_curve: bool
+) -> dict[str, FloatArray]:
     """Forecast each span by published day-ahead prices plus what the tariff adds to the market price.
 
     A tariff that is a calendar is its own forecast.
@@ -249,4 +296,13 @@ def _day_ahead(settlement: FloatArray, history: History, contract: Contract) -> 
         middle = np.clip(published, first, last)
         sums = total[:, middle] - total[:, first] + total_before[:, last] - total_before[:, middle]
         result[name] = sums / (last - first)
+    if has_curve:
+        known_until = np.minimum(published, n_steps)
+        begun = now - pd.DatetimeIndex(frame.index).minute.to_numpy() * STEPS_PER_HOUR // 60
+        for hour, name in enumerate(CURVE_CHANNELS):
+            # An hour that is not out yet has the price of the last day that is.
+            first = begun + hour * STEPS_PER_HOUR
+            late = np.maximum(0, first + STEPS_PER_HOUR - known_until)
+            at = np.maximum(0, first - -(-late // STEPS_PER_DAY) * STEPS_PER_DAY)
+            result[name] = (total[:, at + STEPS_PER_HOUR] - total[:, at]) / STEPS_PER_HOUR
     return result

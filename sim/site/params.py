@@ -176,6 +176,8 @@ class SiteParams:
     ageing_usd_per_h: float = 0.00114
     """Price of an hour of ageing of a machine. [USD] Source: 5 % failures a year (cointelegraph.com on S17/T17) times 200 USD
     a repair (assumed)."""
+    technician_usd_per_h: float = 70.0
+    """Price of an hour of a technician who is called. [USD/h] assumed: twice the wage of the catalogue's crew, as on call."""
     site_cap_w: float = np.inf
     """Largest power at the meter that counts as no cost. [W] None by default; what an interconnect allows is never broken."""
     battery: BatteryParams | None = None
@@ -193,7 +195,7 @@ class SiteParams:
         require_fraction(self, "transformer_loss_frac")
         self._check_markets()
         require_positive(self, "site_cap_w")
-        for name in ("misc_w_per_unit", "water_usd_per_m3", "ageing_usd_per_h"):
+        for name in ("misc_w_per_unit", "water_usd_per_m3", "ageing_usd_per_h", "technician_usd_per_h"):
             require(getattr(self, name) >= 0.0, "SiteParams", name, getattr(self, name), "0 or more")
         require(-500.0 <= self.altitude_m <= 5000.0, "SiteParams", "altitude_m", self.altitude_m, "in [-500, 5000]")
         self._check_links()
@@ -256,9 +258,10 @@ class SiteParams:
         record = np.zeros(1, SITE_PARAMS)
         numbers = {name: getattr(self, name) for name in number_fields(SiteParams, _OF_PARTS)}
         numbers |= {"import_limit_w": np.inf, "has_energy": float(self.has_energy)}
-        for part in (self.battery, self.interconnect):
-            if part is not None:
-                numbers |= {name: getattr(part, name) for name in number_fields(type(part))}
+        if self.battery is not None:
+            numbers |= self.battery.numbers
+        if self.interconnect is not None:
+            numbers |= {name: getattr(self.interconnect, name) for name in number_fields(InterconnectParams)}
         for name, value in {**numbers, **self.contract.numbers}.items():
             record[name][0] = value
         record.flags.writeable = False
@@ -302,7 +305,7 @@ names of their own; those of plants of another kind are 0."""
 
 SITE_PARAMS: Final = float_record(
     *number_fields(SiteParams, _OF_PARTS),
-    *number_fields(BatteryParams),
+    *(f"battery_{name}" for name in number_fields(BatteryParams)),
     *number_fields(InterconnectParams),
     "has_energy",
     *Contract().numbers,

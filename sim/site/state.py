@@ -5,6 +5,7 @@ from typing import Final
 
 import numpy as np
 
+from ..contract.reserve import RESERVE_STATE
 from ..contract.settlement import METER
 from ..foundation.records import float_record
 from ..hardware.firmware import HASHING
@@ -33,6 +34,9 @@ ZONE_STATE: Final = float_record(
     "tuned_high_mhz",
     "failed_mhz",
     "online_frac",
+    "mended_frac",
+    "cleaned_frac",
+    "service",
     "plant_share",
     "fouling_frac",
     "is_dark",
@@ -52,7 +56,8 @@ the machines' fans, or of the cooler's; pad_on: 1 with wet pads; power_w and has
 step, per machine at its socket; exhaust_temp_c, exhaust_w_per_k: of the fresh air that left in the last sub-step, per
 machine; tuning: 1 while the firmware tunes an unknown preset; tuned_low_mhz, tuned_high_mhz: presets that it knows,
 failed_mhz: the lowest that it could not tune;
-online_frac: share of machines that work, plant_share: machines of the plant for each of them; fouling_frac: share of the heatsinks' conductance that dust has taken;
+online_frac: share of machines that work, mended_frac: share that technicians
+who were called have mended before their turn, cleaned_frac: share of the conductance that they gave back, service: 1 while one is at work; plant_share: machines of the plant for each of them; fouling_frac: share of the heatsinks' conductance that dust has taken;
 is_dark: 1 without grid power.
 fan_shift_k: command that moves the chip temperature which the machines' fans hold; plant_shift_k: that which moves the plant's
 set-point (outdoor temperature at which a container's pads go on, supply air of a room, coolant of a loop); pump_shift_pu: that
@@ -75,12 +80,13 @@ SITE_STATE: Final = np.dtype(
         ("battery_aged_frac", np.float64),
         ("battery_command", np.float64),
         ("curtailed_frac", np.float64),
+        *RESERVE_STATE,
     ]
 )
 """key: noise key of the episode; series, step: position in the exogenous array; age: control steps since the reset; then what the
 meter remembers, see METER; market: where hashes are sold; switch_s: rest of a change of market; battery_kwh: energy in the battery; battery_aged_frac: share of its life that is
 over; battery_command: power that it is told to give over its rated power, negative to charge; curtailed_frac: share of sun and wind that is
-told to be left.
+told to be left; then what a site that sells reserve remembers, see RESERVE_STATE.
 """
 
 ZONE_FLOW: Final = float_record(
@@ -91,6 +97,7 @@ ZONE_FLOW: Final = float_record(
     "ageing_h",
     "starts",
     "trips",
+    "service_h",
     "rise_pu",
     "inlet_temp_c",
     "max_chip_temp_c",
@@ -112,7 +119,7 @@ ZONE_FLOW: Final = float_record(
 )
 """What a zone did in a control step: sums over its machines; temperatures are the zone's.
 
-starts and trips count machines; rise_pu: rise of the power set-point of hashing machines, of rated power; stored_kwh:
+starts and trips count machines; service_h: hours that technicians who were called worked; rise_pu: rise of the power set-point of hashing machines, of rated power; stored_kwh:
 growth of the heat held in chips, heatsinks and coolant; received_kwh: heat that came with other zones' exhaust or from
 the pump; it_energy_kwh plus received_kwh equals heat_rejected_kwh plus stored_kwh. mixed_frac, mixed_temp_c: share of other zones'
 exhaust in the supply and its temperature, of the last sub-step; supply_temp_c: air, or coolant, on its way to the machines; return_temp_c: coolant on its way back, or air; exhaust_temp_c: fresh air on its way
@@ -131,7 +138,10 @@ SITE_FLOW: Final = float_record(
     "demand_usd",
     "coincident_usd",
     "programme_usd",
+    "reserve_usd",
     "heat_usd",
+    "stored_usd",
+    "service_usd",
     "energy_kwh",
     "it_energy_kwh",
     "cooling_energy_kwh",
@@ -152,10 +162,12 @@ SITE_FLOW: Final = float_record(
     "battery_lost_kwh",
     "interconnect_breach_kwh",
 )
-"""What the site did in a control step: profit = revenue (after the pool) + programme + heat - energy - demand - coincident - water - wear.
+"""What the site did in a control step: profit = revenue (after the pool) + programme + reserve + heat + stored - energy - demand - coincident - water - wear - service.
 
+stored_usd: in the last step of an episode, what the battery holds more than at its begin, at the mean price of the last day.
 energy_usd: energy, block, resale, fixed charge and carbon price; demand_usd: growth of the month's peaks; coincident_usd: power in
-the grid's monthly peak; programme_usd: pay for readiness and credits, less what failed calls cost; energy_kwh: at the meter, what is exported negative; load_kwh: of machines, plants and the rest,
+the grid's monthly peak; programme_usd: pay for readiness and credits, less what failed calls cost; reserve_usd: reserve that was
+sold, less what was missing and what failed deployments cost; energy_kwh: at the meter, what is exported negative; load_kwh: of machines, plants and the rest,
 transformer included; sun_kwh, wind_kwh: of sun and wind, used or exported, curtailed_kwh: left; battery_drawn_kwh: drawn by the battery at its
 socket, what it gives negative, battery_lost_kwh: lost in it; interconnect_breach_kwh: beyond a limit of the interconnect; pue, wue_l_per_kwh: 0 while the machines draw nothing; call_excess_kwh: energy beyond what a curtailment call allows.
 """
@@ -196,6 +208,7 @@ class State:
         site = np.zeros(n_envs, SITE_STATE)
         if params.battery is not None:
             site["battery_kwh"] = params.battery.first_charge_kwh
+        site["reserve_floor"] = site["reserve_next"] = np.inf
         return cls(zone, site)
 
     def copy(self) -> "State":

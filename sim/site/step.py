@@ -13,6 +13,7 @@ from ..contract.channels import (
     WET_BULB_TEMP_C,
     WIND_POWER_W,
 )
+from ..contract.reserve import settle_reserve
 from ..contract.settlement import allowed_pu, settle_energy
 from ..cooling.mixing import mix_exhaust
 from ..cooling.plant import ZONE_SUMS, Weather
@@ -30,6 +31,7 @@ from ..foundation.errors import BadInputError
 from ..foundation.jit import kernel
 from ..market.sale import sell
 from .params import SiteParams
+from .service import serve
 from .state import SITE_FLOW, ZONE_FLOW, State
 from .world import CALL_LEFT, FOULING, GRID_ON, ONLINE, POOL_FRAC, Events, Exogenous
 from .zone import begin_step, end_step, sub_step
@@ -89,6 +91,7 @@ class Totals(NamedTuple):
     """Sums over the zones of a site in a step that are no flows of their own."""
 
     ageing_h: float
+    service_h: float
     wear_usd: float
     units: float
     rated_w: float
@@ -101,7 +104,7 @@ def sum_zones(i: int, world: SiteWorld, batch: SiteBatch) -> Totals:
     """Sum the zones of site `i` into its flows, and return what is not one of them."""
     params, out = world.site[0], batch.site_flow[i]
     it_kwh, cooling_kwh, hash_th, water_l, starts, trips, hottest_c = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -273.15
-    ageing_h, wear_usd, units, rated_w, heat_kwh = 0.0, 0.0, 0.0, 0.0, 0.0
+    ageing_h, service_h, wear_usd, units, rated_w, heat_kwh = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
     for z in range(batch.zone.shape[1]):
         flow, zone = batch.zone_flow[i, z], world.zones[z]
         it_kwh += flow["it_energy_kwh"]
@@ -112,6 +115,7 @@ def sum_zones(i: int, world: SiteWorld, batch: SiteBatch) -> Totals:
         trips += flow["trips"]
         hottest_c = max(hottest_c, flow["max_chip_temp_c"])
         ageing_h += flow["ageing_h"]
+        service_h += flow["service_h"]
         wear_usd += flow["starts"] * zone["start_wear_usd"]
         units += zone["n_units"]
         rated_w += zone["n_units"] * zone["rated_power_w"]
@@ -124,7 +128,7 @@ def sum_zones(i: int, world: SiteWorld, batch: SiteBatch) -> Totals:
     out["starts"] = starts
     out["trips"] = trips
     out["max_chip_temp_c"] = hottest_c
-    return Totals(ageing_h, wear_usd, units, rated_w, heat_kwh)
+    return Totals(ageing_h, service_h, wear_usd, units, rated_w, heat_kwh)
 
 
 @kernel
@@ -174,13 +178,17 @@ def settle_site(i: int, world: SiteWorld, batch: SiteBatch) -> None:
     out["demand_usd"] = bill.demand_usd + bill.window_demand_usd
     out["coincident_usd"] = bill.coincident_usd
     out["programme_usd"] = -bill.capacity_usd - bill.credit_usd - bill.breach_usd
+    out["reserve_usd"] = 0.0
+    if params["reserve_pu"] > 0.0:
+        out["reserve_usd"] = settle_reserve(load_kwh, row, params, rated_kwh, state)
+    out["stored_usd"] = 0.0
     out["heat_usd"] = total.heat_kwh * row[HEAT_PRICE] / KWH_PER_MWH
     out["water_usd"] = out["water_l"] / LITRES_PER_M3 * params["water_usd_per_m3"]
     out["wear_usd"] = wear_usd + total.ageing_h * params["ageing_usd_per_h"]
-    earned = out["revenue_usd"] + out["programme_usd"] + out["heat_usd"]
-    out["profit_usd"] = (
-        earned - out["energy_usd"] - out["demand_usd"] - out["coincident_usd"] - out["water_usd"] - out["wear_usd"]
-    )
+    earned = out["revenue_usd"] + out["programme_usd"] + out["reserve_usd"] + out["heat_usd"]
+    out["service_usd"] = total.service_h * params["technician_usd_per_h"]
+    spent = out["energy_usd"] + out["demand_usd"] + out["coincident_usd"] + out["water_usd"] + out["wear_usd"]
+    out["profit_usd"] = earned - spent - out["service_usd"]
 
 
 @kernel
@@ -222,7 +230,9 @@ def step_block(first: int, last: int, world: SiteWorld, batch: SiteBatch) -> Non
             shed_machines(batch.site[i], world.site[0], batch.zone[i], world.zones, supply_kwh, batch.setpoint_mhz[i])
         for z in range(n_zones):
             zone = batch.zone[i, z]
-            zone["online_frac"], zone["fouling_frac"] = befalls[z, ONLINE], befalls[z, FOULING]
+            batch.zone_flow[i, z]["service_h"] = serve(
+                zone, world.zones[z]["n_units"], befalls[z, ONLINE], befalls[z, FOULING], grid_on
+            )
             begin_step(zone, world.zones[z], batch.setpoint_mhz[i, z], outdoor_temp_c, grid_on, batch.sums[i, z])
     for _ in range(N_SUB_STEPS):
         for i in range(first, last):
