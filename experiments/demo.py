@@ -24,15 +24,16 @@ from hashgym.envs.batch import acting
 from hashgym.envs.batch.config import EnvConfig
 from hashgym.envs.batch.core import Batch
 from hashgym.envs.scenario.scenario import Scenario
-from hashgym.evaluation.paired import episode_starts, run
+from hashgym.evaluation.paired import episodes, judged, run
 from hashgym.evaluation.summary import judge, yardsticks
 from hashgym.evaluation.tuning import tune
+from hashgym.evaluation.years import EPISODES_A_YEAR, drawn_years
 from hashgym.experiments import hydra_main, tracking
 from hashgym.experiments.export import export, fitted
 from hashgym.experiments.reports import advice_report, report
 from hashgym.experiments.reports.table import over_rule, policy_table
 from hashgym.experiments.sample import HOW, sample_step, write_telemetry
-from hashgym.experiments.settings import KEYS, TrainSettings
+from hashgym.experiments.settings import KEYS, TrainSettings, years_of
 from hashgym.experiments.train import Result, train
 from hashgym.sim.foundation.constants import CONTROL_STEP_S, SECONDS_PER_HOUR, usd_per_th
 from hashgym.sim.foundation.errors import BadInputError
@@ -68,9 +69,11 @@ def _demo(config: dict[str, Any], run_dir: Path) -> None:
     options, progress = replace(trained.env, split="test", reward="profit"), trained.schedule.progress
     tuning = result.tuning or tune(options, seed, progress=progress)
     log.info("judging rules, plan, bound and the policy on the held-out months")
-    names = [policy.name for policy in yardsticks(options, tuning)] + [result.policy.name]
+    years = years_of(config)
+    judged_on = drawn_years(options, years)
+    names = [policy.name for policy in yardsticks(judged_on, tuning)] + [result.policy.name]
     watched = {name: _Watch() for name in names}
-    summary = judge(options, [result.policy], seed, tuning, dict(watched), progress=progress)
+    summary = judge(options, [result.policy], seed, tuning, dict(watched), years=years, progress=progress)
     summary["weights_hash"] = result.weights_hash
 
     validation = replace(options, split="validation")
@@ -82,7 +85,7 @@ def _demo(config: dict[str, Any], run_dir: Path) -> None:
         name = f"hashgym-{scenario.name}"
         tracking.register(config["tracking"], bundle, name, "candidate", tracked_run(run_dir))
     advice, section = _advise(bundle, scenario, seed, out)
-    text = _report(trained, options, summary, watched, result, rule_usd, section)
+    text = _report(trained, judged_on, summary, watched, result, rule_usd, section)
     summary["seconds"] = time.perf_counter() - began
     write_json(out / "advice.json", advice.as_dict())
     write_text(out / "report.html", text)
@@ -126,8 +129,10 @@ def _week(options: EnvConfig, watched: dict[str, _Watch], name: str) -> tuple[pd
     """Return the held-out episode in which the policy gains most over always-on, step by step, and its number."""
     gain = np.sum(watched[name].profit_usd, axis=0) - np.sum(watched["always_on"].profit_usd, axis=0)
     episode = int(np.argmax(gain))
-    probe = Batch(options)
-    start = int(episode_starts(options, probe)[episode])
+    config = judged(options)
+    probe = Batch(config)
+    of_series, starts = episodes(config, probe, EPISODES_A_YEAR if probe.scenario.years > 1 else None)
+    series, start = int(of_series[episode]), int(starts[episode])
     steps = slice(start, start + probe.episode_steps)
     history = probe.scenario.history
     times = (history.start + STEP * start) + STEP * np.arange(probe.episode_steps)
@@ -139,10 +144,10 @@ def _week(options: EnvConfig, watched: dict[str, _Watch], name: str) -> tuple[pd
 
     frame = pd.DataFrame(
         {
-            "energy_price_usd_per_mwh": probe.exogenous.in_force("energy_price_usd_per_mwh")[0, steps],
+            "energy_price_usd_per_mwh": probe.exogenous.in_force("energy_price_usd_per_mwh")[series, steps],
             "break_even_usd_per_mwh": usd_per_hashprice
-            * probe.exogenous.in_force("realised_hashprice_usd_per_ph_day")[0, steps],
-            "outdoor_temp_c": probe.exogenous.in_force("outdoor_temp_c")[0, steps],
+            * probe.exogenous.in_force("realised_hashprice_usd_per_ph_day")[series, steps],
+            "outdoor_temp_c": probe.exogenous.in_force("outdoor_temp_c")[series, steps],
             "power_kw": column(watched[name].energy_kwh) / hours_per_step,
             "max_chip_temp_c": column(watched[name].hot_c),
             "profit_usd": column(watched[name].profit_usd),
@@ -167,15 +172,15 @@ def _report(
     week, episode = _week(options, watched, name)
     first, last = scenario.splits["test"]
     lead = (
-        f"Scenario {scenario.name} on {scenario.history.kind} history {scenario.history.hash}; "
-        f"{summary['episodes']} held-out episodes of {summary['episode_days']:g} days from {first} to {last}. "
+        f"Scenario {scenario.name} on {scenario.history.kind} history {summary['history']['hash']}; "
+        f"{summary['episodes']} held-out episodes of {summary['episode_days']:g} days from {_when(summary, first, last)}. "
         f"{name} over the best rule, {summary['best_rule']}: {over_rule(summary['policies'][name])}."
     )
     hot = {key: np.concatenate(watched[key].hot_c) for key in (name, "hysteresis", "always_on")}
     rule = summary["hysteresis"]
     notes = (
         f"<p>Every policy ran the same episodes with the same weather, prices and sensor noise; intervals are bootstrap 95&nbsp;% over "
-        f"episodes, and gains are paired. The price of a 15-minute interval is known after it. <code>hysteresis</code> sleeps above "
+        f"years and the episodes within each, and gains are paired. The price of a 15-minute interval is known after it. <code>hysteresis</code> sleeps above "
         f"{rule['off_ratio']:.3g} and wakes below {rule['on_ratio']:.3g} times the break-even price{_shedding(rule)}, tuned on the training months; "
         f"<code>{escaped(name)}</code> started from a clone of it. <code>foresight_6h</code> sees true prices six hours ahead; the bound "
         f"holds for any policy with perfect foresight.</p>"
@@ -206,6 +211,13 @@ def _report(
         ("Advice", advice),
     ]
     return report.page("HashGym demo", lead, sections)
+
+
+def _when(summary: dict[str, Any], first: str, last: str) -> str:
+    """Say which years are judged: drawn ones, or the one that a history is."""
+    if summary["years"] > 1:
+        return f"{summary['years']} drawn years {first}…{last}"
+    return f"one history, {first} to {last}: its intervals say nothing of other years"
 
 
 def _shedding(rule: dict[str, float]) -> str:

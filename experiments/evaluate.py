@@ -15,7 +15,7 @@ from hashgym.evaluation.summary import judge
 from hashgym.experiments import hydra_main
 from hashgym.experiments.policies import RULES, policy_of
 from hashgym.experiments.reports.table import policy_table
-from hashgym.experiments.settings import TrainSettings, env_config
+from hashgym.experiments.settings import TrainSettings, env_config, years_of
 from hashgym.sim.foundation.errors import BadInputError
 from hashgym.sim.foundation.files import write_json
 
@@ -49,7 +49,7 @@ def _evaluate(config: dict[str, Any], _: Path) -> None:
         raise BadInputError(
             f"runs: policies are named {', '.join(names)}; each needs a name of its own that no rule has"
         )
-    result = judge(options, learned, config["seed"], progress=config["progress"])
+    result = judge(options, learned, config["seed"], years=years_of(config), progress=config["progress"])
     sys.stdout.write(policy_table(result) + "\n")
     if reason := why_not(options.load().scenario.site):
         sys.stdout.write(f"no upper bound: it is for {reason}\n")

@@ -17,7 +17,7 @@ from hashgym.agents.training import load_policy, tracked_run
 from hashgym.envs.scenario.scenario import Scenario
 from hashgym.evaluation.summary import judge
 from hashgym.experiments import hydra_main, tracking
-from hashgym.experiments.settings import TrainSettings
+from hashgym.experiments.settings import TrainSettings, years_of
 from hashgym.forecast.fitting import FitConfig, fit
 from hashgym.forecast.model import Forecaster
 from hashgym.sim.foundation.checks import require_known
@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 METRICS: Final = ("net_profit_usd_per_day", "gain_over_always_on_pct", "gain_over_best_rule_pct", "score")
 """What of an evaluation goes into a manifest, where it is there."""
 
-_KEYS: Final = {"forecast", "tracking", "run", "out", "split", "model", "alias", "progress"}
+_KEYS: Final = {"forecast", "tracking", "run", "out", "split", "model", "alias", "progress", "years"}
 
 
 def main(args: list[str]) -> int:
@@ -55,7 +55,7 @@ def _export(config: dict[str, Any], _: Path) -> None:
     progress = bool(config.get("progress", True))
     forecaster = None if trees is None else fitted(trained.env.load().scenario, trees, progress=progress)
     log.info("judging %s on the %s months, for the manifest", policy.name, options.split)
-    summary = judge(options, [policy], trained.schedule.seed, progress=progress)
+    summary = judge(options, [policy], trained.schedule.seed, years=years_of(config), progress=progress)
     bundle = export(policy, trained, summary, forecaster, out)
     sys.stdout.write(
         f"{bundle.folder}: {policy.name} for {bundle.manifest['site']}, model {bundle.manifest['model_sha256'][:16]}\n"

@@ -13,6 +13,7 @@ from hashgym.agents.learners import LearnerConfig
 from hashgym.agents.training import Schedule
 from hashgym.envs.batch import rewards
 from hashgym.envs.batch.config import EnvConfig
+from hashgym.evaluation.years import YEARS
 from hashgym.experiments import targets
 from hashgym.sim.foundation.checks import Problems, require_kinds, require_known
 from hashgym.sim.foundation.errors import BadInputError
@@ -37,6 +38,18 @@ KEYS: Final = {
     "out",
 }
 """Top-level keys of a training configuration."""
+
+MOST_YEARS: Final = 1000
+"""Most drawn years that are asked for. chosen: beyond it memory ends first."""
+
+
+def years_of(config: Mapping[str, Any]) -> int:
+    """Return the drawn years of a configuration; raises BadInputError for what is no number of years."""
+    years = config.get("years", YEARS)
+    if isinstance(years, bool) or not isinstance(years, int) or not 1 <= years <= MOST_YEARS:
+        raise BadInputError(f"years is {years!r}; it must be a whole number, 1 to {MOST_YEARS}")
+    return years
+
 
 TEACHERS: Final = (None, "hysteresis")
 MAX_BYTES: Final = 4 << 20

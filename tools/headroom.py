@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import yaml
 
 from hashgym.envs.batch.config import EnvConfig
 from hashgym.envs.scenario import scenario as scenarios
@@ -135,7 +136,16 @@ def page(every: list[dict[str, Any]], searched: dict[str, dict[str, Any]]) -> st
                 for key, value in settings.items()
             )
             lines += ["", f"Settings of `operator`: {told}.", ""]
-    return "\n".join(lines).replace("-", "-") + "\n"
+    return "\n".join(lines) + "\n"
+
+
+def _keep(name: str, config_hash: str, settings: dict[str, Any]) -> None:
+    """Write the best rule's settings where commands find them."""
+    path = ROOT / "evaluation" / "tuned_rules.yaml"
+    head = path.read_text(encoding="utf-8").split("\n", 1)[0]
+    content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    content[name] = {"config_hash": config_hash, "settings": settings}
+    write_text(path, f"{head}\n{yaml.safe_dump(dict(sorted(content.items())), sort_keys=False)}")
 
 
 def _gain(row: dict[str, Any] | None) -> str:
@@ -165,6 +175,7 @@ def main() -> int:
         )
         write_json(path, every)
         write_json(rules_path, searched)
+        _keep(name, scenario.config_hash, searched[name]["operator"]["settings"])
     write_text(DOCS / "headroom.md", page(every, searched))
     return 0
 

@@ -22,6 +22,7 @@ SHOWN: Final[dict[str, tuple[tuple[str, dict[str, Any]], ...]]] = {
     "CoolingControl": (("georgia_room", {"scenario": "georgia_room"}), ("nordic_hydro", {"scenario": "nordic_hydro"})),
     "SiteOperation": (
         ("west_texas_air", {}),
+        ("pv_battery_tight", {"scenario": "pv_battery_tight"}),
         ("scrypt_shed, coin_choice=True", {"scenario": "scrypt_shed", "coin_choice": True}),
     ),
     "CoinSwitching": (("scrypt_shed", {}),),

@@ -14,6 +14,7 @@ from ...sim.hardware.firmware import ASLEEP, STARTING, TRIPPED
 from ...sim.site.ladders import SiteLadders
 from ...sim.site.params import SiteParams
 from ...sim.site.world import Exogenous
+from ..rules import Seen
 from . import dynamic
 
 FloatArray = npt.NDArray[np.float64]
@@ -56,7 +57,7 @@ class StepValues:
 class Foresight:
     """Plan each step anew over the true prices of the next hours and take the plan's first choice.
 
-    One zone. At the end of the horizon being off is worth what a start costs less than hashing.
+    One zone; in calls it sleeps. At the end of the horizon being off is worth what a start costs less than hashing.
     """
 
     action: Final = "profile"
@@ -82,7 +83,8 @@ class Foresight:
         """Return the choices, (n_envs, 1): 0 is off, k is profile k - 1."""
         zone, site = batch.state.zone, batch.state.site
         actions = np.zeros((len(site), 1), np.int64)
-        for i in range(len(site)):
+        is_called = np.broadcast_to(np.asarray(Seen.of(batch).is_called), (len(site),))
+        for i in np.flatnonzero(~is_called):
             state = zone[i, 0]
             k = self.ladder.nearest(state["target_mhz"])
             if state["mode"] == STARTING:

@@ -23,7 +23,7 @@ Info = dict[str, float | dict[str, float]]
 
 
 class SiteOperationParallelEnv(ParallelEnv):  # type: ignore[misc]
-    """Agents `zone_0`, `zone_1`, … steer power and cooling of their zones; `plant` steers the offer and the market, where there are any.
+    """Agents `zone_0`, `zone_1`, … steer power and cooling of their zones; `plant` steers offers, battery, sun and wind, and the market.
 
     Each agent sees the site's observations and, a zone, its own; the plant sees all zones. All get the site's reward, for they share
     one bill. `infos[agent]["costs"]` are the site's.
@@ -45,8 +45,10 @@ class SiteOperationParallelEnv(ParallelEnv):  # type: ignore[misc]
         self.observation_spaces = {
             agent: spaces.Box(low[columns], high[columns], dtype=np.float32) for agent, columns in self._sees.items()
         }
+        whole = self.batch.action_space()
         self.action_spaces = {
-            agent: spaces.Box(-1.0, 1.0, (len(columns),), np.float32) for agent, columns in self._acts.items()
+            agent: spaces.Box(whole.low[columns], whole.high[columns], dtype=np.float32)
+            for agent, columns in self._acts.items()
         }
         self._is_seeded = False
 

@@ -47,6 +47,10 @@ class Frame:
     hot_c: npt.NDArray[np.float64]
     fan_pu: npt.NDArray[np.float64]
     pad_on: npt.NDArray[np.float64]
+    load_kw: float
+    sun_kw: float
+    battery_kw: float
+    charge_pu: float
 
 
 @dataclass(slots=True)
@@ -58,6 +62,11 @@ class Episode:
     cost_names: tuple[str, ...]
     full_kw: float
     limit_c: float
+    has_energy: bool = False
+    has_battery: bool = False
+    has_sun: bool = False
+    import_kw: float = np.inf
+    export_kw: float = 0.0
     frames: list[Frame] = field(default_factory=list)
 
 
@@ -74,8 +83,19 @@ class Canvas:
         batch = self.batch
         zones = tuple(f"{zone.n_units} {zone.machine.name}" for zone in batch.site.zones)
         limit_c = batch.setup.thresholds["chip_over_temp"]
+        site = batch.site
+        inter = site.interconnect
         return Episode(
-            f"{batch.scenario.name}, {batch.config.task}", zones, batch.cost_names, batch.full_power_w / 1000.0, limit_c
+            f"{batch.scenario.name}, {batch.config.task}",
+            zones,
+            batch.cost_names,
+            batch.full_power_w / 1000.0,
+            limit_c,
+            has_energy=site.has_energy,
+            has_battery=site.battery is not None,
+            has_sun=site.sun is not None or site.wind is not None,
+            import_kw=np.inf if inter is None else inter.import_limit_w / 1000.0,
+            export_kw=0.0 if inter is None else inter.export_limit_w / 1000.0,
         )
 
     def begin(self) -> None:
@@ -101,8 +121,19 @@ class Canvas:
                 hot_c=zone["hot_temp_c"].copy(),
                 fan_pu=zone["fan_pu"].copy(),
                 pad_on=zone["pad_on"].copy(),
+                load_kw=float(flow["load_kwh"]) / STEP_H,
+                sun_kw=float(flow["sun_kwh"] + flow["wind_kwh"]) / STEP_H,
+                battery_kw=-float(flow["battery_drawn_kwh"]) / STEP_H,
+                charge_pu=self._charge_pu(),
             )
         )
+
+    def _charge_pu(self) -> float:
+        """Return the energy in the battery over what it holds when new, 0 without one."""
+        battery = self.batch.site.battery
+        if battery is None:
+            return 0.0
+        return float(self.batch.state.site["battery_kwh"][0]) / (battery.energy_wh / 1000.0)
 
     def render(self, mode: str) -> Picture | None:
         """Return a picture (rgb_array) or text (ansi), or show a window (human)."""
@@ -149,6 +180,11 @@ def as_text(episode: Episode) -> str:
         f"{last.time:%Y-%m-%d %H:%M}  {last.energy_price_usd_per_mwh:8.2f} USD/MWh  {last.power_kw:8.1f} kW  "
         f"{last.profit_usd:+8.2f} USD  so far {total:+10.2f} USD  PUE {last.pue:.3f}  {', '.join(broken) or 'all limits kept'}"
     ]
+    if episode.has_energy:
+        flows = [f"load {last.load_kw:.0f} kW", f"meter {last.power_kw:+.0f} kW"]
+        flows += [f"sun and wind {last.sun_kw:.0f} kW"] if episode.has_sun else []
+        flows += [f"battery {last.battery_kw:+.0f} kW, {last.charge_pu:.0%} full"] if episode.has_battery else []
+        lines.append(f"  {', '.join(flows)}")
     for z, name in enumerate(episode.zones):
         mode = _MODE_NAMES.get(float(last.mode[z]), "tripped")
         load = "█" * round(10 * min(float(last.load_pu[z]), 1.0))
@@ -191,9 +227,12 @@ def draw(episode: Episode, figure: "Figure | None" = None) -> "Figure":
 
     figure = Figure(figsize=(9.6, 5.4), dpi=80, layout="constrained") if figure is None else figure
     shown = episode.frames[-_SHOWN_STEPS:]
-    grid = figure.add_gridspec(3, 2, width_ratios=(1.0, 1.25))
-    _tiles(figure.add_subplot(grid[:, 0]), episode)
-    axes = [figure.add_subplot(grid[row, 1]) for row in range(3)]
+    n_rows = 4 if episode.has_battery else 3
+    grid = figure.add_gridspec(n_rows, 2, width_ratios=(1.0, 1.25), height_ratios=(1.0, 1.5, *(1.0,) * (n_rows - 2)))
+    _tiles(figure.add_subplot(grid[: n_rows - episode.has_battery, 0]), episode)
+    if episode.has_battery:
+        _battery(figure.add_subplot(grid[-1, 0]), episode)
+    axes = [figure.add_subplot(grid[row, 1]) for row in range(n_rows)]
     for axis in axes:
         axis.grid(alpha=0.25)
         axis.tick_params(labelsize=7)
@@ -208,18 +247,70 @@ def draw(episode: Episode, figure: "Figure | None" = None) -> "Figure":
     _scale_prices(axes[0])
     axes[0].set_ylabel("USD/MWh", fontsize=8)
     axes[0].set_title("price", fontsize=8, loc="left")
-    axes[1].fill_between(hours, power, step="pre", color="#1f6feb", alpha=0.35, lw=0)
-    axes[1].set_ylim(0.0, episode.full_kw * 1.1)
+    if episode.has_energy:
+        _flows(axes[1], episode, shown, np.asarray(hours, np.float64))
+    else:
+        axes[1].fill_between(hours, power, step="pre", color="#1f6feb", alpha=0.35, lw=0)
+        axes[1].set_ylim(0.0, episode.full_kw * 1.1)
+        axes[1].set_title("power at the meter", fontsize=8, loc="left")
     axes[1].set_ylabel("kW", fontsize=8)
-    axes[1].set_title("power at the meter", fontsize=8, loc="left")
+    if episode.has_battery:
+        charge = np.array([100.0 * frame.charge_pu for frame in shown])
+        axes[3].fill_between(hours, charge, color="#8250df", alpha=0.35, lw=0)
+        axes[3].set_ylim(0.0, 105.0)
+        axes[3].set_ylabel("%", fontsize=8)
+        axes[3].set_title("charge of the battery", fontsize=8, loc="left")
+        axes[3].set_xlabel("hours", fontsize=8)
     so_far = np.cumsum([frame.profit_usd for frame in episode.frames])[-len(shown) :]
     axes[2].plot(hours, so_far, color="#2da44e", lw=1.4)
     broken = np.array([bool((frame.costs > 0.0).any()) for frame in shown])
     axes[2].plot(hours[broken], so_far[broken], "|", color="#cf222e", ms=9)
     axes[2].set_ylabel("USD", fontsize=8)
-    axes[2].set_xlabel("hours", fontsize=8)
+    if not episode.has_battery:
+        axes[2].set_xlabel("hours", fontsize=8)
     axes[2].set_title("profit so far; red: a limit is broken", fontsize=8, loc="left")
     return figure
+
+
+def _flows(axis: Any, episode: Episode, shown: list[Frame], hours: npt.NDArray[np.float64]) -> None:
+    """Draw what machines draw, what sun and battery give, and what is left at the meter between its limits."""
+    load, sun, battery, net = (
+        np.array([getattr(frame, name) for frame in shown]) for name in ("load_kw", "sun_kw", "battery_kw", "power_kw")
+    )
+    if episode.has_sun:
+        axis.fill_between(hours, sun, step="pre", color="#eac54f", alpha=0.6, lw=0, label="sun and wind")
+    if episode.has_battery:
+        axis.fill_between(hours, battery, step="pre", color="#8250df", alpha=0.35, lw=0, label="battery gives")
+    axis.plot(hours, load, color="#57606a", lw=1.1, drawstyle="steps-pre", label="machines and plant")
+    axis.plot(hours, net, color="#1f6feb", lw=1.3, drawstyle="steps-pre", label="at the meter")
+    for limit, sign in ((episode.import_kw, 1.0), (episode.export_kw, -1.0)):
+        if np.isfinite(limit):
+            axis.axhline(sign * limit, color="#cf222e", lw=0.8, ls=":")
+    axis.axhline(0.0, color="#24292f", lw=0.5)
+    axis.set_title("flows; dotted: limits of the connection", fontsize=8, loc="left")
+    axis.legend(fontsize=6, ncols=4, frameon=False, loc="upper left", borderaxespad=0.1)
+    low, high = axis.get_ylim()
+    axis.set_ylim(low, high + 0.18 * (high - low))
+
+
+def _battery(axis: Any, episode: Episode) -> None:
+    """Draw the battery as a bar that is filled to its charge, with what it does."""
+    from matplotlib.patches import Rectangle
+
+    axis.set_xlim(0.0, 1.0)
+    axis.set_ylim(0.0, 1.0)
+    axis.axis("off")
+    axis.add_patch(Rectangle((0.03, 0.25), 0.9, 0.5, facecolor="#eef1f4", edgecolor="#57606a", lw=1.0))
+    axis.add_patch(Rectangle((0.93, 0.4), 0.02, 0.2, facecolor="#57606a", lw=0))
+    if not episode.frames:
+        return
+    last = episode.frames[-1]
+    filled = 0.9 * min(max(last.charge_pu, 0.0), 1.0)
+    axis.add_patch(Rectangle((0.03, 0.25), filled, 0.5, facecolor="#8250df", alpha=0.55, lw=0))
+    does = f"gives {last.battery_kw:.0f} kW" if last.battery_kw > 10.0 else f"takes {-last.battery_kw:.0f} kW"
+    does = "stands" if abs(last.battery_kw) <= 10.0 else does
+    text = f"battery {last.charge_pu:.0%} full, {does}"
+    axis.text(0.48, 0.5, text, ha="center", va="center", fontsize=9)
 
 
 def _tiles(axis: Any, episode: Episode) -> None:

@@ -34,8 +34,8 @@ class DrawnEvents:
     """Whether boards and supplies are of a bad batch."""
     detect_h: float = 168.0
     """Mean time until somebody acts on an alarm. [h] assumed: a crew that comes weekly."""
-    clean_days: float = 180.0
-    """Time between cleanings. [d] assumed: twice a year."""
+    clean_days: float = 90.0
+    """Time between cleanings. [d] assumed: quarterly, a common habit."""
     grid_outages_per_year: float = 3.0
     """Source: as the catalogue of parts."""
     pool_outages_per_year: float = 12.0

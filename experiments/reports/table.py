@@ -28,6 +28,9 @@ def policy_table(summary: dict[str, Any]) -> str:
         for row in (_HEADER, *rows)
     ]
     about = f"{summary['episodes']} episodes of {summary['episode_days']:g} days, {summary['history']['kind']} history {summary['history']['hash']}"
+    about += (
+        f", {summary['years']} drawn years" if summary["years"] > 1 else ", one year: intervals say nothing of others"
+    )
     lines += ["", *_against_rule(summary)]
     return "\n".join([about, "", lines[0], "-" * len(lines[0]), *lines[1:]])
 

@@ -93,9 +93,8 @@ def hours_use_usd(energy_kwh: float, demand_kw: float, site: np.void) -> float:
         site: Parameters of the site, `HoursUseTariff.numbers` among them.
 
     Examples:
-        >>> import numpy as np
         >>> from hashgym.sim.contract.contract import HoursUseTariff
-        >>> numbers = HoursUseTariff().numbers
+        >>> numbers = Contract(energy=HoursUseTariff()).numbers
         >>> site = np.array([tuple(numbers.values())], [(name, float) for name in numbers])[0]
         >>> round(hours_use_usd(3000.0, 100.0, site), 2)  # all in the first tier, 18.943 - 1.101 ¢/kWh
         535.26

@@ -71,6 +71,7 @@ def highest_power_w(freq_mhz: float, zone: np.void, p: np.void) -> float:
     side_w += p["cooler_fan_full_w"] + p["heater_full_w"] + p["chiller_full_w"] / LEAST_COP
     if freq_mhz <= 0.0:
         return p["sleep_w"] + side_w
+    freq_mhz = min(freq_mhz, p["max_mhz"])
     freq_mhz += max(0.0, zone["freq_mhz"] - freq_mhz) * 0.5 * p["ramp_s"] / CONTROL_STEP_S
     rail_v = machine.rail_voltage_v(freq_mhz, p["ref_mhz"], p["ref_v"], p["slope_v_per_mhz"], p["floor_v"])
     board_w = machine.switching_power_w(freq_mhz, rail_v, p["a_w_per_mhz_v2"], p["b_w_per_mhz"], p["base_w"])

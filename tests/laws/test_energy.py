@@ -40,7 +40,8 @@ def test_profit_is_revenue_less_energy_water_and_wear() -> None:
     run = Site(site(), weather(3, 35.0, 100.0))
     for _ in range(3):
         flow = run.step(np.array([[545.0]]))[0]
-        assert flow["profit_usd"] == flow["revenue_usd"] - flow["energy_usd"] - flow["water_usd"] - flow["wear_usd"]
+        spent = flow["energy_usd"] + flow["water_usd"] + flow["wear_usd"]
+        assert flow["profit_usd"] == pytest.approx(flow["revenue_usd"] - spent, rel=1e-12)
         assert flow["energy_usd"] == pytest.approx(flow["energy_kwh"] * 0.1)
         assert flow["pue"] > 1.0
 

@@ -95,6 +95,7 @@ def trace(name: str, usd: list[float]) -> Trace:
         np.zeros((n, 2)),
         ("starts", "chip_over_temp"),
         288,
+        np.zeros(n, np.int64),
     )
 
 

@@ -165,7 +165,7 @@ def test_cooling_commands_move_temperature_energy_and_water(small: Scenario) -> 
 
 
 def test_an_offer_counts_from_the_next_day_and_is_paid_by_its_share() -> None:
-    batch = Batch(EnvConfig(scenario="west_texas_air", task="operation"), 1)
+    batch = Batch(EnvConfig(scenario="west_texas_air", task="operation", events="none"), 1)
     batch.seed([0])
     batch.reset(starts=np.array([batch.start_step("2024-04-02T22:00")]))
     paid = []
@@ -179,7 +179,7 @@ def test_an_offer_counts_from_the_next_day_and_is_paid_by_its_share() -> None:
 
 
 def test_an_offer_made_at_midnight_waits_a_day() -> None:
-    batch = Batch(EnvConfig(scenario="west_texas_air", task="operation"), 1)
+    batch = Batch(EnvConfig(scenario="west_texas_air", task="operation", events="none"), 1)
     batch.seed([0])
     batch.reset(starts=np.array([batch.start_step("2024-04-02T05:00")]))
     paid = []

@@ -1,7 +1,7 @@
 """Air around machines: wetted pads, towers and recirculation."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hashgym.sim.cooling import air
@@ -61,6 +61,7 @@ def test_the_damper_closes_when_machines_are_cold_as_long_as_their_exhaust_is_th
     assert back(-1.0, -20.0) == pytest.approx(0.02 / 0.98)  # outdoor air is the warmer one: it comes in
 
 
+@settings(deadline=None)
 @given(flow_pu=st.floats(0.0, 1.0), stages=st.integers(1, 20))
 def test_a_staged_bank_never_draws_less_than_one_whose_speed_is_controlled(flow_pu: float, stages: int) -> None:
     staged = air.bank_power_w(flow_pu, float(stages), 80.0)
