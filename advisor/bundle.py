@@ -160,6 +160,11 @@ class Bundle:
         except Exception as error:  # as above
             raise BundleError(f"{self.folder / MODEL}: cannot decide ({str(error)[:200]})") from error
 
+    @property
+    def has_events(self) -> bool:
+        """Whether the policy sees what befalls the site: outages, and machines that are out of work."""
+        return self.manifest["env"].get("has_events", False) is True
+
     def require_observations(self, names: Sequence[str]) -> None:
         """Refuse a bundle that was made for another observation table.
 

@@ -209,6 +209,7 @@ def _manifest(
             "id": ENV_IDS[config.task],
             "action": batch.setup.action,
             "forecast": batch.setup.forecast,
+            "has_events": batch.setup.has_events,
             "step_s": CONTROL_STEP_S,
             "episode_steps": batch.episode_steps,
         },

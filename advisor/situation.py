@@ -114,12 +114,12 @@ class Situation:
     @cached_property
     def batch(self) -> Batch:
         """One environment in the present state, at the first step of the first path."""
-        return present(self.scenario, self.forecast, self.world, self.zones)
+        return present(self.bundle, self.scenario, self.world, self.zones)
 
     @cached_property
     def observation(self) -> np.ndarray:
         """What the policy sees now, (n_observations,): telemetry as it was reported, without simulated noise."""
-        return observed(self.batch, self.zones)
+        return observed(self.batch, self.zones, self.whole)
 
     @cached_property
     def excesses(self) -> tuple[Excess, ...]:
@@ -210,9 +210,12 @@ def in_order_of(bundle: Bundle, history: History) -> History:
     return replace(history, channels={name: history.channels[name] for name in declared})
 
 
-def present(scenario: Scenario, forecast: str, world: Exogenous, zones: np.ndarray) -> Batch:
+def present(bundle: Bundle, scenario: Scenario, world: Exogenous, zones: np.ndarray) -> Batch:
     """Return one environment at the first step of a world, its zones in a given state, (n_zones,) of ZONE_STATE."""
-    batch = Batch(EnvConfig(scenario=scenario, action="profile", forecast=forecast, n_threads=1), 1, world)
+    forecast, events = str(bundle.manifest["env"]["forecast"]), "drawn" if bundle.has_events else "none"
+    batch = Batch(
+        EnvConfig(scenario=scenario, action="profile", forecast=forecast, events=events, n_threads=1), 1, world
+    )
     saved = batch.save()
     saved["zone"][0] = zones
     batch.enter_month(saved)
@@ -220,13 +223,18 @@ def present(scenario: Scenario, forecast: str, world: Exogenous, zones: np.ndarr
     return batch
 
 
-def observed(batch: Batch, zones: np.ndarray) -> np.ndarray:
-    """Return what a policy sees of a batch of one, (n_observations,): what zones report as it was reported, without simulated noise."""
+def observed(batch: Batch, zones: np.ndarray, whole: SiteParams) -> np.ndarray:
+    """Return what a policy sees of a batch of one, (n_observations,): what zones report as it was reported, without simulated noise.
+
+    The batch's site has the machines that were heard of, `whole` all: their ratio is the share that works, for a policy that sees it.
+    """
     obs, names = batch.obs[0].copy(), [entry.name for entry in batch.table]
     for z, zone in enumerate(zones):
         for name in ("power_w", "hashrate_ths", "hot_temp_c"):
             column = names.index(f"zone{z}_{name}")
             obs[column] = np.clip(zone[name], batch.low[column], batch.high[column])
+        if f"zone{z}_online_frac" in names:
+            obs[names.index(f"zone{z}_online_frac")] = batch.site.zones[z].n_units / whole.zones[z].n_units
     return obs
 
 
@@ -260,5 +268,5 @@ def observation_names(bundle: Bundle) -> tuple[str, ...]:
         for entry in bundle.observations
         if entry["group"] == "declared"
     }
-    form = tables.Form.of(site, declared, bundle.manifest["env"]["forecast"])
+    form = tables.Form.of(site, declared, bundle.manifest["env"]["forecast"], has_events=bundle.has_events)
     return tuple(entry.name for entry in tables.observation_table(form))

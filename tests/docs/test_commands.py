@@ -24,8 +24,8 @@ SHORT = [
 ]
 SMALL = {
     "train": ["experiment=smoke", "agent.total_steps=4096", "progress=false", *SHORT],
-    "evaluate": ["progress=false", *SHORT],
-    "export": ["forecast.n_vintages=1", "forecast.n_trees=5", "progress=false"],
+    "evaluate": ["progress=false", "years=1", *SHORT],
+    "export": ["forecast.n_vintages=1", "forecast.n_trees=5", "progress=false", "years=1"],
     "film": ["--steps", "2"],
 }
 """What makes a command small."""
@@ -75,7 +75,7 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("reader")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        assert main(["demo", *SMALL["train"], "forecast.n_vintages=1", "forecast.n_trees=5"]) == 0
+        assert main(["demo", *SMALL["train"], "forecast.n_vintages=1", "forecast.n_trees=5", "years=1"]) == 0
         assert (
             main(["train", *SMALL["train"], "warm_start.teacher=null", "validations=0", "hydra.run.dir=outputs/run"])
             == 0

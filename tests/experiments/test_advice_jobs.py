@@ -52,11 +52,11 @@ def test_a_run_is_exported_and_served_from_the_registry(
     smoke = ("experiment=smoke", "progress=false", "warm_start.teacher=null", "threads=1", "validations=0")
     assert main(["train", *smoke, *short, "hydra.run.dir=run"]) == 0
     forest = ("forecast.n_vintages=1", "forecast.n_trees=5")
-    assert main(["export", "run=run", "out=bundle", *forest]) == 0
+    assert main(["export", "run=run", "out=bundle", "years=2", *forest]) == 0
     assert "models:/hashgym-west_texas_air@candidate is version 1" in capsys.readouterr().out
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/outputs/mlflow.db")
     bundle = Bundle(tmp_path / "bundle")
-    assert bundle.manifest["metrics"]["episodes"] == 60
+    assert bundle.manifest["metrics"]["episodes"] == 16
     values = bundle.manifest["metrics"]["values"]["net_profit_usd_per_day"]
     assert values["lo"] <= values["mean"] <= values["hi"]
     before = set(sys.path)
@@ -76,7 +76,7 @@ def test_a_run_is_exported_and_served_from_the_registry(
     assert client.get_run(version.run_id).data.params["seed"] == str(trained["seed"])
     assert not list((tmp_path / "outputs").rglob("*.pkl"))
     # A second export replaces the bundle and makes a second version.
-    assert main(["export", "run=run", "out=bundle", *forest, "alias=champion"]) == 0
+    assert main(["export", "run=run", "out=bundle", "years=2", *forest, "alias=champion"]) == 0
     assert str(client.get_model_version_by_alias("hashgym-west_texas_air", "champion").version) == "2"
 
 

@@ -139,7 +139,7 @@ def test_evaluation_is_paired_and_below_the_bound(trained: tuple[Path, dict[str,
     run_dir, config = trained
     settings = TrainSettings.of(config)
     policy = load_policy(run_dir, settings.agent, settings.env)
-    summary = judge(replace(settings.env, reward="profit", split="test"), [policy], 0)
+    summary = judge(replace(settings.env, reward="profit", split="test"), [policy], 0, years=2)
     write_json(tmp_path / "e.json", summary)
     names = set(summary["policies"])
     assert {
@@ -149,6 +149,7 @@ def test_evaluation_is_paired_and_below_the_bound(trained: tuple[Path, dict[str,
         "break_even",
         "profile_by_price",
         "hysteresis",
+        "strike",
         "foresight_6h",
     } == names
     most = summary["bound"]["net_profit_usd_per_day"]["mean"]
@@ -172,7 +173,7 @@ def test_evaluate_command_takes_json_and_refuses_another_site(
     run_dir, _ = trained
     monkeypatch.chdir(tmp_path)
     short = [entry for entry in SHORT if "progress" not in entry]
-    assert main(["evaluate", *short, f"runs=['{run_dir}']", "--json", "e.json"]) == 0
+    assert main(["evaluate", *short, "years=2", f"runs=['{run_dir}']", "--json", "e.json"]) == 0
     content = json.loads((tmp_path / "e.json").read_text())
     assert "ppo" in content["policies"]
     assert content["bound"]["net_profit_usd_per_day"]["mean"] > 0.0
@@ -237,7 +238,7 @@ def test_demo_leaves_a_summary_and_a_self_contained_report(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     forest = ("forecast.n_vintages=1", "forecast.n_trees=10")
-    assert main(["demo", "experiment=smoke", *SHORT, *forest, "warm_start.steps=32", "validations=2"]) == 0
+    assert main(["demo", "experiment=smoke", *SHORT, *forest, "warm_start.steps=32", "validations=2", "years=2"]) == 0
     out = tmp_path / "outputs" / "demo"
     summary = json.loads((out / "summary.json").read_text())
     assert {"policies", "history", "seconds", "bound"} <= set(summary)

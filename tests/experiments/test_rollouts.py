@@ -46,7 +46,7 @@ def test_a_dataset_loads_and_an_offline_learner_learns_from_it(
         assert episode.observations.shape == (97, *env.observation_space.shape)
         assert env.action_space.contains(np.asarray(episode.actions[0]))
         assert episode.truncations.tolist() == [False] * 95 + [True]
-        assert episode.infos["costs"].shape == (97, 8)
+        assert episode.infos["costs"].shape == (97, 9)
         assert episode.rewards.sum() != 0.0
     # Behaviour cloning from the dataset alone: the smallest of offline learners.
     observed = torch.as_tensor(np.concatenate([e.observations[:-1] for e in episodes]), dtype=torch.float32)
