@@ -163,7 +163,7 @@ class Bundle:
     @property
     def has_events(self) -> bool:
         """Whether the policy sees what befalls the site: outages, and machines that are out of work."""
-        return self.manifest["env"].get("has_events", False) is True
+        return bool(self.manifest["scenario"].get("events", "none") != "none")
 
     def require_observations(self, names: Sequence[str]) -> None:
         """Refuse a bundle that was made for another observation table.

@@ -74,5 +74,5 @@ def observe(bundle: Bundle, given: Telemetry, history: History, now: pd.Timestam
         np.repeat(whole.known[:, step : step + 1], 2, axis=1),
         whole.channels,
     )
-    batch = present(bundle, scenario, now_alone, found.zones)
+    batch = present(scenario, forecast, now_alone, found.zones)
     return Observed(observed(batch, found.zones, site), bundle.names, found.notes, tuple(rejected))

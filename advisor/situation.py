@@ -114,7 +114,7 @@ class Situation:
     @cached_property
     def batch(self) -> Batch:
         """One environment in the present state, at the first step of the first path."""
-        return present(self.bundle, self.scenario, self.world, self.zones)
+        return present(self.scenario, self.forecast, self.world, self.zones)
 
     @cached_property
     def observation(self) -> np.ndarray:
@@ -210,12 +210,9 @@ def in_order_of(bundle: Bundle, history: History) -> History:
     return replace(history, channels={name: history.channels[name] for name in declared})
 
 
-def present(bundle: Bundle, scenario: Scenario, world: Exogenous, zones: np.ndarray) -> Batch:
+def present(scenario: Scenario, forecast: str, world: Exogenous, zones: np.ndarray) -> Batch:
     """Return one environment at the first step of a world, its zones in a given state, (n_zones,) of ZONE_STATE."""
-    forecast, events = str(bundle.manifest["env"]["forecast"]), "drawn" if bundle.has_events else "none"
-    batch = Batch(
-        EnvConfig(scenario=scenario, action="profile", forecast=forecast, events=events, n_threads=1), 1, world
-    )
+    batch = Batch(EnvConfig(scenario=scenario, action="profile", forecast=forecast, n_threads=1), 1, world)
     saved = batch.save()
     saved["zone"][0] = zones
     batch.enter_month(saved)
@@ -247,14 +244,7 @@ def scenario_of(bundle: Bundle, history: History, site: SiteParams | None = None
         raise BundleError(f"{bundle.folder}: 'scenario' of the manifest is not one ({error})") from error
     if site is None:
         return scenario
-    return Scenario(
-        name=scenario.name,
-        site=site,
-        history=history,
-        splits={},
-        episode_steps=scenario.episode_steps,
-        config_hash=scenario.config_hash,
-    )
+    return replace(scenario, site=site)
 
 
 def observation_names(bundle: Bundle) -> tuple[str, ...]:
