@@ -1,5 +1,6 @@
 """The page of the scenarios and a plot of each one's last exogenous year: `python -m tools.scenario_pages`."""
 
+import json
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,7 +25,8 @@ HEAD: Final = """# Scenarios
 
 A scenario is a YAML of `conf/scenario/`: site, tariff, markets, history, splits and length of an episode. Results carry its hash and that of its
 history; a test holds both. Take one with `scenario=NAME`, or write your own beside it. Made by
-`python -m tools.scenario_pages`; figures are of the test months.
+`python -m tools.scenario_pages`; figures are of the test months. What a rule, a planner and foresight earn, and what nobody can exceed, are means
+over drawn years, from [headroom](headroom.md).
 
 Episodes are a week, or 28 days from the first of a month where the tariff charges the month's highest power.
 """
@@ -84,6 +86,19 @@ def _band(axis: Any, values: pd.Series, colour: str) -> None:
     axis.plot(days["mean"], color=colour, lw=0.9)
 
 
+def headroom(name: str) -> list[tuple[str, str]]:
+    """Return what the best rule, the planner and foresight earn on a scenario, and its bound, where they were measured."""
+    every = json.loads((DOCS / "headroom.json").read_text(encoding="utf-8"))
+    own = {row["policy"]: row for row in every if row["scenario"] == name}
+    if not own:
+        return []
+    best = next(row for row in own.values() if row["is_best_rule"])
+    names = (best["policy"], "planner_day_ahead", "foresight_24h", "bound")
+    earned = [f"{own[policy]['usd_per_day']:,.0f}" for policy in names if policy in own]
+    labels = [f"best rule (`{names[0]}`)", "planner", "foresight of 24 h", "bound"]
+    return [("; ".join(labels[: len(earned)]), "; ".join(earned) + " USD/d")]
+
+
 def section(name: str, world: Scenario) -> list[str]:
     """Return a scenario's section."""
     config = EnvConfig(scenario=world, split="test", action="profile")
@@ -107,6 +122,7 @@ def section(name: str, world: Scenario) -> list[str]:
         usd_per_mw = trace.usd_per_day.mean() / (batch.full_power_w / 1e6)
         margin = 100.0 * trace.profit_usd.sum() / trace.revenue_usd.sum()
         rows.append((f"`{trace.name}`", f"{usd_per_mw:.0f} USD/(MW d), {margin:.0f} % of revenue"))
+    rows += headroom(name)
     rows.append(("hash; of the history", f"`{world.config_hash}`; `{history.hash}` ({history.kind})"))
     content = scenarios.read(name)
     return [

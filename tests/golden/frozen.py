@@ -183,6 +183,8 @@ def _cases() -> Iterator[tuple[str, Callable[[], Hashes]]]:
             f"SiteOperation coin_choice {scenario}",
             lambda s=scenario: rollout("hashgym/SiteOperation-v0", scenario=s, coin_choice=True),
         )
+    for scenario in ("ercot_battery_old_fleet", "pv_battery_tight", "reserve_desk"):
+        yield f"SiteOperation {scenario}", lambda s=scenario: rollout("hashgym/SiteOperation-v0", scenario=s)
     yield "ChipTuning", lambda: rollout("hashgym/ChipTuning-v0", episode_steps=24)
     yield "SiteOperation four zones", lambda: rollout("hashgym/SiteOperation-v0", scenario=bench_envs.four_zones())
     yield (

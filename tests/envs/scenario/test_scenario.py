@@ -139,11 +139,16 @@ def test_mistakes_in_plants_and_links_are_named(site: dict[str, Any], message: s
 
 
 FROZEN = {
-    "alberta_immersion": ("178ac034e5f372eb", "3a3a886aba36cd5d"),
+    "alberta_immersion": ("6ed01507e2fd92ae", "72c41ae516878082"),
+    "ercot_battery_old_fleet": ("2415e371554db559", "ab44952a445c7b82"),
     "georgia_room": ("1f66a5707fd1400c", "84da14a069581f7f"),
-    "nordic_hydro": ("c4b5c975ed97601d", "1fab3e6f87b76b3a"),
-    "scrypt_shed": ("b19a08be95315e96", "f23f4a00eca6628f"),
-    "west_texas_air": ("70f317b8a9bdb4ba", "8e1c7d3ed86005b1"),
+    "nordic_hydro": ("033552a21f5e24d9", "12d92c7491b3d2c6"),
+    "pv_battery_tight": ("51cdc75854aced78", "4aa7740c82593fd0"),
+    "pv_battery_tight_nsw": ("92bb208efed52aef", "59f62535d226ccfa"),
+    "reserve_desk": ("c518174d7cfc2c02", "5554330d7991bd8a"),
+    "scrypt_shed": ("b19a08be95315e96", "a24ca0636ada92f1"),
+    "west_texas_air": ("b2b2f82c771e6b45", "5081a09a183dbd64"),
+    "west_texas_ppa": ("8dd20bf1fbd8978a", "4d174cf909e60a96"),
 }
 """Hashes of scenario and history. Results carry them: whoever changes one makes every published result one of the past."""
 
