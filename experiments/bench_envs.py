@@ -31,6 +31,7 @@ def rates() -> dict[str, dict[str, float]]:
         ("hashgym/SiteOperation-v0", "", {}),
         ("hashgym/SiteOperation-v0", " 4 zones", {"scenario": wide}),
         ("hashgym/SiteOperation-v0", " nordic_hydro", {"scenario": "nordic_hydro"}),
+        ("hashgym/SiteOperation-v0", " pv_battery_tight", {"scenario": "pv_battery_tight"}),
         ("hashgym/CoinSwitching-v0", "", {}),
         ("hashgym/ChipTuning-v0", "", {}),
     ]
