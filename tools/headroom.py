@@ -115,6 +115,9 @@ def page(every: list[dict[str, Any]], searched: dict[str, dict[str, Any]]) -> st
             f"| `{name}` | {best['policy']} | {best['usd_per_day']:,.0f} | {' | '.join(cells)} | {attainable} |"
         )
     lines.append("")
+    missing = [f"`{name}`" for name in shipped() if name not in names]
+    if missing:
+        lines += [f"Not measured yet: {', '.join(missing)}.", ""]
     for name in names:
         lines += [f"## {name}", ""]
         own_rows = [row for row in every if row["scenario"] == name]
