@@ -3,8 +3,8 @@
 A rule is a table of numbers; a batch runs many of them side by side, one for each environment, which is how they are tuned.
 """
 
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Iterable, Mapping
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,6 @@ from ..sim.contract.reserve import N_HOURS
 from ..sim.foundation.constants import CONTROL_STEP_S, STEP_MWH_PER_W, usd_per_th
 from ..sim.foundation.errors import BadInputError
 from ..sim.hardware.firmware import ASLEEP
-from ..sim.series.exogenous import CURVE_CHANNELS
 from ..sim.site.ladders import SiteLadders
 from ..sim.site.params import SiteParams
 from ..sim.site.world import Exogenous
@@ -92,11 +91,6 @@ def settings_of(site: SiteParams) -> tuple[str, ...]:
     return tuple(name for name in CHOICES if name not in unused)
 
 
-def curve_forecast(exogenous: Exogenous) -> bool:
-    """Tell whether a world knows the day-ahead curve hour by hour."""
-    return CURVE_CHANNELS[0] in exogenous.channels
-
-
 class OperatorRule:
     """Machines by price with hysteresis, plants at constant set-points, the battery by one of three families of thresholds.
 
@@ -122,19 +116,16 @@ class OperatorRule:
         Raises:
             BadInputError: A setting is none.
         """
-        for name in settings:
-            if name not in NEUTRAL:
-                raise BadInputError(f"no setting {name!r} of the operator's rule; there are {', '.join(NEUTRAL)}")
         self.site, self.menu = site, Menu.of(site)
         self.ladders, self.features = SiteLadders.of(site), PriceFeatures.of(exogenous, site)
-        self.settings = {name: np.asarray(settings.get(name, value), np.float64) for name, value in NEUTRAL.items()}
+        self.settings = _whole(settings)
 
     def with_settings(self, settings: Settings, name: str = "operator") -> "OperatorRule":
         """Return the rule with other settings and a name of its own, which shares what was computed of the prices."""
         other = object.__new__(type(self))
         other.name = name
         other.site, other.menu, other.ladders, other.features = self.site, self.menu, self.ladders, self.features
-        other.settings = {name: np.asarray(settings.get(name, value), np.float64) for name, value in NEUTRAL.items()}
+        other.settings = _whole(settings)
         return other
 
     def act(self, batch: Batch) -> FloatArray:
@@ -289,6 +280,14 @@ def _under(choices: npt.NDArray[np.int64], menu: Menu, cap_w: FloatArray) -> npt
     return choices
 
 
-def neutral_settings(**changes: Any) -> dict[str, float]:
-    """Return the settings of a rule that only does what is changed."""
-    return {**NEUTRAL, **changes}
+def require_settings(names: Iterable[str]) -> None:
+    """Raise BadInputError if a name is no setting of the operator's rule."""
+    for name in names:
+        if name not in NEUTRAL:
+            raise BadInputError(f"no setting {name!r} of the operator's rule; there are {', '.join(NEUTRAL)}")
+
+
+def _whole(settings: Settings) -> dict[str, FloatArray]:
+    """Return every setting, those that are not given neutral; raises BadInputError."""
+    require_settings(settings)
+    return {name: np.asarray(settings.get(name, value), np.float64) for name, value in NEUTRAL.items()}

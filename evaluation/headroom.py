@@ -1,7 +1,7 @@
 """How much there is to win on a scenario: the strongest rules of a search, planners, foresight and the bound, over the same drawn years."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -17,7 +17,7 @@ from ..sim.series.exogenous import STEPS_PER_DAY
 from .bound import upper_bound, why_not
 from .intervals import interval
 from .paired import Trace, episodes, judged, run
-from .search import HISTORIES, ROUNDS, Found, Round, rule_config, search
+from .search import ROUNDS, Found, Round, rule_config, search, training_config
 from .site_bound import episode_bound_usd
 from .tuning import Tuning, tune
 from .years import EPISODES_A_YEAR, YEARS, drawn_years
@@ -106,9 +106,7 @@ class Arena:
 
     def _chain(self, interval_s: int) -> Chain:
         """Return how prices move around the curve on the training months of several histories."""
-        own = self.config.load().scenario.recipe is not None
-        train = replace(rule_config(self.config), split="train", randomize={"histories": HISTORIES} if own else {})
-        batch = Batch(train)
+        batch = Batch(training_config(self.config))
         return Chain.fit(batch.exogenous, batch.site, range(*batch.scenario.rows("train")), interval_s)
 
     @property

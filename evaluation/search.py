@@ -10,11 +10,10 @@ import numpy.typing as npt
 import yaml
 from tqdm import tqdm
 
-from ..agents.operator_rules import CHOICES, NEUTRAL, OperatorRule, settings_of
+from ..agents.operator_rules import CHOICES, NEUTRAL, OperatorRule, require_settings, settings_of
 from ..envs.batch.config import EnvConfig
 from ..envs.batch.core import Batch
 from ..envs.batch.seeding import draw_seeds
-from ..sim.foundation.errors import BadInputError
 from ..sim.series.exogenous import STEPS_PER_DAY, best_forecast
 from .paired import episodes
 
@@ -96,6 +95,15 @@ def rule_config(config: EnvConfig) -> EnvConfig:
     )
 
 
+def training_config(config: EnvConfig) -> EnvConfig:
+    """Return the options under which rules are searched and planners learn how prices move: the training months of HISTORIES drawn histories.
+
+    Of a history that was given there is one.
+    """
+    is_drawn = config.load().scenario.recipe is not None
+    return replace(rule_config(config), split="train", randomize={"histories": HISTORIES} if is_drawn else {})
+
+
 def search(
     config: EnvConfig,
     seed: int,
@@ -116,12 +124,8 @@ def search(
     Raises:
         BadInputError: A fixed setting is none.
     """
-    for name in fixed or {}:
-        if name not in NEUTRAL:
-            raise BadInputError(f"no setting {name!r} of the operator's rule; there are {', '.join(NEUTRAL)}")
-    scenario = config.load().scenario
-    histories = HISTORIES if scenario.recipe is not None else 1
-    train = replace(rule_config(config), split="train", randomize={"histories": histories} if histories > 1 else {})
+    require_settings(fixed or {})
+    train = training_config(config)
     probe = Batch(train)
     rng = np.random.default_rng([seed, SEARCH_ROLE])
     names = [name for name in settings_of(probe.site) if name not in (fixed or {})]

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hashgym.agents.operator_rules import CHOICES, NEUTRAL, OperatorRule, neutral_settings, settings_of
+from hashgym.agents.operator_rules import CHOICES, NEUTRAL, OperatorRule, settings_of
 from hashgym.agents.planners.site_planner import Chain, Choices, SitePlanner
 from hashgym.envs.batch.config import EnvConfig
 from hashgym.envs.batch.core import Batch
@@ -38,7 +38,7 @@ def usd(policy: Any, world: Scenario, split: str = "train") -> float:
 
 def rule(world: Scenario, **settings: float) -> OperatorRule:
     batch = Batch(rule_config(EnvConfig(scenario=world)))
-    return OperatorRule(batch.site, batch.exogenous, neutral_settings(**settings))
+    return OperatorRule(batch.site, batch.exogenous, settings)
 
 
 def test_a_neutral_rule_is_always_on_with_an_idle_battery(world: Scenario) -> None:
