@@ -276,7 +276,8 @@ def _card(manifest: dict[str, Any]) -> str:
         "## What it was judged by",
         "",
         f"History {history['kind']} `{history['hash']}`, scenario `{manifest['config_hash']}`, split `{metrics.get('split', '?')}`, "
-        f"{metrics.get('episodes', '?')} episodes of {metrics.get('episode_days', '?')} days. Intervals are bootstrap 95 % over episodes.",
+        f"{metrics.get('episodes', '?')} episodes of {metrics.get('episode_days', '?')} days, of {metrics.get('years', '?')} drawn years or histories. "
+        "Intervals are bootstrap 95 % over years and the episodes within each.",
         "",
         "| what | mean | low | high |",
         "|---|---|---|---|",

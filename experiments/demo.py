@@ -231,7 +231,5 @@ def _shedding(rule: dict[str, float]) -> str:
 
 def summary_table_and_plot(summary: dict[str, Any]) -> str:
     """Return the policies as a table and a plot, as HTML."""
-    plot = report.figure_block(
-        lambda: report.draw_profit(summary), "Mean net profit a day with 95 % interval over episodes."
-    )
+    plot = report.figure_block(lambda: report.draw_profit(summary), "Mean net profit a day with 95 % interval.")
     return report.summary_table(summary) + plot

@@ -89,6 +89,7 @@ def export(
         "split": summary["scenario"]["split"],
         "episodes": summary["episodes"],
         "episode_days": summary["episode_days"],
+        "years": summary["years"],
         "best_rule": summary["best_rule"],
         "values": {name: entry[name] for name in METRICS if name in entry},
         "costs": entry["costs"],
