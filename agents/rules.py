@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..envs.batch.core import Batch
+from ..envs.batch.operating import CAP_RESERVE, CLOCK_SLACK_H, PEAK_HOURS
 from ..sim.hardware.firmware import ASLEEP
 from ..sim.site.ladders import SiteLadders
 from ..sim.site.params import SiteParams
@@ -30,16 +31,6 @@ FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 Choices = npt.NDArray[np.int64]
 """A choice of each zone, (n_envs, n_zones): 0 is off, k is profile k - 1."""
-
-CAP_RESERVE: Final = 0.03
-"""Share of a site's cap that rules leave free. chosen: what hot chips and fans draw above the published tables."""
-
-PEAK_HOURS: Final = (14, 19)
-"""Local hours in which the load of a grid has its peaks, first and the one after the last. Source: ERCOT's coincident peaks came between 15:00
-and 17:30 (energyby5.com), with an hour on either side."""
-
-_CLOCK_SLACK_H: Final = 1e-3
-"""Slack of the hour that float32 sine and cosine give. [h] assumed: they lose less than 4 s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +121,7 @@ class Seen:
         coincident_ratio, is_called = np.zeros(batch.n_envs), np.zeros(batch.n_envs, np.bool_)
         if contract.coincident_peak is not None:
             hour = np.arctan2(observed["hour_sin"], observed["hour_cos"]) % (2.0 * np.pi) / (2.0 * np.pi) * 24.0
-            may_peak = (hour >= PEAK_HOURS[0] - _CLOCK_SLACK_H) & (hour < PEAK_HOURS[1] - _CLOCK_SLACK_H)
+            may_peak = (hour >= PEAK_HOURS[0] - CLOCK_SLACK_H) & (hour < PEAK_HOURS[1] - CLOCK_SLACK_H)
             coincident_ratio = np.where(may_peak, observed["coincident_ratio"], 0.0)
         if contract.curtailment is not None:
             is_called = observed["call_soon"] > 0.0

@@ -7,12 +7,13 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from ..agents.operator_rules import PERCENTILES, SCHEDULE, OperatorRule
+from ..agents.operator_rules import OperatorRule
 from ..agents.planners.site_planner import Chain, SitePlanner
 from ..agents.policy import Policy
 from ..agents.rules import PARAMETER_FREE, Hysteresis, Menu
 from ..envs.batch.config import EnvConfig
 from ..envs.batch.core import Batch
+from ..envs.batch.operating import PERCENTILES, SCHEDULE
 from ..sim.series.exogenous import STEPS_PER_DAY
 from .bound import upper_bound, why_not
 from .intervals import interval

@@ -2,17 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from importlib import resources
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-import yaml
 from tqdm import tqdm
 
-from ..agents.operator_rules import CHOICES, NEUTRAL, OperatorRule, require_settings, settings_of
+from ..agents.operator_rules import CHOICES, OperatorRule, settings_of
 from ..envs.batch.config import EnvConfig
 from ..envs.batch.core import Batch
+from ..envs.batch.operating import NEUTRAL, require_settings
 from ..envs.batch.seeding import draw_seeds
 from ..sim.series.exogenous import STEPS_PER_DAY, best_forecast
 from .paired import episodes
@@ -67,16 +66,6 @@ class Found:
             "n_candidates": self.n_candidates,
             "rounds": self.rounds,
         }
-
-
-def tuned_settings(config: EnvConfig) -> Candidate | None:
-    """Return the settings that the search found for a scenario that ships, None for another one, or one that was changed."""
-    scenario = config.load().scenario
-    text = resources.files("hashgym.evaluation").joinpath("tuned_rules.yaml").read_text(encoding="utf-8")
-    entry = (yaml.safe_load(text) or {}).get(scenario.name)
-    if entry is None or entry["config_hash"] != scenario.config_hash:
-        return None
-    return {name: float(value) for name, value in entry["settings"].items()}
 
 
 def rule_config(config: EnvConfig) -> EnvConfig:

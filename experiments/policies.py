@@ -11,7 +11,8 @@ from hashgym.agents.rules import PARAMETER_FREE, Hysteresis, Menu
 from hashgym.agents.training import load_policy
 from hashgym.envs.batch.config import EnvConfig
 from hashgym.envs.batch.core import Batch
-from hashgym.evaluation.search import rule_config, search, tuned_settings
+from hashgym.envs.scenario.tuned import tuned_settings
+from hashgym.evaluation.search import rule_config, search
 from hashgym.evaluation.tuning import tune
 from hashgym.experiments import targets
 from hashgym.experiments.settings import TrainSettings
@@ -64,7 +65,7 @@ def policy_of(name: str, config: EnvConfig, seed: int) -> tuple[EnvConfig, Polic
 def _of_site(name: str, config: EnvConfig, seed: int) -> tuple[EnvConfig, Policy]:
     """Return a policy of a whole site: its settings are those that ship with its scenario, else they are searched, which takes minutes."""
     played = rule_config(config)
-    settings = tuned_settings(config) or search(config, seed, progress=True).settings
+    settings = tuned_settings(config.load().scenario) or search(config, seed, progress=True).settings
     batch = Batch(played)
     if name == "operator":
         return played, OperatorRule(batch.site, batch.exogenous, settings)

@@ -144,7 +144,7 @@ def page(every: list[dict[str, Any]], searched: dict[str, dict[str, Any]]) -> st
 
 def _keep(name: str, config_hash: str, settings: dict[str, Any]) -> None:
     """Write the best rule's settings where commands find them."""
-    path = ROOT / "evaluation" / "tuned_rules.yaml"
+    path = ROOT / "envs" / "scenario" / "tuned_rules.yaml"
     head = path.read_text(encoding="utf-8").split("\n", 1)[0]
     content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     content[name] = {"config_hash": config_hash, "settings": settings}

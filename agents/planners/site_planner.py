@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...envs.batch.core import Batch
+from ...envs.batch.operating import CAP_RESERVE
 from ...sim.contract.channels import BEGINS_DAY
 from ...sim.contract.contract import RealTimeTariff
 from ...sim.energy.battery import BatteryParams, inverter_loss_pu
@@ -18,11 +19,11 @@ from ...sim.foundation.constants import CONTROL_STEP_S, SECONDS_PER_HOUR, usd_pe
 from ...sim.foundation.errors import BadInputError
 from ...sim.hardware.firmware import ASLEEP
 from ...sim.series.exogenous import STEPS_PER_DAY, STEPS_PER_HOUR
+from ...sim.series.price_features import known_curve, known_market
 from ...sim.site.ladders import SiteLadders
 from ...sim.site.params import SiteParams
 from ...sim.site.world import Exogenous
-from ..price_features import known_curve, known_market
-from ..rules import CAP_RESERVE, Seen
+from ..rules import Seen
 from .storage import PLAN_PARAMS, solve
 
 FloatArray = npt.NDArray[np.float64]

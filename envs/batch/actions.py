@@ -9,9 +9,13 @@ from gymnasium import spaces
 from ...sim.contract.reserve import N_HOURS
 from ...sim.foundation.errors import BadInputError
 from ...sim.site.params import SiteParams, ZoneParams
-from . import acting, arrays, tables
+from . import acting, arrays, operating, tables
+from .arrays import COLUMNS
 
 Power = Literal["discrete", "box", "profile", "plan"]
+
+RESIDUAL: Final = "residual"
+"""Form of action that moves the operator's rule: 0 everywhere is the rule itself."""
 
 POWER_KINDS: Final = {
     "discrete": arrays.DISCRETE,
@@ -47,6 +51,8 @@ class ActionForm:
     curtail: bool = False
     reserve: bool = False
     market: Literal["none", "number", "bin"] = "none"
+    residual: bool = False
+    """Whether an action moves the operator's rule, which makes the rest of it."""
 
     @property
     def per_zone(self) -> int:
@@ -61,9 +67,9 @@ def form_of(task: str, action: str, site: SiteParams, *, coin_choice: bool, has_
         BadInputError: The task has no such action, or the site nothing to choose.
     """
     allowed = {
-        "hashrate": ("discrete", "box", "profile"),
-        "cooling": ("box",),
-        "operation": ("box", "setpoints"),
+        "hashrate": ("discrete", "box", "profile", RESIDUAL),
+        "cooling": ("box", RESIDUAL),
+        "operation": ("box", "setpoints", RESIDUAL),
         "coin": ("discrete",),
     }
     if action not in allowed[task]:
@@ -72,11 +78,12 @@ def form_of(task: str, action: str, site: SiteParams, *, coin_choice: bool, has_
         raise BadInputError("coin_choice is an option of hashgym/SiteOperation-v0 alone")
     if (coin_choice or task == "coin") and len(site.markets) < 2:
         raise BadInputError("the scenario has one market, so there is nothing to choose; scrypt_shed has four")
+    residual = action == RESIDUAL
     if task == "cooling":
-        return ActionForm("plan", cooling=True, share=len(site.zones) > 1)
+        return ActionForm("plan", cooling=True, share=len(site.zones) > 1, residual=residual)
     if task == "operation":
         return ActionForm(
-            "profile" if action == "setpoints" else "box",
+            "box" if action == "box" else "profile",
             cooling=True,
             service=has_events,
             offer=site.contract.curtailment is not None,
@@ -84,14 +91,22 @@ def form_of(task: str, action: str, site: SiteParams, *, coin_choice: bool, has_
             curtail=site.sun is not None or site.wind is not None,
             reserve=site.contract.reserve is not None,
             market="bin" if coin_choice else "none",
+            residual=residual,
         )
     if task == "coin":
         return ActionForm("plan", market="number")
-    return ActionForm(action)  # type: ignore[arg-type]
+    return ActionForm("profile", residual=True) if residual else ActionForm(action)  # type: ignore[arg-type]
 
 
 def action_table(form: ActionForm, site: SiteParams) -> tuple[Acted, ...]:
     """Return the table of an action, in the order of its entries."""
+    if form.residual:
+        return residual_table(form, site)
+    return commands_table(form, site)
+
+
+def commands_table(form: ActionForm, site: SiteParams) -> tuple[Acted, ...]:
+    """Return the table of what an action comes to: the action itself, or what the operator's rule makes of a residual one."""
     zones = (entry for z in range(len(site.zones)) for entry in _of_zone(form, site, z))
     return (*zones, *_of_site(form, site))
 
@@ -141,6 +156,95 @@ def _of_site(form: ActionForm, site: SiteParams) -> list[Acted]:
     return entries
 
 
+SITE_MOVES: Final = {
+    "move_peak": "peak_ratio",
+    "move_cap": "cap",
+    "move_offer": "offer",
+    "move_sell": "battery_sell_price",
+    "move_buy": "battery_buy_price",
+    "move_battery": "battery",
+    "move_curtail": "curtail",
+    "move_reserve": "reserve_floor",
+    "move_market": "market",
+}
+"""Entry of a residual action behind each of the columns of COLUMNS that move what a site does as a whole."""
+
+
+def residual_table(form: ActionForm, site: SiteParams) -> tuple[Acted, ...]:
+    """Return the table of an action that moves the operator's rule: 0 leaves what the rule does, 1 moves it as far as the table says."""
+    zones = (entry for z in range(len(site.zones)) for entry in _moves_of_zone(form, site.zones[z], z, site))
+    return (*zones, *_moves_of_site(form, site))
+
+
+def _moves_of_zone(form: ActionForm, zone: ZoneParams, z: int, site: SiteParams) -> list[Acted]:
+    entries, head = list[Acted](), f"zone{z}_"
+    if form.power != "plan":
+        log, steps = operating.MOST_LOG_RATIO, operating.MOST_PROFILES
+        entries += [
+            Acted(
+                f"{head}price_ratio",
+                "ln",
+                -log,
+                log,
+                "logarithm of the factor on the price by which the zone sleeps and wakes",
+            ),
+            Acted(f"{head}profile", "profiles", -steps, steps, "steps of the ladder from the profile that earns most"),
+        ]
+    if form.cooling:
+        for told in zone.plant.commands(zone):
+            meaning = f"{told.meaning}; from the rule's towards the lowest and the highest"
+            entries.append(
+                Acted(head + told.name, told.unit, told.neutral + told.low, told.neutral + told.high, meaning)
+            )
+    if form.share:
+        most = acting.MOST_SHARE
+        entries.append(
+            Acted(f"{head}share", "1", 1.0 - most, 1.0 + most, "weight of the zone's part of the plan's load")
+        )
+    if form.service:
+        meaning = f"above {acting.SERVICE_ABOVE:g} a technician is at work in the zone, {site.technician_usd_per_h:g} USD an hour"
+        entries.append(Acted(f"{head}service", "1", 0.0, 1.0, meaning))
+    return entries
+
+
+def _moves_of_site(form: ActionForm, site: SiteParams) -> list[Acted]:
+    entries, still = list[Acted](), f"; nothing below {operating.STILL_BELOW:g}"
+    if form.power != "plan" and site.contract.coincident_peak is not None:
+        most = operating.MOST_PEAK
+        meaning = "share of the month's highest load of the grid from which the site sheds"
+        entries.append(Acted("peak_ratio", "1", -most, most, meaning))
+    if form.power != "plan" and site.contract.demand:
+        most = operating.MOST_CAP
+        entries.append(Acted("cap", "of the rule's", -most, most, "most power that machines are set to"))
+    if form.offer:
+        committed = site.contract.numbers["committed_pu"]
+        meaning = (
+            "what is withheld of the commitment to the curtailment programme from the next local day on, either way"
+            + still
+        )
+        entries.append(Acted("offer", "rated power", -committed, committed, meaning))
+    if form.battery:
+        most = operating.MOST_PRICE_MOVE
+        unit = f"asinh(USD/MWh / {operating.PRICE_UNIT_USD:g})"
+        entries += [
+            Acted("battery_sell_price", unit, -most, most, "price above which the battery sells"),
+            Acted("battery_buy_price", unit, -most, most, "price below which the battery buys"),
+            Acted("battery", "rated power", -2.0, 2.0, "added to the battery's command" + still),
+        ]
+    if form.curtail:
+        entries.append(Acted("curtail", "1", 0.0, 1.0, "share of sun and wind that is left" + still))
+    if form.reserve:
+        most = acting.MOST_FLOOR_USD
+        entries.append(
+            Acted("reserve_floor", "USD/MW/h", -most, most, "price from which every hour's reserve is sold" + still)
+        )
+    if form.market != "none":
+        names = ", ".join(f"{m}: {market.name}" for m, market in enumerate(site.markets))
+        meaning = f"where hashes are sold, the first one at 0 or less; {names}"
+        entries.append(Acted("market", "number", 0.0, len(site.markets) - 1.0, meaning))
+    return entries
+
+
 def _power(kind: str, z: int, zone: ZoneParams) -> Acted:
     top = len(zone.machine.profiles_mhz)
     if kind == "box":
@@ -171,11 +275,33 @@ def fill_action_columns(columns: np.ndarray, form: ActionForm, site: SiteParams)
     at += form.battery + form.curtail
     columns["act_reserve"] = at if form.reserve else -1
     columns["act_market"] = at + N_HOURS * form.reserve if form.market != "none" else -1
+    for name in COLUMNS.names or ():
+        if name.startswith("move_"):
+            columns[name] = -1
+    columns["move_per_zone"] = 0
+    if form.residual:
+        _fill_move_columns(columns, form, site)
+
+
+def _fill_move_columns(columns: np.ndarray, form: ActionForm, site: SiteParams) -> None:
+    """Write into COLUMNS, (1,), where kernels read a residual action."""
+    names = [entry.name for entry in residual_table(form, site)]
+    of_power = 2 * (form.power != "plan")
+    per_zone = of_power + 2 * form.cooling + form.share + form.service
+    columns["move_per_zone"] = per_zone
+    columns["move_ratio"] = 0 if of_power else -1
+    columns["move_cooling"] = of_power if form.cooling else -1
+    columns["move_share"] = per_zone - 1 if form.share else -1
+    columns["move_service"] = per_zone - 1 if form.service else -1
+    for name, entry in SITE_MOVES.items():
+        columns[name] = names.index(entry) if entry in names else -1
 
 
 def action_space(form: ActionForm, site: SiteParams) -> spaces.Space:
     """Return the space of one action."""
     n = len(action_table(form, site))
+    if form.residual:
+        return spaces.Box(-1.0, 1.0, (n,), np.float32)
     if form.power == "discrete":
         return spaces.MultiDiscrete([len(tables.DISCRETE_OFFSETS) + 1] * n)
     if form.power == "profile" and form.cooling:

@@ -53,6 +53,13 @@ COLUMNS: Final = np.dtype(
             "zone_online",
             "grid_on",
             "pool_frac",
+            "coincident_ratio",
+            "call_soon",
+            "hour_sin",
+            "hour_cos",
+            "sun_now_pu",
+            "wind_now_pu",
+            "curve_now_usd_per_mwh",
             "act_per_zone",
             "act_power",
             "act_cooling",
@@ -63,12 +70,27 @@ COLUMNS: Final = np.dtype(
             "act_curtail",
             "act_reserve",
             "act_market",
+            "move_per_zone",
+            "move_ratio",
+            "move_cooling",
+            "move_share",
+            "move_service",
+            "move_peak",
+            "move_cap",
+            "move_offer",
+            "move_sell",
+            "move_buy",
+            "move_battery",
+            "move_curtail",
+            "move_reserve",
+            "move_market",
         )
     ]
 )
 """Columns of an observation and of an action, part of ENV_PARAMS, made of their tables by `tables.observation_columns` and `actions.fill_action_columns`;
 -1 where there is none. zones: column of the first zone's first entry; per_zone: entries of a zone; act_per_zone: entries of a zone in the
-action, act_power, act_cooling, act_share: positions among them."""
+action, act_power, act_cooling, act_share: positions among them. move_…: columns of a residual action, those of a zone counted from the first
+zone's first entry; curve_now_usd_per_mwh: first column of what a rule sees of published prices."""
 
 
 ENV_PARAMS: Final = np.dtype(
@@ -96,6 +118,15 @@ ENV_PARAMS: Final = np.dtype(
             "rated_kw",
             "interval_h",
             "peak_kw",
+            "adder_usd_per_mwh",
+            "markup_frac",
+            "export_adder_usd_per_mwh",
+            "sun_w",
+            "wind_w",
+            "battery_w",
+            "export_w",
+            "top_w",
+            "rule_cap_w",
             *(f"{name}_{end}" for name in RANDOMIZED for end in ("low", "high")),
         ).descr,
         *COLUMNS.descr,
@@ -104,7 +135,8 @@ ENV_PARAMS: Final = np.dtype(
 """Parameters of a batch. action_kind, market_kind: forms of the action; first_offset: profile offset of discrete action 1; sleep_below,
 wake_above, min_sleep_s: sleep band and shortest sleep; over_rule: 1 for `profit_over_rule`; …_limit_…, inlet_…, coolant_…:
 thresholds of costs; first_start, last_start: range of episode starts; peak_kw: largest drawn peak of the month before, 0
-without demand charges; …_low, …_high of RANDOMIZED: ranges from which an episode draws; then COLUMNS."""
+without demand charges; adder…, markup_frac, sun_w … rule_cap_w: what the operator's rule reads of the site: its tariff, powers of what stands
+behind the meter, the most that is exported, all machines at their top profile, and the cap that it keeps; …_low, …_high of RANDOMIZED: ranges from which an episode draws; then COLUMNS."""
 
 
 class EnvWorld(NamedTuple):
@@ -117,6 +149,7 @@ class EnvWorld(NamedTuple):
     menus: np.ndarray  # (n_zones,) of MENU
     fresh: np.ndarray  # (n_zones,) of ZONE_STATE: how zones begin an episode
     bounds: np.ndarray  # (2, n_observations) float32: lowest and highest value of each observation
+    rules: np.ndarray  # (1,) of RULE: the rule that a residual action moves, (0,) for other actions
 
 
 class EnvBatch(NamedTuple):
@@ -124,6 +157,7 @@ class EnvBatch(NamedTuple):
 
     sim: SiteBatch
     action: np.ndarray  # (n_envs, n_actions)
+    moves: np.ndarray  # (n_envs, n_moves): residual action, of which `action` is made; (n_envs, 0) for other actions
     myopic: np.ndarray  # (n_envs, n_zones) int64: profile that earns most at the known price
     obs: np.ndarray  # (n_envs, n_observations) float32
     reward: np.ndarray  # (n_envs,)

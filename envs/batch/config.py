@@ -14,10 +14,12 @@ from ...sim.series import exogenous
 from ..scenario import scenario as scenarios
 from ..scenario.befalling import chosen
 from ..scenario.scenario import Scenario
+from ..scenario.tuned import tuned_settings
 from . import rewards, tables
-from .actions import ActionForm, form_of
+from .actions import RESIDUAL, ActionForm, form_of
 from .arrays import RANDOMIZED
 from .like import CountedBatch
+from .operating import NEUTRAL, require_settings
 
 TASKS: Final = {"hashrate": "discrete", "cooling": "box", "operation": "box", "coin": "discrete"}
 """Environments over a site, each with its usual form of action."""
@@ -25,7 +27,7 @@ TASKS: Final = {"hashrate": "discrete", "cooling": "box", "operation": "box", "c
 _WIDEST: Final = {"power_dev": (-0.3, 0.3), "hashrate_dev": (-0.3, 0.3), "sink_dev": (-0.5, 0.3), "noise": (0.0, 10.0)}
 """Widest ranges of RANDOMIZED. chosen: beyond them a machine is broken, not another one of its model; random play holds every bound within."""
 
-_MAPPINGS: Final = ("scenario", "thresholds", "randomize", "observations")
+_MAPPINGS: Final = ("scenario", "thresholds", "randomize", "observations", "rule")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,9 @@ class EnvConfig:
     """Options of the environments over a site: a plain value. Making one reads no file and synthesises nothing; `load` does.
 
     scenario: name, file of a scenario's YAML, its content, or a Scenario; history: folder of a history in place of its own; split: months of it.
-    task: hashrate, cooling, operation or coin. action: discrete, box or profile; None takes the task's usual one. reward: a name of
+    task: hashrate, cooling, operation or coin. action: discrete, box, profile, setpoints or residual; None takes the task's usual one. rule:
+    settings of the operator's rule that a residual action moves and that `beyond_rule` compares with; None takes those that a search found for the
+    scenario. reward: a name of
     `rewards.NAMES`, or a function of the batch. forecast: none, persistence, day_ahead or day_ahead_curve; None takes the best that the history
     publishes. episode_steps: None takes the scenario's. thresholds: thresholds of named costs that replace the table's and the
     scenario's, never looser than the catalogue's. costs: further costs. observations: names of those that are seen, of a zone's without its number; none is all. stack: past observations that are seen at once, the newest
@@ -73,6 +77,7 @@ class EnvConfig:
     stack: int = 1
     coin_choice: bool = False
     events: str | None = None
+    rule: Mapping[str, float] | None = None
     randomize: Mapping[str, int | Sequence[float]] = field(default_factory=dict)
 
     @classmethod
@@ -101,6 +106,7 @@ class EnvConfig:
             chosen(self.events)
         if not isinstance(self.stack, int) or self.stack < 1:
             raise BadInputError(f"stack is {self.stack!r}; it must be a whole number of observations, 1 or more")
+        require_settings(self.rule or {})
         names = [*tables.COST_NAMES, *(cost.name for cost in self.costs)]
         if len(set(names)) < len(names):
             raise BadInputError(f"costs have two of one name: {', '.join(names)}")
@@ -131,12 +137,23 @@ class EnvConfig:
             has_events=has_events,
             form=form_of(self.task, action, scenario.site, coin_choice=self.coin_choice, has_events=has_events),
             forecast=self.forecast or exogenous.best_forecast(scenario.history, scenario.site),
+            rule=self._rule(scenario) if action == RESIDUAL else None,
             thresholds={
                 **{cost.name: cost.threshold for cost in tables.COSTS},
                 **scenario.thresholds,
                 **self.thresholds,
             },
         )
+
+    def _rule(self, scenario: Scenario) -> dict[str, float]:
+        """Return the settings of the operator's rule; raises BadInputError where the scenario has none."""
+        found = self.rule if self.rule is not None else tuned_settings(scenario)
+        if found is None:
+            raise BadInputError(
+                f"no rule was searched for scenario {scenario.name!r} as it stands, so there is nothing that a residual action could move; "
+                "give its settings as `rule`: `hashgym tune` finds the best, {} is always on"
+            )
+        return {name: float(found.get(name, value)) for name, value in NEUTRAL.items()}
 
     @property
     def n_histories(self) -> int:
@@ -176,7 +193,7 @@ class Setup:
     scenario: site, contract and history. action: form of the action, by name; form: what it holds on this site.
     has_events: whether anything befalls it. forecast: the forecast
     that is observed. thresholds: the threshold of every cost of the
-    table.
+    table. rule: settings of the operator's rule that the action moves, None where it moves none.
     """
 
     scenario: Scenario
@@ -185,6 +202,7 @@ class Setup:
     has_events: bool
     forecast: str
     thresholds: Mapping[str, float]
+    rule: Mapping[str, float] | None
 
 
 def _check_thresholds(thresholds: Mapping[str, float]) -> None:

@@ -1,6 +1,7 @@
 """The batch behind every form of an environment over a site: arrays, seeds, resets and the call of the kernel."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 from gymnasium import spaces
 
+from ...sim.contract.contract import RealTimeTariff
 from ...sim.cooling.plant import ZONE_SUMS
 from ...sim.foundation import threads
 from ...sim.foundation.constants import CONTROL_STEP_S, usd_per_th
@@ -17,14 +19,24 @@ from ...sim.foundation.renamed import renamed_hint
 from ...sim.history.history import STEP
 from ...sim.market.coins import REFERENCE_HASHPRICE
 from ...sim.series import exogenous as exogenous_module
+from ...sim.series.price_features import seen_of, with_seen
 from ...sim.site.state import SITE_FLOW, ZONE_FLOW, State
 from ...sim.site.step import SiteBatch, SiteWorld
 from ...sim.site.world import Events, Exogenous
 from . import kernels, rewards, tables
-from .actions import MARKET_KINDS, POWER_KINDS, action_space, action_table, fill_action_columns
+from .actions import (
+    MARKET_KINDS,
+    POWER_KINDS,
+    RESIDUAL,
+    action_space,
+    action_table,
+    commands_table,
+    fill_action_columns,
+)
 from .arrays import COLUMNS, ENV_PARAMS, EnvBatch, EnvWorld
 from .config import EnvConfig
 from .observing import observe
+from .operating import CAP_RESERVE, PERCENTILES, rule_record
 from .profiles import profile_table
 from .seeding import check_saved, take
 
@@ -64,9 +76,7 @@ class Batch:
         self.site = self.scenario.site
         self.n_zones = len(self.site.zones)
         self.n_threads = threads.default_threads() if config.n_threads is None else config.n_threads
-        self.exogenous = (
-            self.scenario.exogenous(self.setup.forecast, config.n_histories) if exogenous is None else exogenous
-        )
+        self.exogenous = self._world(exogenous)
         form, channels = self.setup.form, self.scenario.history.channels
         self.form = tables.Form.of(
             self.site,
@@ -75,6 +85,7 @@ class Batch:
             has_offer=form.offer,
             has_cooling=form.cooling,
             has_events=self.setup.has_events,
+            seen=seen_of(self.site) if form.residual else (),
         )
         self.actions = action_table(form, self.site)
         now = tables.observation_table(self.form)
@@ -108,8 +119,24 @@ class Batch:
         self.setpoint_mhz = np.zeros((n_envs, self.n_zones))
         self.myopic = np.zeros((n_envs, self.n_zones), np.int64)
         self._sums = np.zeros((n_envs, self.n_zones), ZONE_SUMS)
-        self._action = np.zeros((n_envs, len(self.actions)))
+        self._action = np.zeros((n_envs, len(commands_table(form, self.site))))
+        self._moves = np.zeros((n_envs, len(self.actions) if form.residual else 0))
+        self._shadow = self._rule_alone(exogenous) if config.reward == rewards.BEYOND_RULE else None
         self.world = self._kernel_world(now)
+
+    def _world(self, given: Exogenous | None) -> Exogenous:
+        """Return the exogenous world with what the operator's rule sees of it, where an action moves the rule."""
+        rule, forecast = self.setup.rule, self.setup.forecast
+        how = None if rule is None else (rule["family"] == PERCENTILES, int(rule["variant"]))
+        if given is None:
+            return self.scenario.exogenous(forecast, self.config.n_histories, how)
+        names = () if how is None else seen_of(self.site)
+        return given if set(names) <= set(given.channels) else with_seen(given, given, self.site, how)
+
+    def _rule_alone(self, exogenous: Exogenous | None) -> "Batch":
+        """Return a batch of the same environments in which the operator's rule plays alone."""
+        config = replace(self.config, action=RESIDUAL, reward="profit", costs=(), observations=(), stack=1)
+        return Batch(config, self.n_envs, exogenous)
 
     def _kernel_world(self, now: tuple[tables.Observed, ...]) -> EnvWorld:
         """Return what kernels read."""
@@ -125,6 +152,7 @@ class Batch:
             self.menus,
             State.hashing(1, self.site).zone[0].copy(),
             np.stack(tables.bounds(now)),
+            rule_record(self.setup.rule or {}, int(self.setup.rule is not None)),
         )
 
     @cached_property
@@ -133,7 +161,9 @@ class Batch:
         site = SiteBatch(
             self.state.zone, self.state.site, self.setpoint_mhz, self.zone_flow, self.site_flow, self._sums
         )
-        return EnvBatch(site, self._action, self.myopic, self._now, self.reward, self._costs, self.truncated)
+        return EnvBatch(
+            site, self._action, self._moves, self.myopic, self._now, self.reward, self._costs, self.truncated
+        )
 
     def _check_known(self, now: tuple[tables.Observed, ...]) -> None:
         known = tuple(entry.name for entry in now[: len(self.exogenous.channels)])
@@ -150,8 +180,18 @@ class Batch:
             raise BadInputError(
                 f"split {config.split!r} of {self.scenario.name!r} is shorter than {steps} steps and two days"
             )
-        thresholds = self.setup.thresholds
+        thresholds, site, tariff = self.setup.thresholds, self.site, self.site.contract.energy
+        is_real_time = isinstance(tariff, RealTimeTariff)
         values = {
+            "adder_usd_per_mwh": tariff.adder_usd_per_mwh if is_real_time else 0.0,
+            "markup_frac": tariff.markup_frac if is_real_time else 0.0,
+            "export_adder_usd_per_mwh": site.contract.export_adder_usd_per_mwh,
+            "sun_w": 0.0 if site.sun is None else site.sun.power_w,
+            "wind_w": 0.0 if site.wind is None else site.wind.power_w,
+            "battery_w": 0.0 if site.battery is None else site.battery.power_w,
+            "export_w": 0.0 if site.interconnect is None else site.interconnect.export_limit_w,
+            "top_w": self.full_power_w,
+            "rule_cap_w": site.site_cap_w * (1.0 - CAP_RESERVE),
             "action_kind": POWER_KINDS[form.power],
             "first_offset": tables.DISCRETE_OFFSETS[0],
             "sleep_below": tables.BOX_SLEEP_BELOW,
@@ -231,6 +271,8 @@ class Batch:
         """Give each environment its seed and begin to count its episodes anew."""
         self.state.site["seed"] = np.asarray(seeds, dtype=np.uint64)
         self.state.site["episode"] = 0
+        if self._shadow is not None:
+            self._shadow.seed(seeds)
 
     def start_step(self, start: Any) -> int:
         """Return the step of a start time; raises BadInputError if no episode can start there."""
@@ -270,6 +312,8 @@ class Batch:
         self.last_energy_kwh[index] = self.full_power_w / 1000.0 * rewards.STEP_H
         if not self._is_whole:
             self.obs[index] = np.tile(self._now[np.ix_(index, self._seen)], self.config.stack)
+        if self._shadow is not None:
+            self._shadow.reset(index, starts, series)
 
     def step(self, action: npt.NDArray[Any]) -> None:
         """Step every environment; results are in the attributes. Ended episodes are not reset here.
@@ -277,7 +321,7 @@ class Batch:
         Args:
             action: Actions, (n_envs, n_actions); (n_envs,) where an action is one number.
         """
-        take(action, self._action)
+        take(action, self._moves if self.setup.form.residual else self._action)
         if self._reward is not None:
             np.copyto(self.last_energy_kwh, self.site_flow["energy_kwh"], where=self.state.site["age"] > 0)
         n_zone_steps = self.n_envs * self.n_zones
@@ -292,6 +336,9 @@ class Batch:
                 self.costs[:, column] = self._counted(f"cost {cost.name!r}", cost.count)
         if self._reward is not None:
             self.reward[:] = self._counted("reward", self._reward)
+        if self._shadow is not None:
+            self._shadow.step(np.zeros_like(self._shadow._moves))
+            self.reward[:] = self.reward_of_usd(self.flow("profit_usd") - self._shadow.flow("profit_usd"))
 
     def _counted(self, name: str, count: Callable[[Any], FloatArray]) -> FloatArray:
         """Return what a function of the user's gives; raises BadInputError if it is not a number for each environment."""
@@ -313,6 +360,8 @@ class Batch:
             whole["obs"] = self.obs
         if self._reward is not None:
             whole |= {"energy_kwh": self.site_flow["energy_kwh"], "last_energy_kwh": self.last_energy_kwh}
+        if self._shadow is not None:
+            whole |= {f"rule_{name}": array for name, array in self._shadow.save().items()}
         return {name: array.copy() for name, array in whole.items()}
 
     def enter_month(self, saved: dict[str, np.ndarray]) -> None:
@@ -330,3 +379,6 @@ class Batch:
             self.obs[...] = saved["obs"] if "obs" in saved else np.tile(self._now[:, self._seen], self.config.stack)
         if "last_energy_kwh" in saved:
             self.site_flow["energy_kwh"], self.last_energy_kwh[...] = saved["energy_kwh"], saved["last_energy_kwh"]
+        if self._shadow is not None:
+            own = {name.removeprefix("rule_"): array for name, array in saved.items() if name.startswith("rule_")}
+            self._shadow.restore(own or saved)  # a state of no comparison: both go on from there

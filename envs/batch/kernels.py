@@ -14,6 +14,7 @@ from ...sim.site.step import block_size, step_block
 from .acting import act, baseline_usd, offer
 from .arrays import EnvBatch, EnvWorld
 from .observing import observe, span
+from .operating import operate
 from .tables import COST_COLUMNS
 
 LEAST_PEAK_PU: Final = 0.5
@@ -93,6 +94,9 @@ def step(lo: int, hi: int, world: EnvWorld, batch: EnvBatch) -> None:
             batch.reward[i] = 0.0
             if env["over_rule"] > 0.0:
                 batch.reward[i] = -baseline_usd(i, world, batch)
+            if world.rules.shape[0] > 0:
+                seen_at = max(env["curve_now_usd_per_mwh"], 0)
+                operate(batch.obs[i], batch.obs[i, seen_at:], world.rules[0], batch.moves[i], world, batch.action[i])
             act(i, world, batch)
         step_block(first, last, world.sim, batch.sim)
         for i in range(first, last):

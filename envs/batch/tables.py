@@ -19,6 +19,7 @@ from ...sim.series.exogenous import (
     RESERVE_CHANNELS,
     market_channel,
 )
+from ...sim.series.price_features import SEEN, TODAY
 from ...sim.site.params import SiteParams
 from ...sim.site.state import SITE_FLOW
 from .arrays import COLUMNS
@@ -177,6 +178,50 @@ CURVE_OBSERVATIONS: Final = tuple(
 )
 """Observations of the forecast `day_ahead_curve`. Ranges as those of prices."""
 
+SEEN_OBSERVATIONS: Final = (
+    Observed(
+        SEEN[0], "USD/MWh", -1000.0, 10000.0, "rule", "price of the running hour by the known curve", "asinh", 30.0
+    ),
+    Observed(SEEN[1], "h", 0.0, 24.0, "rule", "hours of this local day that are dearer by the known curve"),
+    Observed(SEEN[2], "h", 0.0, 24.0, "rule", "hours of this local day that are cheaper by the known curve"),
+    Observed(
+        SEEN[3],
+        "USD/MWh",
+        0.0,
+        11000.0,
+        "rule",
+        "mean of the day's two dearest hours less that of its two cheapest",
+        "asinh",
+        30.0,
+    ),
+    Observed(
+        SEEN[4],
+        "USD/MWh",
+        -1000.0,
+        10000.0,
+        "rule",
+        "mean price of the dearest hours that the rule looks at",
+        "asinh",
+        30.0,
+    ),
+    Observed(
+        SEEN[5],
+        "USD/MWh",
+        -1000.0,
+        10000.0,
+        "rule",
+        "mean price of the cheapest hours that the rule looks at",
+        "asinh",
+        30.0,
+    ),
+)
+"""What the operator's rule for a battery sees of published prices, observed where an action moves the rule. Ranges are chosen as those of prices."""
+
+TODAY_OBSERVATIONS: Final = tuple(
+    Observed(name, "USD/MWh", -1000.0, 10000.0, "rule", "known curve of the local day", "asinh", 30.0) for name in TODAY
+)
+"""The curve of the local day, observed where an action moves a rule that sells reserve."""
+
 COOLING_OBSERVATIONS: Final = (
     Observed("exhaust_temp_c", "°C", -40.0, 120.0, "zone", "air that leaves the zone"),
     Observed("pad_on", "1", 0.0, 1.0, "zone", "1 with wet pads"),
@@ -257,7 +302,7 @@ class Form:
     """What fixes an observation table beside its numbers: zones, forecast, algorithm, contract and declared channels.
 
     known: names of the contract's known channels; declared: a history's own channels with their unit and usual range; energy: what stands behind
-    the meter, of battery, sun, wind, net and reserve.
+    the meter, of battery, sun, wind, net and reserve; seen: what the operator's rule sees of published prices, where an action moves it.
     """
 
     n_zones: int
@@ -271,6 +316,7 @@ class Form:
     has_cooling: bool = False
     energy: tuple[str, ...] = ()
     has_events: bool = False
+    seen: tuple[str, ...] = ()
 
     @classmethod
     def of(
@@ -282,6 +328,7 @@ class Form:
         has_offer: bool = False,
         has_cooling: bool = False,
         has_events: bool = False,
+        seen: tuple[str, ...] = (),
     ) -> "Form":
         """Return the form of a site's table over a history with some declared channels, for an action of some form."""
         contract = site.contract
@@ -310,6 +357,7 @@ class Form:
                 if there
             ),
             has_events,
+            seen,
         )
 
 
@@ -347,7 +395,8 @@ def observation_table(form: Form) -> tuple[Observed, ...]:
     zone += COOLING_OBSERVATIONS if form.has_cooling else ()
     zone += EVENT_OBSERVATIONS if form.has_events else ()
     zones = tuple(replace(entry, name=f"zone{z}_{entry.name}") for z in range(form.n_zones) for entry in zone)
-    return site + forecasts + known + further + declared + DERIVED + meter + zones
+    rule = tuple(entry for entry in (*SEEN_OBSERVATIONS, *TODAY_OBSERVATIONS) if entry.name in form.seen)
+    return site + forecasts + known + further + declared + rule + DERIVED + meter + zones
 
 
 def _markets(n_markets: int) -> tuple[Observed, ...]:

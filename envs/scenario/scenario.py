@@ -23,6 +23,7 @@ from ...sim.foundation.yamls import read_yaml
 from ...sim.history.history import History, month_range
 from ...sim.series import exogenous
 from ...sim.series.exogenous import STEPS_PER_DAY
+from ...sim.series.price_features import with_seen
 from ...sim.site.params import SiteParams
 from ...sim.site.world import Events, Exogenous
 from ...synthesis.generate import synthesize
@@ -70,7 +71,9 @@ class Scenario:
     """What befalls the site: none, drawn, a file, or how it is drawn."""
     years: int = 1
     """Histories of the recipe that it is judged on, with seeds that follow its own."""
-    _exogenous: dict[tuple[str, int], Exogenous] = field(init=False, repr=False, compare=False, default_factory=dict)
+    _exogenous: dict[tuple[str, int, tuple[bool, int] | None], Exogenous] = field(
+        init=False, repr=False, compare=False, default_factory=dict
+    )
     _events: dict[tuple[DrawnEvents, int, int], Events] = field(
         init=False, repr=False, compare=False, default_factory=dict
     )
@@ -116,37 +119,46 @@ class Scenario:
         except BadInputError as error:
             raise BadInputError(f"splits.{split}: {error}") from error
 
-    def exogenous(self, forecast: str, n_histories: int = 1) -> Exogenous:
+    def exogenous(self, forecast: str, n_histories: int = 1, seen: tuple[bool, int] | None = None) -> Exogenous:
         """Return the exogenous world of the whole history; built once, it is shared by all batches of the scenario.
 
         Args:
             forecast: As `exogenous.build` has it.
             n_histories: Series of the world: the history, and others of its recipe with the seeds that follow its own.
+            seen: How the operator's rule looks at published prices, as `price_features.with_seen` has it; None leaves that out.
 
         Raises:
             BadInputError: The history was given, so that there is no recipe for others.
         """
-        if (forecast, n_histories) not in self._exogenous:
-            if n_histories > 1 and self.recipe is None:
-                raise BadInputError(
-                    f"scenario {self.name!r} has a history that was given; only synthetic ones can be drawn anew"
-                )
-            histories = [self.history]
-            for k in range(1, n_histories):
-                recipe: Mapping[str, Any] = self.recipe or {}
-                other = synthesize_recipe({**recipe, "seed": int(recipe["seed"]) + k})
-                histories.append(eased(other, self.difficulty))
-            built = [exogenous.build(history, self.site, forecast) for history in histories]
-            self._exogenous[forecast, n_histories] = (
-                built[0]
-                if n_histories == 1
-                else Exogenous(
-                    np.concatenate([world.values for world in built]),
-                    np.concatenate([world.known for world in built]),
-                    built[0].channels,
-                )
+        key = forecast, n_histories, seen
+        if key not in self._exogenous:
+            if seen is None:
+                self._exogenous[key] = self._built(forecast, n_histories)
+            else:
+                best = exogenous.best_forecast(self.history, self.site)
+                curve = self.exogenous("day_ahead_curve" if best == "day_ahead" else best, n_histories)
+                self._exogenous[key] = with_seen(self.exogenous(forecast, n_histories), curve, self.site, seen)
+        return self._exogenous[key]
+
+    def _built(self, forecast: str, n_histories: int) -> Exogenous:
+        """Return the world of the history, and of further ones that are drawn."""
+        if n_histories > 1 and self.recipe is None:
+            raise BadInputError(
+                f"scenario {self.name!r} has a history that was given; only synthetic ones can be drawn anew"
             )
-        return self._exogenous[forecast, n_histories]
+        histories = [self.history]
+        for k in range(1, n_histories):
+            recipe: Mapping[str, Any] = self.recipe or {}
+            other = synthesize_recipe({**recipe, "seed": int(recipe["seed"]) + k})
+            histories.append(eased(other, self.difficulty))
+        built = [exogenous.build(history, self.site, forecast) for history in histories]
+        if n_histories == 1:
+            return built[0]
+        return Exogenous(
+            np.concatenate([world.values for world in built]),
+            np.concatenate([world.known for world in built]),
+            built[0].channels,
+        )
 
 
 def names() -> tuple[str, ...]:

@@ -5,10 +5,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hashgym.agents.operator_rules import CHOICES, NEUTRAL, OperatorRule, settings_of
+from hashgym.agents.operator_rules import CHOICES, OperatorRule, settings_of
 from hashgym.agents.planners.site_planner import Chain, Choices, SitePlanner
 from hashgym.envs.batch.config import EnvConfig
 from hashgym.envs.batch.core import Batch
+from hashgym.envs.batch.operating import NEUTRAL
 from hashgym.envs.scenario.scenario import Scenario, from_mapping
 from hashgym.evaluation import paired
 from hashgym.evaluation.search import Round, rule_config, search
