@@ -5,7 +5,7 @@ knows: the curve that is published, the last price that is known, and from the t
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -153,6 +153,15 @@ class Choices:
         return cls(profiles[kept], meter_w[kept], paid[kept])
 
 
+class Plan(NamedTuple):
+    """A plan: the step at which it begins, for how many steps it stands, and its choices and values, as `storage.solve` has them."""
+
+    first: int
+    stands: int
+    choices: npt.NDArray[np.int64]
+    values_usd: FloatArray
+
+
 class SitePlanner:
     """Plan machines and battery anew as prices are published, and take the plan's choice in each step.
 
@@ -202,7 +211,7 @@ class SitePlanner:
         self.params = _plan_params(site, interval_s)
         self.powers = np.array(POWERS_PU if site.battery is not None else (0.0,))
         self.n_charges = N_CHARGES if site.battery is not None else 1
-        self._plans: dict[int, tuple[int, int, npt.NDArray[np.int64]]] = {}
+        self._plans: dict[int, Plan] = {}
 
     def act(self, batch: Batch) -> FloatArray:
         """Return the actions, (n_envs, n_actions)."""
@@ -231,15 +240,12 @@ class SitePlanner:
         """Return the choice of the machines and that of the battery."""
         series, step = int(batch.state.site["series"][i]), int(batch.state.site["step"][i])
         first = step - step % self.every
-        if i not in self._plans or first - self._plans[i][0] >= self._plans[i][1]:
-            self._plans[i] = self._solve(
+        if i not in self._plans or first - self._plans[i].first >= self._plans[i].stands:
+            self._plans[i] = self.solved(
                 series, first, float(batch.obs[i, batch.column("expected_hashprice_usd_per_ph_day")])
             )
-        begun, _, policy = self._plans[i]
-        level = 0
-        if self.chain is not None:
-            known_at = max(first - self.every, 0)
-            level = int(level_of(self.market[series, step] - self.curve[series, known_at, 0]))
+        begun, _, policy, _ = self._plans[i]
+        level = self.level(series, first)
         charge = 0
         if self.site.battery is not None:
             held = batch.state.site["battery_kwh"][i] / (self.site.battery.energy_wh / 1000.0)
@@ -247,8 +253,14 @@ class SitePlanner:
         number = int(policy[(first - begun) // self.every, level, int(is_on), charge])
         return divmod(number, len(self.powers))
 
-    def _solve(self, series: int, first: int, hashprice: float) -> tuple[int, int, npt.NDArray[np.int64]]:
-        """Return the step at which a plan begins, for how many steps it stands, and its choices."""
+    def level(self, series: int, first: int) -> int:
+        """Return the level of the last known price at the first step of an interval; 0 with foresight."""
+        if self.chain is None:
+            return 0
+        return int(level_of(self.market[series, first] - self.curve[series, max(first - self.every, 0), 0]))
+
+    def solved(self, series: int, first: int, hashprice: float) -> Plan:
+        """Return the plan that is made at the first step of an interval, at an expected hashprice in USD/(PH/s)/day."""
         per_h = STEPS_PER_HOUR // self.every if self.every <= STEPS_PER_HOUR else 1
         last = self.exogenous.n_steps - self.every
         hours = PLAN_HOURS if self.foresight_h is None else max(1, round(self.foresight_h))
@@ -272,9 +284,10 @@ class SitePlanner:
         revenue = np.tile(self.choices.paid_ths * usd_per_th(hashprice) * interval_h * SECONDS_PER_HOUR, (len(at), 1))
         keep = min(stands // self.every, len(at))
         policy = np.zeros((keep, price.shape[1], 2, self.n_charges), np.int64)
+        values = np.zeros(policy.shape)
         args = (price, chain, supply_w * interval_h / 1e6, load_mwh, revenue, self.powers, params[0])
-        solve(*args, self.n_charges, keep, policy)
-        return first, keep * self.every, policy
+        solve(*args, self.n_charges, keep, policy, values)
+        return Plan(first, keep * self.every, policy, values)
 
     def _until_next(self, series: int, first: int) -> int:
         """Return the steps until the plan is made anew: when the curve of the hours ahead changes, or after SOLVED_H."""

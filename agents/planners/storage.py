@@ -141,8 +141,9 @@ def solve(
     n_charges: int,
     keep: int,
     policy: np.ndarray,
-) -> float:
-    """Fill the best choice of machines and battery for the first intervals, and return the value of the middle of the first states.
+    values: np.ndarray,
+) -> None:
+    """Fill the best choice of machines and battery, and what it is worth to be in each state, for the first intervals.
 
     Backward over the level of the last price, machines off or on, and the battery's charge. A choice is made before the price of its
     interval is known: what counts is the mean over the levels that follow.
@@ -158,6 +159,7 @@ def solve(
         n_charges: Charges on the grid.
         keep: Intervals whose choices are kept.
         policy: Result, (keep, n_levels, 2, n_charges): number of the machines' choice times n_powers, plus that of the power.
+        values: Result, (keep, n_levels, 2, n_charges): what each state earns to the end of the plan. [USD]
     """
     n, n_levels = price.shape
     n_powers = battery_pu.shape[0]
@@ -184,6 +186,5 @@ def solve(
                     best = best_choice(state, expected, supply_mwh[t], load_mwh, revenue_usd[t], moves, mean[level], p)
                     now[level, on, k] = best[0]
                     if t < keep:
-                        policy[t, level, on, k] = int(best[1])
+                        policy[t, level, on, k], values[t, level, on, k] = int(best[1]), best[0]
         value[:] = now
-    return value[n_levels // 2, 1, n_charges // 2]

@@ -43,6 +43,8 @@ COLUMNS: Final = np.dtype(
             "next_offer",
             "battery_charge_pu",
             "battery_power_pu",
+            "rule_sell_price_usd_per_mwh",
+            "rule_buy_price_usd_per_mwh",
             "net_power_pu",
             "reserve_sold",
             "reserve_next",

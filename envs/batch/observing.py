@@ -15,6 +15,7 @@ from ...sim.site.step import site_event
 from ...sim.site.world import POOL_FRAC
 from .acting import break_even_usd_per_mwh, myopic_profile
 from .arrays import EnvBatch, EnvWorld
+from .operating import battery_prices
 from .tables import ZONE_COLUMNS
 
 _POWER_NOISE: Final = 0.01
@@ -48,6 +49,20 @@ def observe_known(i: int, world: EnvWorld, batch: EnvBatch) -> None:
 
 
 @kernel
+def observe_battery(i: int, world: EnvWorld, batch: EnvBatch) -> None:
+    """Write what environment `i` knows of its battery, and the rule's prices for it where an action moves them."""
+    site, env, obs = batch.sim.site[i], world.env[0], batch.obs[i]
+    p, flow = world.sim.site[0], batch.sim.site_flow[i]
+    obs[env["battery_charge_pu"]] = site["battery_kwh"] / capacity_kwh(site, p)
+    rated_kwh = p["battery_power_w"] / 1000.0 * STEP_H
+    obs[env["battery_power_pu"]] = -flow["battery_drawn_kwh"] / rated_kwh if site["age"] > 0 else 0.0
+    if env["rule_sell_price_usd_per_mwh"] >= 0:
+        seen = obs[env["curve_now_usd_per_mwh"] :]
+        sell, buy = battery_prices(float(obs[env["battery_charge_pu"]]), seen, world.rules[0])
+        obs[env["rule_sell_price_usd_per_mwh"]], obs[env["rule_buy_price_usd_per_mwh"]] = sell, buy
+
+
+@kernel
 def observe_site(i: int, world: EnvWorld, batch: EnvBatch) -> None:
     """Write what environment `i` knows of its meter, its offers and its market, where they are observed."""
     site, env, obs = batch.sim.site[i], world.env[0], batch.obs[i]
@@ -58,10 +73,7 @@ def observe_site(i: int, world: EnvWorld, batch: EnvBatch) -> None:
         obs[env["offer"]] = 1.0 - site["withheld_frac"]
         obs[env["next_offer"]] = 1.0 - site["next_withheld_frac"]
     if env["battery_charge_pu"] >= 0:
-        p, flow = world.sim.site[0], batch.sim.site_flow[i]
-        obs[env["battery_charge_pu"]] = site["battery_kwh"] / capacity_kwh(site, p)
-        rated_kwh = p["battery_power_w"] / 1000.0 * STEP_H
-        obs[env["battery_power_pu"]] = -flow["battery_drawn_kwh"] / rated_kwh if site["age"] > 0 else 0.0
+        observe_battery(i, world, batch)
     if env["net_power_pu"] >= 0:
         net_kw = batch.sim.site_flow[i]["energy_kwh"] / STEP_H if site["age"] > 0 else 0.0
         obs[env["net_power_pu"]] = net_kw / min(env["rated_kw"], world.sim.site[0]["import_limit_w"] / 1000.0)

@@ -217,6 +217,30 @@ SEEN_OBSERVATIONS: Final = (
 )
 """What the operator's rule for a battery sees of published prices, observed where an action moves the rule. Ranges are chosen as those of prices."""
 
+PRICE_OBSERVATIONS: Final = (
+    Observed(
+        "rule_sell_price_usd_per_mwh",
+        "USD/MWh",
+        -1000.0,
+        10000.0,
+        "rule",
+        "price above which the rule's battery sells",
+        "asinh",
+        30.0,
+    ),
+    Observed(
+        "rule_buy_price_usd_per_mwh",
+        "USD/MWh",
+        -1000.0,
+        10000.0,
+        "rule",
+        "price below which the rule's battery buys",
+        "asinh",
+        30.0,
+    ),
+)
+"""The rule's prices for the battery at its charge, observed where an action moves them."""
+
 TODAY_OBSERVATIONS: Final = tuple(
     Observed(name, "USD/MWh", -1000.0, 10000.0, "rule", "known curve of the local day", "asinh", 30.0) for name in TODAY
 )
@@ -387,6 +411,7 @@ def observation_table(form: Form) -> tuple[Observed, ...]:
     )
     meter = (DEMAND_OBSERVATIONS if form.has_demand else ()) + (OFFER_OBSERVATIONS if form.has_offer else ())
     meter += BATTERY_OBSERVATIONS if "battery" in form.energy else ()
+    meter += PRICE_OBSERVATIONS if "battery" in form.energy and form.seen else ()
     meter += RESERVE_OBSERVATIONS if "reserve" in form.energy else ()
     meter += NET_OBSERVATIONS if "net" in form.energy else ()
     meter += SITE_EVENT_OBSERVATIONS if form.has_events else ()
