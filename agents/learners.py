@@ -1,6 +1,7 @@
 """Learners as configurations: PPO and SAC of stable-baselines3 with their published and their throughput settings."""
 
 import inspect
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from importlib import import_module
@@ -19,6 +20,7 @@ from ..sim.foundation.checks import require, require_at_least, require_kinds, re
 from ..sim.foundation.constants import CONTROL_STEP_S, SECONDS_PER_HOUR
 from ..sim.foundation.errors import BadInputError
 from ..sim.foundation.renamed import new_target
+from .hindsight import Teaching, starts_as_rule
 from .network import ACTIVATIONS, normalizer_kwargs
 
 DEVICE: Final = "cpu"
@@ -30,6 +32,19 @@ def _schedule(learning_rate: float, *, is_linear: bool) -> float | Callable[[flo
     if not is_linear:
         return learning_rate
     return lambda remaining: learning_rate * remaining
+
+
+STEP_H: Final = CONTROL_STEP_S / SECONDS_PER_HOUR
+
+
+def discount(horizon_h: float | None, share: float) -> float:
+    """Return the discount a step whose 1 / (1 - discount) steps are a horizon; `share` where no horizon is given. [h]
+
+    Examples:
+        >>> round(discount(10.0, 0.9), 5), discount(None, 0.9)
+        (0.99167, 0.9)
+    """
+    return share if horizon_h is None else max(0.0, 1.0 - STEP_H / horizon_h)
 
 
 def _policy_kwargs(net_arch: tuple[int, ...], activation: str, table: tuple[Observed, ...]) -> dict[str, Any]:
@@ -47,6 +62,10 @@ def _check_common(agent: "PpoConfig | SacConfig", counts: Mapping[str, float]) -
     require_at_least("agent", counts, 1)
     require(0.0 < agent.learning_rate < 1.0, "agent", "learning_rate", agent.learning_rate, "above 0 and below 1")
     require(0.0 <= agent.gamma <= 1.0, "agent", "gamma", agent.gamma, "between 0 and 1")
+    for name in ("return_horizon_h", "advantage_horizon_h"):
+        hours = getattr(agent, name, None)
+        require(hours is None or hours >= STEP_H, "agent", name, hours, f"{STEP_H:.3g} hours, a step, or more")
+    require(agent.first_sigma > 0.0, "agent", "first_sigma", agent.first_sigma, "above 0")
     _check_net(agent.net_arch)
 
 
@@ -61,6 +80,11 @@ class PpoConfig:
 
     Defaults: numbers of environments, steps, batches and epochs are chosen for throughput on two cores, gamma for returns over
     hours (1 / (1 - 0.995) steps are 17 h); the rest has stable-baselines3 as its source.
+
+    return_horizon_h, advantage_horizon_h: hours that returns and advantages look ahead, from which gamma and gae_lambda are made; None leaves
+    these. first_sigma: spread of a Box action before anything is learnt. starts_as_rule: whether the mean action is 0 then, which is the rule
+    where actions are residual. standardise: whether observations are centred and scaled by what the training months show. plan_values: whether
+    rewards are paid by the planner's values as well, as `shaping.PlanShaped` does.
     """
 
     name: str = "ppo"
@@ -79,6 +103,12 @@ class PpoConfig:
     max_grad_norm: float = 0.5
     net_arch: tuple[int, ...] = (64, 64)
     activation: str = "tanh"
+    return_horizon_h: float | None = None
+    advantage_horizon_h: float | None = None
+    first_sigma: float = 1.0
+    starts_as_rule: bool = False
+    standardise: bool = False
+    plan_values: bool = False
 
     def __post_init__(self) -> None:
         """Check ranges; raises BadInputError."""
@@ -94,15 +124,17 @@ class PpoConfig:
             raise BadInputError(
                 f"agent.batch_size is {self.batch_size}; it must divide n_envs × n_steps = {self.n_envs * self.n_steps}"
             )
-        return PPO(
+        gamma = discount(self.return_horizon_h, self.gamma)
+        both = discount(self.advantage_horizon_h, gamma * self.gae_lambda)
+        model = PPO(
             "MlpPolicy",
             env,
             learning_rate=_schedule(self.learning_rate, is_linear=self.is_learning_rate_linear),
             n_steps=self.n_steps,
             batch_size=self.batch_size,
             n_epochs=self.n_epochs,
-            gamma=self.gamma,
-            gae_lambda=self.gae_lambda,
+            gamma=gamma,
+            gae_lambda=min(1.0, both / gamma) if gamma > 0.0 else 0.0,
             clip_range=self.clip_range,
             ent_coef=self.ent_coef,
             vf_coef=self.vf_coef,
@@ -111,6 +143,9 @@ class PpoConfig:
             device=DEVICE,
             seed=seed,
         )
+        if isinstance(env.action_space, spaces.Box):
+            _begin(model, self)
+        return model
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +169,12 @@ class SacConfig:
     tau: float = 0.005
     net_arch: tuple[int, ...] = (64, 64)
     activation: str = "relu"
+    return_horizon_h: float | None = None
+    first_sigma: float = 1.0
+    starts_as_rule: bool = False
+    standardise: bool = False
+    plan_values: bool = False
+    """As PPO's."""
 
     def __post_init__(self) -> None:
         """Check ranges; raises BadInputError."""
@@ -145,7 +186,7 @@ class SacConfig:
         """Return the untrained learner for an environment with a Box action."""
         if not isinstance(env.action_space, spaces.Box):
             raise BadInputError("agent 'sac' needs a Box action; use env.action=box")
-        return SAC(
+        model = SAC(
             "MlpPolicy",
             env,
             learning_rate=_schedule(self.learning_rate, is_linear=self.is_learning_rate_linear),
@@ -154,12 +195,69 @@ class SacConfig:
             learning_starts=self.learning_starts,
             train_freq=1,
             gradient_steps=self.gradient_steps,
-            gamma=self.gamma,
+            gamma=discount(self.return_horizon_h, self.gamma),
             tau=self.tau,
             policy_kwargs=_policy_kwargs(self.net_arch, self.activation, table),
             device=DEVICE,
             seed=seed,
         )
+        _begin(model, self)
+        return model
+
+
+def _begin(model: PPO | SAC, agent: PpoConfig | SacConfig) -> None:
+    """Set what a policy of a Box action begins with, where the configuration says so."""
+    if agent.starts_as_rule:
+        starts_as_rule(model, agent.first_sigma)
+    elif isinstance(model, PPO) and agent.first_sigma != 1.0:
+        with torch.no_grad():
+            model.policy.log_std.fill_(math.log(agent.first_sigma))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HindsightConfig:
+    """A policy that is fitted to the planner's choices and learns nothing beyond: see `hindsight`.
+
+    rounds … learning_rate: as `hindsight.Teaching` has them. The policy is PPO's, so that it is exported, kept and gone on with as others are.
+    """
+
+    name: str = "hindsight"
+    total_steps: int = 0
+    n_envs: int = 512
+    rounds: int = 2
+    steps: int = 600
+    updates: int = 1500
+    batch_size: int = 4096
+    learning_rate: float = 2e-3
+    net_arch: tuple[int, ...] = (64, 64)
+    activation: str = "tanh"
+    standardise: bool = True
+    plan_values: bool = False
+
+    def __post_init__(self) -> None:
+        """Check ranges; raises BadInputError."""
+        require(
+            self.total_steps == 0, "agent", "total_steps", self.total_steps, "0: it learns before any step is counted"
+        )
+        _check_net(self.net_arch)
+        self.teaching  # noqa: B018, checks itself
+
+    @property
+    def teaching(self) -> Teaching:
+        """How it is fitted."""
+        return Teaching(**{entry.name: getattr(self, entry.name) for entry in fields(Teaching)})
+
+    def build(self, env: VecEnv, table: tuple[Observed, ...], seed: int) -> PPO:
+        """Return a policy that acts as the rule does."""
+        holder = PpoConfig(
+            n_envs=env.num_envs, n_steps=2, batch_size=2 * env.num_envs, net_arch=self.net_arch, activation=self.activation,
+            starts_as_rule=True, first_sigma=HELD_SIGMA,
+        )  # fmt: skip
+        return holder.build(env, table, seed)
+
+
+HELD_SIGMA: Final = 0.08
+"""Spread that a fitted policy hands to a learner which goes on with it. chosen: small against the planner's thresholds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,10 +296,10 @@ class OtherConfig:
         return made
 
 
-LearnerConfig = PpoConfig | SacConfig | OtherConfig
+LearnerConfig = PpoConfig | SacConfig | HindsightConfig | OtherConfig
 
-_CLASSES: dict[str, type[PpoConfig] | type[SacConfig]] = {
-    f"{cls.__module__}.{cls.__qualname__}": cls for cls in (PpoConfig, SacConfig)
+_CLASSES: dict[str, type[PpoConfig] | type[SacConfig] | type[HindsightConfig]] = {
+    f"{cls.__module__}.{cls.__qualname__}": cls for cls in (PpoConfig, SacConfig, HindsightConfig)
 }
 
 
@@ -264,8 +362,7 @@ def horizons_h(model: BaseAlgorithm) -> dict[str, float]:
     shares = {"gamma": gamma}
     if hasattr(model, "gae_lambda"):
         shares["gamma_lambda"] = gamma * float(model.gae_lambda)
-    step_h = CONTROL_STEP_S / SECONDS_PER_HOUR
-    return {name: step_h / (1.0 - share) for name, share in shares.items() if share < 1.0}
+    return {name: STEP_H / (1.0 - share) for name, share in shares.items() if share < 1.0}
 
 
 def horizons_text(horizons: Mapping[str, float]) -> str:

@@ -7,10 +7,12 @@ import logging
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Protocol
 
 import numpy as np
+import torch
 from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Logger
@@ -20,23 +22,38 @@ from tqdm import tqdm
 
 from ..envs.batch import tables
 from ..envs.batch.config import EnvConfig
+from ..envs.batch.core import Batch
 from ..envs.batch.like import ActionArray
 from ..envs.batch.seeding import draw_seeds
 from ..envs.forms.sb3 import SiteVecEnv
 from ..sim.foundation.checks import require_at_least
 from ..sim.foundation.errors import BadInputError, CheckpointError
 from ..sim.series.exogenous import STEPS_PER_DAY
-from . import checkpoint, cloning
+from . import checkpoint, cloning, hindsight
+from .hindsight import Teaching
 from .learners import LearnedPolicy, LearnerConfig, PpoConfig
+from .network import TableNormalizer
+from .planners.plan_values import PlanValues
+from .planners.site_planner import SitePlanner
 from .policy import Policy
+from .shaping import PlanShaped
 
 log = logging.getLogger(__name__)
 
 TRAIN_ROLE: Final = 0
 """Role of the training environments in SeedSequence([run seed, role])."""
 
-Judge = Callable[[Policy, str], float]
-"""Runs a policy over the months of a split, without exploring, and returns its mean profit. [USD/d]"""
+Judge = Callable[[Policy], Mapping[str, float]]
+"""Runs a policy without exploring and returns its mean profits by what they are of: SELECTION, by which the best is kept, and others. [USD/d]"""
+
+SELECTION: Final = "selection"
+
+STANDARD_ROLE: Final = 6
+STANDARD_ENVS: Final = 512
+STANDARD_STEPS: Final = 576
+STANDARD_EVERY: Final = 12
+"""Role, number, steps of the environments by which observations are standardised, and every how many of them one is taken. chosen: two days from
+each of 512 starts."""
 
 _POINTS: Final = 200  # of a curve
 
@@ -74,8 +91,7 @@ class Schedule:
 class Training:
     """A learner on its environments, new or gone on with from the newest checkpoint of its folder.
 
-    Of the policies that it passes through, the one is kept that earns most on the training months without exploring; the validation
-    months are only looked at.
+    Of the policies that it passes through, the one is kept that earns most where the judge selects, without exploring.
     """
 
     def __init__(
@@ -102,7 +118,8 @@ class Training:
         self.agent, self.schedule, self.run_dir = agent, schedule, run_dir
         self.env = SiteVecEnv(agent.n_envs, draw_seeds(schedule.seed, TRAIN_ROLE, agent.n_envs), config)
         self.scenario = self.env.batch.scenario
-        self.seen = wrapped(self.env, wrappers)
+        inner = PlanShaped(self.env, self.planned[1]) if getattr(agent, "plan_values", False) else self.env
+        self.seen = wrapped(inner, wrappers)
         self.model = agent.build(self.seen, self.env.batch.table, schedule.seed)
         self.model.set_logger(Logger(folder=None, output_formats=[]))
         self.extra: dict[str, Any] = {"run_id": None, "curve": []}
@@ -111,6 +128,29 @@ class Training:
         self.is_new = newest is None
         if newest is not None:
             self._resume(newest)
+        elif getattr(agent, "standardise", False):
+            self._standardise()
+
+    @cached_property
+    def planned(self) -> tuple[SitePlanner, PlanValues]:
+        """The planner of the environments' worlds, and what it thinks of every state along the training months."""
+        log.info("planning the training months")
+        planner = SitePlanner.beside(self.env.batch)
+        return planner, PlanValues.kept(planner, range(*self.scenario.rows(self.env.batch.config.split)))
+
+    def _standardise(self) -> None:
+        """Let the policy centre and scale observations by what a policy that does nothing of its own sees on the training months."""
+        batch = Batch(replace(self.env.batch.config, reward="profit"), STANDARD_ENVS)
+        batch.seed(draw_seeds(self.schedule.seed, STANDARD_ROLE, STANDARD_ENVS))
+        batch.reset()
+        still, seen = np.zeros((STANDARD_ENVS, len(batch.actions))), list[np.ndarray]()
+        for step in range(STANDARD_STEPS):
+            batch.step(still)
+            if step % STANDARD_EVERY == 0:
+                seen.append(batch.obs.copy())
+        for part in self.model.policy.modules():
+            if isinstance(part, TableNormalizer):
+                part.standardise(torch.as_tensor(np.concatenate(seen)))
 
     def _resume(self, newest: Path) -> None:
         env_state, self.extra, self.best = checkpoint.load(newest, self.model)
@@ -159,6 +199,19 @@ class Training:
 
         return cloning.clone(model, self.env, teach, n_steps, progress=self.schedule.progress)
 
+    def teach(self, teaching: Teaching) -> dict[str, float]:
+        """Fit the policy to the planner; returns how well that went, as `hindsight.teach` says."""
+        config, seed, progress = self.env.batch.config, self.schedule.seed, self.schedule.progress
+        return hindsight.teach(self.model, config, self.planned, teaching, seed, progress=progress)
+
+    def consider(self, judge: Judge) -> dict[str, float]:
+        """Judge the policy as it stands; keep its weights if it is the best so far. Returns the profits by their names in curves."""
+        usd = judge(self.policy)
+        if usd[SELECTION] > self.extra.get("best_usd", -np.inf):
+            self.extra["best_usd"] = usd[SELECTION]
+            self.best = {name: tensor.clone() for name, tensor in self.model.policy.state_dict().items()}
+        return {f"{name}/profit_usd_per_day": value for name, value in usd.items()}
+
     def learn(self, judge: Judge, tracker: Tracker) -> None:
         """Learn until the agent's number of steps is reached, and take the best policy of the run.
 
@@ -167,11 +220,11 @@ class Training:
             tracker: Gets the curve point by point.
         """
         remaining = self.agent.total_steps - self.model.num_timesteps
-        if remaining <= 0:
+        if remaining <= 0 and not self.is_new:
             return
         callback = _RunCallback(self, judge, tracker)
         try:
-            self.model.learn(remaining, callback, log_interval=None, reset_num_timesteps=self.is_new)  # type: ignore[arg-type]
+            self.model.learn(max(remaining, 0), callback, log_interval=None, reset_num_timesteps=self.is_new)  # type: ignore[arg-type]
             callback.finish()
         finally:
             callback.close()
@@ -237,10 +290,8 @@ class _RunCallback(BaseCallback):
     def __init__(self, training: Training, judge: Judge, tracker: Tracker) -> None:
         """Take the run, and what its checkpoint kept."""
         super().__init__()
-        self._run, self._judge_usd, self._tracker = training, judge, tracker
+        self._run, self._judge, self._tracker = training, judge, tracker
         agent, schedule, extra = training.agent, training.schedule, training.extra
-        before_usd = extra.get("best_usd")
-        self._best_usd = -np.inf if before_usd is None else float(before_usd)
         self._validate_every = agent.total_steps / max(schedule.validations, 1)
         self._has_validation = schedule.validations > 0
         self._log_every = agent.total_steps / _POINTS
@@ -256,7 +307,7 @@ class _RunCallback(BaseCallback):
         self._saved_at = self.model.num_timesteps
         self._bar.update(self._saved_at)
         if self._has_validation and self._saved_at == 0:
-            self._tell(self._judge())
+            self._tell(self._run.consider(self._judge))
 
     def _on_rollout_start(self) -> None:
         if self.model.num_timesteps - self._saved_at >= self._run.schedule.checkpoint_steps:
@@ -282,7 +333,8 @@ class _RunCallback(BaseCallback):
         values |= {f"cost/{name}": value for name, value in zip(self._run.env.cost_names, mean[2:], strict=True)}
         values |= self._losses()
         if self._has_validation and steps - self._validated_at >= self._validate_every:
-            values |= self._judge()
+            self._validated_at = steps
+            values |= self._run.consider(self._judge)
         self._tell(values)
 
     def _tell(self, values: dict[str, float]) -> None:
@@ -291,22 +343,11 @@ class _RunCallback(BaseCallback):
         self._run.curve.append(row)
         self._tracker.metrics({key: value for key, value in row.items() if key != "step" and np.isfinite(value)}, steps)
 
-    def _judge(self) -> dict[str, float]:
-        """Run the present policy without exploring; keep its weights if it is the best on the training months."""
-        self._validated_at = self.model.num_timesteps
-        usd = {split: self._judge_usd(self._run.policy, split) for split in ("train", "validation")}
-        if usd["train"] > self._best_usd:
-            self._best_usd = usd["train"]
-            self._run.best = {name: tensor.clone() for name, tensor in self.model.policy.state_dict().items()}
-        return {
-            f"{key}/profit_usd_per_day": value
-            for key, value in (("selection", usd["train"]), ("validation", usd["validation"]))
-        }
-
     def finish(self) -> None:
         """Judge the last policy, take the best one of the run and write the last checkpoint."""
         if self._has_validation:
-            self._tell(self._judge())
+            self._validated_at = self.model.num_timesteps
+            self._tell(self._run.consider(self._judge))
             if self._run.best is not None:
                 self.model.policy.load_state_dict(self._run.best)
         self.save()
@@ -327,7 +368,7 @@ class _RunCallback(BaseCallback):
             "validated_at": self._validated_at,
             "logged_at": self._logged_at,
             "losses": self._losses(),
-            "best_usd": self._best_usd if np.isfinite(self._best_usd) else None,
+            **({"best_usd": run.extra["best_usd"]} if "best_usd" in run.extra else {}),
             "history_hash": run.scenario.history.hash,
         }
         state = {**run.env.save(), **wrapper_state(run.seen)}

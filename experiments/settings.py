@@ -9,6 +9,7 @@ from typing import Any, Final
 from stable_baselines3.common.vec_env import VecEnv
 
 from hashgym.agents import cloning, learners
+from hashgym.agents.hindsight import Teaching
 from hashgym.agents.learners import LearnerConfig
 from hashgym.agents.training import Schedule
 from hashgym.envs.batch import rewards
@@ -51,7 +52,7 @@ def years_of(config: Mapping[str, Any]) -> int:
     return years
 
 
-TEACHERS: Final = (None, "hysteresis")
+TEACHERS: Final = (None, "hysteresis", "planner")
 MAX_BYTES: Final = 4 << 20
 """Largest config.json that is read. chosen: a thousand times a usual one."""
 
@@ -95,7 +96,9 @@ class TrainSettings:
         problems = Problems()
         with problems.noted():
             if warm_start["teacher"] not in TEACHERS:
-                raise BadInputError(f"warm_start.teacher is {warm_start['teacher']!r}; it must be hysteresis or null")
+                raise BadInputError(
+                    f"warm_start.teacher is {warm_start['teacher']!r}; it must be hysteresis, planner or null"
+                )
         whole = {
             "warm_start.steps": (warm_start["steps"], 0),
             "threads": (content.get("threads"), 1),
@@ -129,7 +132,11 @@ class TrainSettings:
             wrappers=tuple(wrappers),
             schedule=Schedule(**schedule, validations=_validations(agent, whole["validations"][0])),
             teacher=warm_start["teacher"],
-            clone_steps=_clone_steps(agent, warm_start["steps"]),
+            clone_steps=(
+                warm_start["steps"] or Teaching().steps
+                if warm_start["teacher"] == "planner"
+                else _clone_steps(agent, warm_start["steps"])
+            ),
             judged_episodes=content.get("judged_episodes"),
             threads=content.get("threads"),
             tracking=content.get("tracking", {"kind": "none"}),

@@ -12,19 +12,21 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from filelock import FileLock, Timeout
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 
 from hashgym.agents import cloning, learners
-from hashgym.agents.learners import LearnedPolicy
+from hashgym.agents.hindsight import Teaching
+from hashgym.agents.learners import HindsightConfig, LearnedPolicy
 from hashgym.agents.policy import Policy
 from hashgym.agents.rules import Hysteresis, Menu
-from hashgym.agents.training import TRACKED, Training, csv_text, tracked_run
+from hashgym.agents.training import SELECTION, TRACKED, Judge, Training, csv_text, tracked_run
 from hashgym.evaluation.paired import run
 from hashgym.evaluation.tuning import Tuning, tune
+from hashgym.evaluation.years import EPISODES_A_YEAR, drawn_years
 from hashgym.experiments import hydra_main
 from hashgym.experiments.settings import TrainSettings
 from hashgym.experiments.tracking import FOLDER_TAG, LOCK, flatten, open_tracker, provenance
@@ -166,11 +168,47 @@ def _ended_by_sigterm() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
+def _teaching(settings: TrainSettings) -> Teaching | None:
+    """Return how the policy is fitted to the planner before it learns, None if it is not."""
+    if isinstance(settings.agent, HindsightConfig):
+        return settings.agent.teaching
+    return Teaching(steps=settings.clone_steps) if settings.teacher == "planner" else None
+
+
+def judge_of(settings: TrainSettings) -> Judge:
+    """Return how a policy is judged while it learns.
+
+    Of what moves a rule the best one on drawn years that training does not see is kept, training and validation months alike, so that a policy is
+    no worse there than the rule with which it begins; other learners are selected on the training months, and the validation months are only
+    looked at.
+    """
+    env, seed = replace(settings.env, reward="profit"), settings.schedule.seed
+    is_residual = env.load().rule is not None
+    held = {split: replace(env, split=split) for split in ("train", "validation")}
+    is_drawn = is_residual and env.load().scenario.recipe is not None
+    if is_drawn:
+        held = {split: drawn_years(replace(config, randomize={}), HELD_YEARS) for split, config in held.items()}
+
+    def judge(policy: Policy) -> dict[str, float]:
+        most = settings.judged_episodes or (EPISODES_A_YEAR if is_drawn else None)
+        usd = {split: float(run(policy, config, seed, None, most).usd_per_day.mean()) for split, config in held.items()}
+        if is_drawn:
+            return {SELECTION: (usd["train"] + usd["validation"]) / 2.0, **usd}
+        return {SELECTION: usd["validation" if is_residual else "train"], "validation": usd["validation"]}
+
+    return judge
+
+
+HELD_YEARS: Final = 6
+"""Drawn years on which a policy that moves a rule is judged while it learns. chosen: some hundred episodes."""
+
+
 def _trained(settings: TrainSettings, run_dir: Path, name: str, tags: dict[str, str], began: float) -> Result:
     learners.set_threads(settings.threads)
     log.info("building %s on scenario %s", settings.agent.name, settings.content["scenario"].get("name"))
     training = Training(settings.agent, settings.env, settings.schedule, run_dir, settings.wrappers)
-    if settings.teacher is not None:
+    teaching = _teaching(settings)
+    if settings.teacher is not None and teaching is None:
         training.clonable()
     history, seed = training.scenario.history, settings.schedule.seed
     horizons = learners.horizons_h(training.model)
@@ -190,13 +228,14 @@ def _trained(settings: TrainSettings, run_dir: Path, name: str, tags: dict[str, 
         write_json(run_dir / "config.json", settings.content)
         write_json(run_dir / TRACKED, {"run_id": tracker.run_id})
 
-    def judge(policy: Policy, split: str) -> float:
-        trace = run(policy, replace(settings.env, reward="profit", split=split), seed, None, settings.judged_episodes)
-        return float(trace.usd_per_day.mean())
-
+    judge = judge_of(settings)
     status, tuning = "FAILED", None
     try:
-        if training.is_new and settings.teacher is not None:
+        if training.is_new and teaching is not None:
+            log.info("fitting the policy to the planner, %d rounds of %d steps", teaching.rounds, teaching.steps)
+            training.consider(judge)  # the rule itself, which stays if nothing better comes
+            tracker.metrics({f"warm_start/{key}": value for key, value in training.teach(teaching).items()}, 0)
+        elif training.is_new and settings.teacher is not None:
             log.info("tuning %s on the training months", settings.teacher)
             tuning = tune(
                 settings.env, seed, progress=settings.schedule.progress, most_episodes=settings.judged_episodes

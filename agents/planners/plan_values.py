@@ -4,17 +4,24 @@ The value of a state is an expectation over what follows, made of what is publis
 so that a learner may take differences of it for what an action was worth, long before it shows in the bill.
 """
 
+import hashlib
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from ...sim.foundation import threads
+from ...sim.foundation import jit, threads
 from ...sim.series.exogenous import STEPS_PER_DAY
 from .site_planner import SitePlanner
 
 Float32Array = npt.NDArray[np.float32]
+
+MOST_KEPT: Final = 12
+"""Tables that the user's cache keeps. chosen: some 40 MB each."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,6 +36,35 @@ class PlanValues:
     every: int
     value_usd: Float32Array
     choice: npt.NDArray[np.int16]
+
+    @classmethod
+    def kept(cls, planner: SitePlanner, steps: range) -> "PlanValues":
+        """Return the values of `of`, from the user's cache where they were made before of the same world by the same code."""
+        digest = hashlib.sha256(
+            f"{jit.source_hash()}|{steps}|{planner.site}|{planner.peak_ratio}|{planner.commands}".encode()
+        )
+        for array in (planner.exogenous.values, planner.exogenous.known, planner.choices.meter_w):
+            digest.update(np.ascontiguousarray(array).data)
+        path = jit.cache_folder().parents[1] / "plans" / f"{digest.hexdigest()[:24]}.npz"
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                return cls(int(stored["first"]), int(stored["every"]), stored["value_usd"], stored["choice"])
+        except (OSError, ValueError, KeyError, EOFError):
+            made = cls.of(planner, steps)
+            made._keep(path)
+            return made
+
+    def _keep(self, path: Path) -> None:
+        """Write the values whole or not at all, and remove older ones beyond MOST_KEPT."""
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as aside:
+                np.savez(aside, first=self.first, every=self.every, value_usd=self.value_usd, choice=self.choice)
+            Path(aside.name).replace(path)
+            for old in sorted(path.parent.glob("*.npz"), key=lambda file: file.stat().st_mtime)[:-MOST_KEPT]:
+                old.unlink(missing_ok=True)
+        except OSError:
+            return  # a cache that cannot be written costs time, nothing else
 
     @classmethod
     def of(cls, planner: SitePlanner, steps: range) -> "PlanValues":

@@ -5,7 +5,7 @@ knows: the curve that is published, the last price that is known, and from the t
 """
 
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,7 @@ from ...sim.energy.battery import BatteryParams, inverter_loss_pu
 from ...sim.foundation.constants import CONTROL_STEP_S, SECONDS_PER_HOUR, usd_per_th
 from ...sim.foundation.errors import BadInputError
 from ...sim.hardware.firmware import ASLEEP
-from ...sim.series.exogenous import STEPS_PER_DAY, STEPS_PER_HOUR
+from ...sim.series.exogenous import CURVE_CHANNELS, STEPS_PER_DAY, STEPS_PER_HOUR, best_forecast
 from ...sim.series.price_features import known_curve, known_market
 from ...sim.site.ladders import SiteLadders
 from ...sim.site.params import SiteParams
@@ -212,6 +212,33 @@ class SitePlanner:
         self.powers = np.array(POWERS_PU if site.battery is not None else (0.0,))
         self.n_charges = N_CHARGES if site.battery is not None else 1
         self._plans: dict[int, Plan] = {}
+
+    @classmethod
+    def beside(cls, batch: Batch) -> Self:
+        """Return the planner for the worlds of a batch whose actions move a rule: it sheds, cools and keeps the cap as the rule does.
+
+        How prices move it learns on the training months.
+
+        Raises:
+            BadInputError: The actions of the batch move no rule.
+        """
+        rule, scenario, world = batch.setup.rule, batch.scenario, batch.exogenous
+        if rule is None:
+            raise BadInputError("a planner beside a rule needs env.action=residual")
+        if CURVE_CHANNELS[0] not in world.channels and best_forecast(scenario.history, scenario.site) == "day_ahead":
+            world = scenario.exogenous("day_ahead_curve", batch.config.n_histories)
+        interval_s = scenario.history.price_interval_s
+        chain = Chain.fit(world, batch.site, range(*scenario.rows("train")), interval_s)
+        commands = rule["first_command"], rule["second_command"]
+        return cls(
+            batch.site,
+            world,
+            interval_s,
+            chain,
+            peak_ratio=rule["peak_ratio"],
+            commands=commands,
+            cap_pu=rule["cap_pu"],
+        )
 
     def act(self, batch: Batch) -> FloatArray:
         """Return the actions, (n_envs, n_actions)."""

@@ -136,7 +136,7 @@ class EnvConfig:
             action=action,
             has_events=has_events,
             form=form_of(self.task, action, scenario.site, coin_choice=self.coin_choice, has_events=has_events),
-            forecast=self.forecast or exogenous.best_forecast(scenario.history, scenario.site),
+            forecast=self.forecast or _best_forecast(scenario, has_rule=action == RESIDUAL),
             rule=self._rule(scenario) if action == RESIDUAL else None,
             thresholds={
                 **{cost.name: cost.threshold for cost in tables.COSTS},
@@ -203,6 +203,12 @@ class Setup:
     forecast: str
     thresholds: Mapping[str, float]
     rule: Mapping[str, float] | None
+
+
+def _best_forecast(scenario: Scenario, *, has_rule: bool) -> str:
+    """Return the best forecast that is published: hour by hour where an action moves a rule for a battery, which looks at it so."""
+    best = exogenous.best_forecast(scenario.history, scenario.site)
+    return "day_ahead_curve" if has_rule and scenario.site.battery is not None and best == "day_ahead" else best
 
 
 def _check_thresholds(thresholds: Mapping[str, float]) -> None:

@@ -121,7 +121,7 @@ class Batch:
         self._sums = np.zeros((n_envs, self.n_zones), ZONE_SUMS)
         self._action = np.zeros((n_envs, len(commands_table(form, self.site))))
         self._moves = np.zeros((n_envs, len(self.actions) if form.residual else 0))
-        self._shadow = self._rule_alone(exogenous) if config.reward == rewards.BEYOND_RULE else None
+        self.rule_alone = self._beside(exogenous) if config.reward == rewards.BEYOND_RULE else None
         self.world = self._kernel_world(now)
 
     def _world(self, given: Exogenous | None) -> Exogenous:
@@ -133,7 +133,7 @@ class Batch:
         names = () if how is None else seen_of(self.site)
         return given if set(names) <= set(given.channels) else with_seen(given, given, self.site, how)
 
-    def _rule_alone(self, exogenous: Exogenous | None) -> "Batch":
+    def _beside(self, exogenous: Exogenous | None) -> "Batch":
         """Return a batch of the same environments in which the operator's rule plays alone."""
         config = replace(self.config, action=RESIDUAL, reward="profit", costs=(), observations=(), stack=1)
         return Batch(config, self.n_envs, exogenous)
@@ -271,8 +271,8 @@ class Batch:
         """Give each environment its seed and begin to count its episodes anew."""
         self.state.site["seed"] = np.asarray(seeds, dtype=np.uint64)
         self.state.site["episode"] = 0
-        if self._shadow is not None:
-            self._shadow.seed(seeds)
+        if self.rule_alone is not None:
+            self.rule_alone.seed(seeds)
 
     def start_step(self, start: Any) -> int:
         """Return the step of a start time; raises BadInputError if no episode can start there."""
@@ -312,8 +312,8 @@ class Batch:
         self.last_energy_kwh[index] = self.full_power_w / 1000.0 * rewards.STEP_H
         if not self._is_whole:
             self.obs[index] = np.tile(self._now[np.ix_(index, self._seen)], self.config.stack)
-        if self._shadow is not None:
-            self._shadow.reset(index, starts, series)
+        if self.rule_alone is not None:
+            self.rule_alone.reset(index, starts, series)
 
     def step(self, action: npt.NDArray[Any]) -> None:
         """Step every environment; results are in the attributes. Ended episodes are not reset here.
@@ -336,9 +336,9 @@ class Batch:
                 self.costs[:, column] = self._counted(f"cost {cost.name!r}", cost.count)
         if self._reward is not None:
             self.reward[:] = self._counted("reward", self._reward)
-        if self._shadow is not None:
-            self._shadow.step(np.zeros_like(self._shadow._moves))
-            self.reward[:] = self.reward_of_usd(self.flow("profit_usd") - self._shadow.flow("profit_usd"))
+        if self.rule_alone is not None:
+            self.rule_alone.step(np.zeros_like(self.rule_alone._moves))
+            self.reward[:] = self.reward_of_usd(self.flow("profit_usd") - self.rule_alone.flow("profit_usd"))
 
     def _counted(self, name: str, count: Callable[[Any], FloatArray]) -> FloatArray:
         """Return what a function of the user's gives; raises BadInputError if it is not a number for each environment."""
@@ -360,8 +360,8 @@ class Batch:
             whole["obs"] = self.obs
         if self._reward is not None:
             whole |= {"energy_kwh": self.site_flow["energy_kwh"], "last_energy_kwh": self.last_energy_kwh}
-        if self._shadow is not None:
-            whole |= {f"rule_{name}": array for name, array in self._shadow.save().items()}
+        if self.rule_alone is not None:
+            whole |= {f"rule_{name}": array for name, array in self.rule_alone.save().items()}
         return {name: array.copy() for name, array in whole.items()}
 
     def enter_month(self, saved: dict[str, np.ndarray]) -> None:
@@ -379,6 +379,6 @@ class Batch:
             self.obs[...] = saved["obs"] if "obs" in saved else np.tile(self._now[:, self._seen], self.config.stack)
         if "last_energy_kwh" in saved:
             self.site_flow["energy_kwh"], self.last_energy_kwh[...] = saved["energy_kwh"], saved["last_energy_kwh"]
-        if self._shadow is not None:
+        if self.rule_alone is not None:
             own = {name.removeprefix("rule_"): array for name, array in saved.items() if name.startswith("rule_")}
-            self._shadow.restore(own or saved)  # a state of no comparison: both go on from there
+            self.rule_alone.restore(own or saved)  # a state of no comparison: both go on from there
