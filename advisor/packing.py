@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
 
-from ..agents.graph import ActionDecoding, graph_of, to_onnx
+from ..agents.learning.graph import ActionDecoding, graph_of, to_onnx
 from ..envs import ENV_IDS
 from ..envs.batch import tables
 from ..envs.batch.config import EnvConfig, UserCost

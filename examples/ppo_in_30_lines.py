@@ -5,7 +5,7 @@ import sys
 import numpy as np
 from stable_baselines3 import PPO
 
-from hashgym.agents.network import normalizer_kwargs
+from hashgym.agents.learning.network import normalizer_kwargs
 from hashgym.envs.batch.seeding import draw_seeds
 from hashgym.envs.forms.sb3 import SiteVecEnv
 

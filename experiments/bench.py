@@ -20,7 +20,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 
 import hashgym.envs  # noqa: F401  (registers the ids)
 from hashgym.advisor import packing
-from hashgym.agents.learners import PpoConfig
+from hashgym.agents.learning.learners import PpoConfig
 from hashgym.envs.batch.config import EnvConfig
 from hashgym.envs.batch.seeding import draw_seeds
 from hashgym.envs.forms.sb3 import SiteVecEnv

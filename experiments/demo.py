@@ -19,7 +19,7 @@ from hashgym.advisor.bundle import Bundle
 from hashgym.advisor.packing import require_exportable
 from hashgym.advisor.records import AdviceReport
 from hashgym.advisor.wording import as_text
-from hashgym.agents.training import tracked_run
+from hashgym.agents.learning.training import tracked_run
 from hashgym.envs.batch import acting
 from hashgym.envs.batch.config import EnvConfig
 from hashgym.envs.batch.core import Batch

@@ -6,9 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from hashgym.agents.learners import LearnedPolicy
+from hashgym.agents.learning.learners import LearnedPolicy
+from hashgym.agents.learning.training import load_policy
 from hashgym.agents.policy import Policy
-from hashgym.agents.training import load_policy
 from hashgym.envs.batch.config import EnvConfig
 from hashgym.evaluation.bound import why_not
 from hashgym.evaluation.summary import judge

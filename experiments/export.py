@@ -12,8 +12,8 @@ import pandas as pd
 from hashgym.advisor.bundle import FORECAST, SUMS, Bundle
 from hashgym.advisor.outlook import published_series
 from hashgym.advisor.packing import Origin, pack, require_exportable
-from hashgym.agents.learners import LearnedPolicy
-from hashgym.agents.training import load_policy, tracked_run
+from hashgym.agents.learning.learners import LearnedPolicy
+from hashgym.agents.learning.training import load_policy, tracked_run
 from hashgym.envs.scenario.scenario import Scenario
 from hashgym.evaluation.summary import judge
 from hashgym.experiments import hydra_main, tracking

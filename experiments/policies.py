@@ -4,11 +4,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from hashgym.agents.learning.training import load_policy
 from hashgym.agents.operator_rules import OperatorRule
 from hashgym.agents.planners.site_planner import Chain, SitePlanner
 from hashgym.agents.policy import FunctionPolicy, Policy, RandomPolicy
 from hashgym.agents.rules import PARAMETER_FREE, Hysteresis, Menu
-from hashgym.agents.training import load_policy
 from hashgym.envs.batch.config import EnvConfig
 from hashgym.envs.batch.core import Batch
 from hashgym.envs.scenario.tuned import tuned_settings

@@ -8,10 +8,10 @@ from typing import Any, Final
 
 from stable_baselines3.common.vec_env import VecEnv
 
-from hashgym.agents import cloning, learners
-from hashgym.agents.hindsight import Teaching
-from hashgym.agents.learners import LearnerConfig
-from hashgym.agents.training import Schedule
+from hashgym.agents.learning import cloning, learners
+from hashgym.agents.learning.hindsight import Teaching
+from hashgym.agents.learning.learners import LearnerConfig
+from hashgym.agents.learning.training import Schedule
 from hashgym.envs.batch import rewards
 from hashgym.envs.batch.config import EnvConfig
 from hashgym.evaluation.years import YEARS

@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol
 from filelock import FileLock, Timeout
 
 from hashgym.advisor.bundle import Bundle
-from hashgym.agents import training
+from hashgym.agents.learning import training
 from hashgym.sim.foundation.errors import BadInputError
 from hashgym.sim.foundation.wording import plain
 

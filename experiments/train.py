@@ -18,12 +18,12 @@ from filelock import FileLock, Timeout
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 
-from hashgym.agents import cloning, learners
-from hashgym.agents.hindsight import Teaching
-from hashgym.agents.learners import HindsightConfig, LearnedPolicy
+from hashgym.agents.learning import cloning, learners
+from hashgym.agents.learning.hindsight import Teaching
+from hashgym.agents.learning.learners import HindsightConfig, LearnedPolicy
+from hashgym.agents.learning.training import SELECTION, TRACKED, Judge, Training, csv_text, tracked_run
 from hashgym.agents.policy import Policy
 from hashgym.agents.rules import Hysteresis, Menu
-from hashgym.agents.training import SELECTION, TRACKED, Judge, Training, csv_text, tracked_run
 from hashgym.evaluation.paired import run
 from hashgym.evaluation.tuning import Tuning, tune
 from hashgym.evaluation.years import EPISODES_A_YEAR, drawn_years
@@ -171,7 +171,7 @@ def _ended_by_sigterm() -> Iterator[None]:
 def _teaching(settings: TrainSettings) -> Teaching | None:
     """Return how the policy is fitted to the planner before it learns, None if it is not."""
     if isinstance(settings.agent, HindsightConfig):
-        return settings.agent.teaching
+        return settings.agent
     return Teaching(steps=settings.clone_steps) if settings.teacher == "planner" else None
 
 

@@ -19,6 +19,7 @@ from hashgym.envs.scenario.scenario import Scenario
 from hashgym.sim.hardware import catalogue
 from hashgym.sim.site.params import SiteParams, ZoneParams
 from hashgym.sim.site.world import Exogenous
+from hashgym.synthesis.generate import synthesize
 
 SMALL: dict[str, Any] = {
     "name": "small",
@@ -42,6 +43,22 @@ REST: dict[str, float] = {
     "fee_share": 0.02,
 }
 """Constants for the columns of an imported history that a test is not about."""
+
+
+STORED_SITE: dict[str, Any] = {
+    **SMALL["site"],
+    "battery": {"power_w": 1.5e6, "energy_wh": 3.0e6},
+    "sun": {"power_w": 1.5e6, "latitude_deg": 32.8, "longitude_deg": -96.8},
+    "interconnect": {"import_limit_w": 1.0e6, "export_limit_w": 1.0e6},
+}
+"""The site of SMALL with a battery and sun behind a small connection."""
+
+
+@pytest.fixture(scope="session")
+def stored() -> Scenario:
+    history = synthesize("ercot", "2024-06-01", "2024-07-16", 3, weather=("sun",), hashprice_usd_per_ph_day=39.0)
+    tariff = {"kind": "real_time", "adder_usd_per_mwh": 15.0, "coincident_peak": {}}
+    return scenarios.from_mapping({**SMALL, "name": "stored", "site": STORED_SITE, "tariff": tariff}, history)
 
 
 @pytest.fixture(scope="session")

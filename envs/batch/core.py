@@ -181,10 +181,9 @@ class Batch:
                 f"split {config.split!r} of {self.scenario.name!r} is shorter than {steps} steps and two days"
             )
         thresholds, site, tariff = self.setup.thresholds, self.site, self.site.contract.energy
-        is_real_time = isinstance(tariff, RealTimeTariff)
         values = {
-            "adder_usd_per_mwh": tariff.adder_usd_per_mwh if is_real_time else 0.0,
-            "markup_frac": tariff.markup_frac if is_real_time else 0.0,
+            "adder_usd_per_mwh": tariff.adder_usd_per_mwh if isinstance(tariff, RealTimeTariff) else 0.0,
+            "markup_frac": tariff.markup_frac if isinstance(tariff, RealTimeTariff) else 0.0,
             "export_adder_usd_per_mwh": site.contract.export_adder_usd_per_mwh,
             "sun_w": 0.0 if site.sun is None else site.sun.power_w,
             "wind_w": 0.0 if site.wind is None else site.wind.power_w,

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from ...sim.contract.reserve import N_HOURS
 from ...sim.foundation.constants import usd_per_th
@@ -77,7 +78,7 @@ def require_settings(names: Iterable[str]) -> None:
             raise BadInputError(f"no setting {name!r} of the operator's rule; there are {', '.join(NEUTRAL)}")
 
 
-def rule_record(settings: Mapping[str, float], n: int = 1) -> np.ndarray:
+def rule_record(settings: Mapping[str, npt.NDArray[np.float64]] | Mapping[str, float], n: int = 1) -> np.ndarray:
     """Return settings as kernels read them, (n,) of RULE, those that are not given neutral; raises BadInputError.
 
     Args:

@@ -239,7 +239,7 @@ PRICE_OBSERVATIONS: Final = (
         30.0,
     ),
 )
-"""The rule's prices for the battery at its charge, observed where an action moves them."""
+"""The rule's prices for the battery at its charge, observed where an action moves them. Ranges are chosen as those of prices."""
 
 TODAY_OBSERVATIONS: Final = tuple(
     Observed(name, "USD/MWh", -1000.0, 10000.0, "rule", "known curve of the local day", "asinh", 30.0) for name in TODAY

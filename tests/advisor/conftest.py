@@ -14,8 +14,8 @@ from hashgym.advisor.bundle import FORECAST, Bundle
 from hashgym.advisor.outlook import published_series
 from hashgym.advisor.packing import Origin, pack
 from hashgym.advisor.trial import Settings
-from hashgym.agents import cloning
-from hashgym.agents.learners import PpoConfig
+from hashgym.agents.learning import cloning
+from hashgym.agents.learning.learners import PpoConfig
 from hashgym.agents.rules import Hysteresis, Menu
 from hashgym.envs.batch import tables
 from hashgym.envs.batch.config import EnvConfig

@@ -22,8 +22,8 @@ from hashgym.advisor import packing
 from hashgym.advisor.advise import Advisor
 from hashgym.advisor.bundle import Bundle
 from hashgym.advisor.situation import scenario_of
-from hashgym.agents.graph import graph_of, to_onnx
-from hashgym.agents.learners import PpoConfig, SacConfig
+from hashgym.agents.learning.graph import graph_of, to_onnx
+from hashgym.agents.learning.learners import PpoConfig, SacConfig
 from hashgym.envs.batch.config import EnvConfig
 from hashgym.envs.batch.core import Batch
 from hashgym.envs.batch.seeding import draw_seeds

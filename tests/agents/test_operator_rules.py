@@ -14,22 +14,12 @@ from hashgym.envs.scenario.scenario import Scenario, from_mapping
 from hashgym.evaluation import paired
 from hashgym.evaluation.search import Round, rule_config, search
 from hashgym.sim.foundation.errors import BadInputError
-from hashgym.synthesis.generate import synthesize
 from tests.conftest import SMALL
 
-SITE: dict[str, Any] = {
-    **SMALL["site"],
-    "battery": {"power_w": 1.5e6, "energy_wh": 3.0e6},
-    "sun": {"power_w": 1.5e6, "latitude_deg": 32.8, "longitude_deg": -96.8},
-    "interconnect": {"import_limit_w": 1.0e6, "export_limit_w": 1.0e6},
-}
 
-
-@pytest.fixture(scope="module")
-def world() -> Scenario:
-    history = synthesize("ercot", "2024-06-01", "2024-07-16", 3, weather=("sun",), hashprice_usd_per_ph_day=39.0)
-    tariff = {"kind": "real_time", "adder_usd_per_mwh": 15.0, "coincident_peak": {}}
-    return from_mapping({**SMALL, "name": "stored", "site": SITE, "tariff": tariff}, history)
+@pytest.fixture
+def world(stored: Scenario) -> Scenario:
+    return stored
 
 
 def usd(policy: Any, world: Scenario, split: str = "train") -> float:

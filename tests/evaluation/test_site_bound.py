@@ -13,8 +13,9 @@ from hashgym.evaluation import paired
 from hashgym.evaluation.search import rule_config
 from hashgym.evaluation.site_bound import episode_bound_usd
 from hashgym.synthesis.generate import synthesize
-from tests.agents.test_operator_rules import SITE, rule
+from tests.agents.test_operator_rules import rule
 from tests.conftest import SMALL
+from tests.conftest import STORED_SITE as SITE
 
 
 @pytest.fixture(scope="module")

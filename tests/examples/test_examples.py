@@ -64,7 +64,7 @@ def test_a_bundle_in_production_needs_numpy_and_onnxruntime_alone():
 def bundle(tmp_path_factory):
     """A bundle of an untrained policy."""
     from hashgym.advisor.packing import Origin, pack
-    from hashgym.agents.learners import PpoConfig
+    from hashgym.agents.learning.learners import PpoConfig
     from hashgym.envs.batch.config import EnvConfig
     from hashgym.envs.forms.sb3 import SiteVecEnv
     from hashgym.envs.scenario.scenario import from_mapping

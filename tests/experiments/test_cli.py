@@ -12,7 +12,7 @@ from pathlib import Path
 import mlflow
 import pytest
 
-from hashgym.agents import checkpoint
+from hashgym.agents.learning import checkpoint
 from hashgym.experiments.cli import main
 
 SMOKE = ("experiment=smoke", "tracking=none", "progress=false", "warm_start.teacher=null", "threads=1", "validations=0")

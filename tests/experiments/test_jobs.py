@@ -15,9 +15,9 @@ from omegaconf import OmegaConf
 
 from benchmarks import history
 from hashgym.advisor.bundle import Bundle
-from hashgym.agents import learners
-from hashgym.agents.learners import PpoConfig, SacConfig
-from hashgym.agents.training import load_policy
+from hashgym.agents.learning import learners
+from hashgym.agents.learning.learners import PpoConfig, SacConfig
+from hashgym.agents.learning.training import load_policy
 from hashgym.envs.batch import tables
 from hashgym.envs.batch.core import Batch
 from hashgym.envs.scenario.scenario import from_mapping

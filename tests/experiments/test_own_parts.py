@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from hashgym.advisor.bundle import Bundle
-from hashgym.agents import learners
-from hashgym.agents.learners import OtherConfig
+from hashgym.agents.learning import learners
+from hashgym.agents.learning.learners import OtherConfig
 from hashgym.envs.batch.config import EnvConfig
 from hashgym.envs.batch.core import Batch
 from hashgym.experiments.cli import main
@@ -163,12 +163,12 @@ def test_a_function_is_judged_beside_the_rules(workplace: Path, capsys: pytest.C
         ({"_target_": "os.system"}, "agent._target_ is 'os.system'; it must be one of"),
         ({"_target_": "stable_baselines3.A3C"}, "agent._target_ is 'stable_baselines3.A3C'"),
         ({"_target_": "stable_baselines3.common.save_util.load_from_pkl"}, "agent._target_ is 'stable_baselines3.common"),
-        ({"_target_": "hashgym.agents.learners.PpoConfig", "learning_rate": -1}, "agent.learning_rate is -1; it must be above 0"),
-        ({"_target_": "hashgym.agents.learners.PpoConfig", "learning_rate": "fast"}, "agent.learning_rate is 'fast'; it must be a number"),
-        ({"_target_": "hashgym.agents.learners.PpoConfig", "n_envs": 0}, "agent.n_envs is 0; it must be 1 or more"),
-        ({"_target_": "hashgym.agents.learners.PpoConfig", "gamma": 2}, "agent.gamma is 2; it must be between 0 and 1"),
-        ({"_target_": "hashgym.agents.learners.PpoConfig", "net_arch": [64, "a"]}, r"agent.net_arch is \(64, 'a'\); it must be a list"),
-        ({"_target_": "hashgym.agents.learners.PpoConfig", "net_arch": [60000, 60000]}, "each of 1 to 4096 units"),
+        ({"_target_": "hashgym.agents.learning.learners.PpoConfig", "learning_rate": -1}, "agent.learning_rate is -1; it must be above 0"),
+        ({"_target_": "hashgym.agents.learning.learners.PpoConfig", "learning_rate": "fast"}, "agent.learning_rate is 'fast'; it must be a number"),
+        ({"_target_": "hashgym.agents.learning.learners.PpoConfig", "n_envs": 0}, "agent.n_envs is 0; it must be 1 or more"),
+        ({"_target_": "hashgym.agents.learning.learners.PpoConfig", "gamma": 2}, "agent.gamma is 2; it must be between 0 and 1"),
+        ({"_target_": "hashgym.agents.learning.learners.PpoConfig", "net_arch": [64, "a"]}, r"agent.net_arch is \(64, 'a'\); it must be a list"),
+        ({"_target_": "hashgym.agents.learning.learners.PpoConfig", "net_arch": [60000, 60000]}, "each of 1 to 4096 units"),
     ],
 )  # fmt: skip
 def test_learners_that_are_none_are_named(entry: dict[str, Any], message: str) -> None:

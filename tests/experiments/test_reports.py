@@ -96,7 +96,7 @@ def test_export_refuses_another_task_before_any_work(
     monkeypatch.chdir(tmp_path)
     run = tmp_path / "run"
     run.mkdir()
-    agent = {"_target_": "hashgym.agents.learners.PpoConfig", "name": "ppo"}
+    agent = {"_target_": "hashgym.agents.learning.learners.PpoConfig", "name": "ppo"}
     config = {"scenario": {}, "env": {"task": task}, "agent": agent, "seed": 0, "history": None}
     (run / "config.json").write_text(json.dumps(config))
     assert main(["export", "run=run", "tracking=none"]) == 2

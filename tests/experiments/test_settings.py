@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hashgym.agents.learners import PpoConfig
+from hashgym.agents.learning.learners import PpoConfig
 from hashgym.envs.batch import rewards
 from hashgym.envs.scenario import scenario as scenarios
 from hashgym.experiments import targets
@@ -49,7 +49,7 @@ def test_overrides_arrive_as_values_and_no_history_is_made(monkeypatch: pytest.M
             "reward: 'hashgym.envs.batch.rewards.Glory' could not be found",
         ),
         (
-            {"agent": {"_target_": "hashgym.agents.learners.PpoConfig", "gama": 1.0}},
+            {"agent": {"_target_": "hashgym.agents.learning.learners.PpoConfig", "gama": 1.0}},
             "agent: unknown key 'gama'; did you mean 'gamma'",
         ),
         ({"warm_start": {"teachr": None}}, "unknown key 'warm_start.teachr'; did you mean 'teacher'"),

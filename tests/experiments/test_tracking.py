@@ -17,8 +17,8 @@ import pytest
 
 from hashgym.advisor.bundle import Bundle
 from hashgym.advisor.packing import Origin, pack
-from hashgym.agents.learners import PpoConfig
-from hashgym.agents.training import tracked_run
+from hashgym.agents.learning.learners import PpoConfig
+from hashgym.agents.learning.training import tracked_run
 from hashgym.envs.batch.config import EnvConfig
 from hashgym.envs.forms.sb3 import SiteVecEnv
 from hashgym.experiments import tracking

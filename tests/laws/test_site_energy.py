@@ -9,11 +9,11 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 import hashgym.envs  # noqa: F401
-from hashgym.agents.price_features import PriceFeatures
 from hashgym.envs.batch.config import EnvConfig
 from hashgym.envs.batch.core import Batch
 from hashgym.envs.scenario.scenario import Scenario, from_mapping
 from hashgym.sim.foundation import jit
+from hashgym.sim.series.price_features import AHEAD, PAST, PriceFeatures
 from hashgym.synthesis.generate import synthesize
 from tests.conftest import SMALL
 
@@ -116,12 +116,15 @@ def test_no_feature_of_prices_sees_the_future(world: Scenario, cut: int) -> None
     other = from_mapping({**SMALL, "name": "whole", "site": SITE, "tariff": TARIFF}, replace(history, frame=frame))
     one, two = Batch(config).exogenous, Batch(replace(config, scenario=other)).exogenous
     assert np.array_equal(one.known[:, :cut], two.known[:, :cut])
-    before, after = PriceFeatures.of(one, world.site), PriceFeatures.of(two, world.site)
-    for name in PriceFeatures.__slots__:
-        assert np.array_equal(
-            getattr(before, name)[..., :cut] if name != "today" else before.today[:, :cut],
-            getattr(after, name)[..., :cut] if name != "today" else after.today[:, :cut],
-        ), name
+    before, after = PriceFeatures(one, world.site), PriceFeatures(two, world.site)
+    assert np.array_equal(before.today[:, :cut], after.today[:, :cut])
+    for read in (
+        lambda features: features.market,
+        lambda features: features.of_day,
+        *(lambda features, k=k: features.ahead(k) for k in range(len(AHEAD))),
+        *(lambda features, k=k: features.past(k) for k in range(len(PAST))),
+    ):
+        assert np.array_equal(read(before)[..., :cut], read(after)[..., :cut])
 
 
 def test_what_a_battery_holds_at_the_end_is_worth_the_days_price(world: Scenario) -> None:

@@ -52,7 +52,7 @@ def test_a_cost_of_ones_own_stands_beside_the_others(small: Scenario) -> None:
 
 @pytest.mark.parametrize("name", rewards.NAMES)
 def test_every_named_reward_is_finite_and_of_the_order_of_one(name: str, small: Scenario) -> None:
-    batch = stepped(EnvConfig(scenario=small, reward=name, task="operation"), 16, 20)
+    batch = stepped(EnvConfig(scenario=small, reward=name, task="operation", rule={}), 16, 20)
     assert np.isfinite(batch.reward).all()
     assert np.abs(batch.reward).max() < 100.0
 

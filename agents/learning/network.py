@@ -7,7 +7,7 @@ from gymnasium import spaces
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import nn
 
-from ..envs.batch.tables import Observed
+from ...envs.batch.tables import Observed
 
 
 class TableNormalizer(BaseFeaturesExtractor):

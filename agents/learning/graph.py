@@ -16,8 +16,8 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.sac.policies import SACPolicy
 from torch import nn
 
-from ..sim.foundation.errors import BadInputError
-from ..sim.site.ladders import SiteLadders
+from ...sim.foundation.errors import BadInputError
+from ...sim.site.ladders import SiteLadders
 
 INPUT: Final = "observation"
 OUTPUTS: Final = ("setpoint_mhz", "action", "scores")

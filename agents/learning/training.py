@@ -20,22 +20,22 @@ from stable_baselines3.common.running_mean_std import RunningMeanStd
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from tqdm import tqdm
 
-from ..envs.batch import tables
-from ..envs.batch.config import EnvConfig
-from ..envs.batch.core import Batch
-from ..envs.batch.like import ActionArray
-from ..envs.batch.seeding import draw_seeds
-from ..envs.forms.sb3 import SiteVecEnv
-from ..sim.foundation.checks import require_at_least
-from ..sim.foundation.errors import BadInputError, CheckpointError
-from ..sim.series.exogenous import STEPS_PER_DAY
+from ...envs.batch import tables
+from ...envs.batch.config import EnvConfig
+from ...envs.batch.core import Batch
+from ...envs.batch.like import ActionArray
+from ...envs.batch.seeding import draw_seeds
+from ...envs.forms.sb3 import SiteVecEnv
+from ...sim.foundation.checks import require_at_least
+from ...sim.foundation.errors import BadInputError, CheckpointError
+from ...sim.series.exogenous import STEPS_PER_DAY
+from ..planners.plan_values import PlanValues
+from ..planners.site_planner import SitePlanner
+from ..policy import Policy
 from . import checkpoint, cloning, hindsight
 from .hindsight import Teaching
 from .learners import LearnedPolicy, LearnerConfig, PpoConfig
 from .network import TableNormalizer
-from .planners.plan_values import PlanValues
-from .planners.site_planner import SitePlanner
-from .policy import Policy
 from .shaping import PlanShaped
 
 log = logging.getLogger(__name__)

@@ -13,13 +13,13 @@ from stable_baselines3 import PPO, SAC
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
-from ..envs.batch.core import Batch
-from ..envs.batch.like import ActionArray
-from ..envs.batch.tables import Observed
-from ..sim.foundation.checks import require, require_at_least, require_kinds, require_known
-from ..sim.foundation.constants import CONTROL_STEP_S, SECONDS_PER_HOUR
-from ..sim.foundation.errors import BadInputError
-from ..sim.foundation.renamed import new_target
+from ...envs.batch.core import Batch
+from ...envs.batch.like import ActionArray
+from ...envs.batch.tables import Observed
+from ...sim.foundation.checks import require, require_at_least, require_kinds, require_known
+from ...sim.foundation.constants import CONTROL_STEP_S, SECONDS_PER_HOUR
+from ...sim.foundation.errors import BadInputError
+from ...sim.foundation.renamed import new_target
 from .hindsight import Teaching, starts_as_rule
 from .network import ACTIVATIONS, normalizer_kwargs
 
@@ -215,37 +215,25 @@ def _begin(model: PPO | SAC, agent: PpoConfig | SacConfig) -> None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HindsightConfig:
+class HindsightConfig(Teaching):
     """A policy that is fitted to the planner's choices and learns nothing beyond: see `hindsight`.
 
-    rounds … learning_rate: as `hindsight.Teaching` has them. The policy is PPO's, so that it is exported, kept and gone on with as others are.
+    The policy is PPO's, so that it is exported, kept and gone on with as others are.
     """
 
     name: str = "hindsight"
     total_steps: int = 0
-    n_envs: int = 512
-    rounds: int = 2
-    steps: int = 600
-    updates: int = 1500
-    batch_size: int = 4096
-    learning_rate: float = 2e-3
     net_arch: tuple[int, ...] = (64, 64)
     activation: str = "tanh"
     standardise: bool = True
-    plan_values: bool = False
 
     def __post_init__(self) -> None:
         """Check ranges; raises BadInputError."""
+        Teaching.__post_init__(self)
         require(
             self.total_steps == 0, "agent", "total_steps", self.total_steps, "0: it learns before any step is counted"
         )
         _check_net(self.net_arch)
-        self.teaching  # noqa: B018, checks itself
-
-    @property
-    def teaching(self) -> Teaching:
-        """How it is fitted."""
-        return Teaching(**{entry.name: getattr(self, entry.name) for entry in fields(Teaching)})
 
     def build(self, env: VecEnv, table: tuple[Observed, ...], seed: int) -> PPO:
         """Return a policy that acts as the rule does."""

@@ -20,8 +20,8 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.save_util import recursive_getattr
 
-from ..sim.foundation.errors import CheckpointError
-from ..sim.foundation.foreign import read_file
+from ...sim.foundation.errors import CheckpointError
+from ...sim.foundation.foreign import read_file
 
 SCHEMA: Final = 1
 FILES: Final = ("tensors.pt", "arrays.npz")

@@ -10,9 +10,9 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Logger
 
-from hashgym.agents import checkpoint
-from hashgym.agents.learners import LearnerConfig, PpoConfig, SacConfig
-from hashgym.agents.network import TableNormalizer
+from hashgym.agents.learning import checkpoint
+from hashgym.agents.learning.learners import LearnerConfig, PpoConfig, SacConfig
+from hashgym.agents.learning.network import TableNormalizer
 from hashgym.envs.forms.sb3 import SiteVecEnv
 from hashgym.envs.scenario.scenario import Scenario
 from hashgym.sim.foundation.errors import BadInputError, CheckpointError

@@ -11,8 +11,8 @@ from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs
 from tqdm import tqdm
 
-from ..envs.batch.like import ActionArray
-from ..sim.foundation.errors import BadInputError
+from ...envs.batch.like import ActionArray
+from ...sim.foundation.errors import BadInputError
 
 Teacher = Callable[[], ActionArray]
 """Returns the teacher's actions for the environments' present state, (n_envs, n_actions)."""

@@ -21,19 +21,19 @@ from stable_baselines3.sac.policies import SACPolicy
 from torch import nn
 from tqdm import tqdm
 
-from ..envs.batch.actions import RESIDUAL
-from ..envs.batch.arrays import EnvWorld
-from ..envs.batch.config import EnvConfig
-from ..envs.batch.core import Batch
-from ..envs.batch.operating import MOST_LOG_RATIO, MOST_PRICE_MOVE, PRICE_UNIT_USD, margin_price
-from ..envs.batch.seeding import draw_seeds
-from ..sim.foundation.checks import require, require_at_least
-from ..sim.foundation.errors import BadInputError
-from ..sim.foundation.jit import allocating_kernel
-from ..sim.hardware.firmware import ASLEEP
-from .planners.plan_values import PlanValues
-from .planners.site_planner import SitePlanner
-from .rules import Seen
+from ...envs.batch.actions import RESIDUAL
+from ...envs.batch.arrays import EnvWorld
+from ...envs.batch.config import EnvConfig
+from ...envs.batch.core import Batch
+from ...envs.batch.operating import MOST_LOG_RATIO, MOST_PRICE_MOVE, PRICE_UNIT_USD, margin_price
+from ...envs.batch.seeding import draw_seeds
+from ...sim.foundation.checks import require, require_at_least
+from ...sim.foundation.errors import BadInputError
+from ...sim.foundation.jit import allocating_kernel
+from ...sim.hardware.firmware import ASLEEP
+from ..planners.plan_values import PlanValues
+from ..planners.site_planner import SitePlanner
+from ..rules import Seen
 
 TEACHING_ROLE: Final = 5
 """Role of the environments in SeedSequence([run seed, role]), after training, tuning, evaluation, rollouts and the search of rules."""
@@ -289,38 +289,27 @@ def teach(
 class Actor(nn.Module):
     """The mean action of a policy of stable-baselines3 as a network, not held to [-1, 1] where PPO clips it."""
 
+    def __init__(self, features: nn.Module, body: nn.Module, head: Any, *, is_squashed: bool) -> None:
+        """Take the parts of a policy, which stay its own."""
+        super().__init__()
+        self.features, self.body, self.is_squashed = features, body, is_squashed
+        self.head: nn.Linear = head
+
     @classmethod
     def of(cls, model: BaseAlgorithm) -> "Actor":
         """Return the actor of PPO or SAC; raises BadInputError for another learner."""
-        if isinstance(model.policy, SACPolicy):
-            return _SacActor(model.policy)
-        if isinstance(model.policy, ActorCriticPolicy):
-            return _PpoActor(model.policy)
-        raise BadInputError(f"hindsight learning fits PPO's policy or SAC's; this is a {type(model.policy).__name__}")
-
-
-class _PpoActor(Actor):
-    def __init__(self, policy: ActorCriticPolicy) -> None:
-        super().__init__()
-        self.features, self.body, self.head = (
-            policy.pi_features_extractor,
-            policy.mlp_extractor.policy_net,
-            policy.action_net,
-        )
+        policy = model.policy
+        if isinstance(policy, SACPolicy):
+            return cls(policy.actor.features_extractor, policy.actor.latent_pi, policy.actor.mu, is_squashed=True)
+        if isinstance(policy, ActorCriticPolicy):
+            body = policy.mlp_extractor.policy_net
+            return cls(policy.pi_features_extractor, body, policy.action_net, is_squashed=False)
+        raise BadInputError(f"hindsight learning fits PPO's policy or SAC's; this is a {type(policy).__name__}")
 
     def forward(self, observations: torch.Tensor) -> torch.Tensor:
+        """Return the mean actions, (n, n_moves)."""
         moves: torch.Tensor = self.head(self.body(self.features(observations)))
-        return moves
-
-
-class _SacActor(Actor):
-    def __init__(self, policy: SACPolicy) -> None:
-        super().__init__()
-        actor = policy.actor
-        self.features, self.body, self.head = actor.features_extractor, actor.latent_pi, actor.mu
-
-    def forward(self, observations: torch.Tensor) -> torch.Tensor:
-        return torch.tanh(self.head(self.body(self.features(observations))))
+        return torch.tanh(moves) if self.is_squashed else moves
 
 
 def starts_as_rule(model: BaseAlgorithm, first_sigma: float) -> None:
@@ -331,7 +320,8 @@ def starts_as_rule(model: BaseAlgorithm, first_sigma: float) -> None:
         head.bias.zero_()
         log_sigma = float(np.log(first_sigma))
         if isinstance(model.policy, SACPolicy):
-            model.policy.actor.log_std.weight.zero_()
-            model.policy.actor.log_std.bias.fill_(log_sigma)
-        else:
+            spread: nn.Linear = model.policy.actor.log_std  # type: ignore[assignment]
+            spread.weight.zero_()
+            spread.bias.fill_(log_sigma)
+        elif isinstance(model.policy, ActorCriticPolicy):
             model.policy.log_std.fill_(log_sigma)

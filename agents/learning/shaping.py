@@ -5,12 +5,12 @@ import numpy.typing as npt
 from stable_baselines3.common.vec_env import VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
-from ..envs.batch.core import Batch
-from ..envs.forms.sb3 import SiteVecEnv
-from ..sim.foundation.errors import BadInputError
-from ..sim.foundation.jit import kernel
+from ...envs.batch.core import Batch
+from ...envs.forms.sb3 import SiteVecEnv
+from ...sim.foundation.errors import BadInputError
+from ...sim.foundation.jit import kernel
+from ..planners.plan_values import PlanValues
 from .hindsight import is_running
-from .planners.plan_values import PlanValues
 
 
 class PlanShaped(VecEnvWrapper):

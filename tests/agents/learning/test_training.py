@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from stable_baselines3 import PPO
 
-from hashgym.agents import checkpoint, cloning
-from hashgym.agents.learners import PpoConfig
+from hashgym.agents.learning import checkpoint, cloning
+from hashgym.agents.learning.learners import PpoConfig
+from hashgym.agents.learning.training import Schedule, Training, load_policy, tracked_run
 from hashgym.agents.policy import Policy
 from hashgym.agents.rules import AlwaysOn, Hysteresis, Menu
-from hashgym.agents.training import Schedule, Training, load_policy, tracked_run
 from hashgym.envs.batch.config import EnvConfig
 from hashgym.envs.forms.sb3 import SiteVecEnv
 from hashgym.envs.scenario.scenario import Scenario
@@ -36,11 +36,9 @@ def test_the_policy_that_the_judge_likes_best_is_kept(small: Scenario, tmp_path:
     liked, hashes = [1.0, 2.0, 5.0, 3.0, 3.0], list[str]()
     training = Training(AGENT, EnvConfig(scenario=small, stack=2), Schedule(validations=3), tmp_path)
 
-    def judge(policy: Policy, split: str) -> float:
-        if split == "validation":
-            return 0.0
+    def judge(policy: Policy) -> dict[str, float]:
         hashes.append(training.weights_hash)
-        return liked[len(hashes) - 1]
+        return {"selection": liked[len(hashes) - 1], "validation": 0.0}
 
     told = Told()
     training.learn(judge, told)

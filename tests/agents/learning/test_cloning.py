@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from hashgym.agents import cloning
-from hashgym.agents.learners import PpoConfig, SacConfig
+from hashgym.agents.learning import cloning
+from hashgym.agents.learning.learners import PpoConfig, SacConfig
 from hashgym.envs.batch import tables
 from hashgym.envs.forms.sb3 import SiteVecEnv
 from hashgym.envs.scenario.scenario import Scenario
