@@ -65,6 +65,7 @@ OPERATORS: Final = frozenset(
         "ReduceSum",
         "Relu",
         "Reshape",
+        "Round",
         "Shape",
         "Sigmoid",
         "Sign",
@@ -92,12 +93,14 @@ class Decision:
 
     setpoint_mhz: frequency set-point of each zone's machines, 0 to sleep, (n, n_zones). [MHz] action: the same as an
     action of the environment, (n, n_zones). scores: logits of each choice of a discrete action, (n, n_zones, most
-    choices), or a Box action before it is clipped or squashed, (n, n_zones).
+    choices), or a Box action before it is clipped or squashed, (n, n_zones). commands: what residual actions come to, entries of the manifest's
+    `commands`, (n, n_commands); None of other actions.
     """
 
     setpoint_mhz: Float32Array
     action: npt.NDArray[Any]
     scores: Float32Array
+    commands: Float32Array | None = None
 
 
 class Bundle:
@@ -161,6 +164,17 @@ class Bundle:
             raise BundleError(f"{self.folder / MODEL}: cannot decide ({str(error)[:200]})") from error
 
     @property
+    def has_rule(self) -> bool:
+        """Whether the policy moves the operator's rule, which its graph holds."""
+        return bool(self.manifest["env"]["action"] == "residual")
+
+    @property
+    def rule(self) -> dict[str, float] | None:
+        """Settings of the operator's rule that the policy moves, None if it moves none."""
+        found = self.manifest["env"].get("rule") if self.has_rule else None
+        return None if found is None else {name: float(value) for name, value in found.items()}
+
+    @property
     def has_events(self) -> bool:
         """Whether the policy sees what befalls the site: outages, and machines that are out of work."""
         return bool(self.manifest["scenario"].get("events", "none") != "none")
@@ -184,7 +198,7 @@ class Bundle:
     def _check_graph(self) -> None:
         inputs, outputs = self._session.get_inputs(), [output.name for output in self._session.get_outputs()]
         self._input = inputs[0].name
-        wanted = ["setpoint_mhz", "action", "scores"]
+        wanted = ["setpoint_mhz", "action", "scores", *(["commands"] if self.has_rule else [])]
         if len(inputs) != 1 or inputs[0].shape[1:] != [len(self.observations)] or outputs != wanted:
             raise BundleError(
                 f"{self.folder / MODEL}: takes {[(i.name, i.shape) for i in inputs]} and gives {outputs}; the manifest has "

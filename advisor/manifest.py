@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable
 from typing import Any, Final
 
+from ..envs.batch.operating import NEUTRAL
 from ..sim.foundation.errors import BundleError
 
 SCHEMA_VERSION: Final = 1
@@ -27,6 +28,13 @@ def _is_text(value: Any) -> bool:
 _TEXT: Final = "text that can be printed"
 _NUMBER: Final = "a finite number"
 
+
+def _is_rule(value: Any) -> bool:
+    if not isinstance(value, dict) or set(value) != set(NEUTRAL):
+        return False
+    return all(_is_number(entry) or entry in ("inf", "-inf") for entry in value.values())
+
+
 _TOP: Final[tuple[Check, ...]] = (
     ("model_sha256", _is_text, _TEXT),
     ("name", _is_text, _TEXT),
@@ -37,9 +45,10 @@ _TOP: Final[tuple[Check, ...]] = (
     ("actions", lambda v: isinstance(v, list) and bool(v), "a list of actions"),
 )
 _FORECASTS: Final = ("none", "persistence", "day_ahead", "day_ahead_curve")
+_ACTIONS: Final = ("discrete", "box", "profile", "residual")
 _ENV: Final[tuple[Check, ...]] = (
     ("id", _is_text, _TEXT),
-    ("action", lambda v: v in ("discrete", "box", "profile"), "discrete, box or profile"),
+    ("action", lambda v: v in _ACTIONS, "discrete, box, profile or residual"),
     ("forecast", lambda v: v in _FORECASTS, ", ".join(_FORECASTS)),
     ("step_s", lambda v: v == 300, "300"),
     ("episode_steps", lambda v: isinstance(v, int) and v >= 1, "a whole number above 0"),
@@ -83,6 +92,11 @@ def read(content: bytes, where: str) -> dict[str, Any]:
         _require(entry, _OBSERVATION, where, f"observations[{index}].")
     for index, entry in enumerate(manifest["actions"]):
         _require(entry, (("name", _is_text, _TEXT),), where, f"actions[{index}].")
+    if manifest["env"]["action"] == "residual":
+        _require(manifest["env"], (("rule", _is_rule, "settings of the operator's rule by name"),), where, "env.")
+        _require(manifest, (("commands", lambda v: isinstance(v, list) and bool(v), "a list of commands"),), where, "")
+        for index, entry in enumerate(manifest["commands"]):
+            _require(entry, (("name", _is_text, _TEXT),), where, f"commands[{index}].")
     chip = _part(manifest["envelope"]["costs"], "chip_over_temp", where)
     _require(chip, (("threshold", _is_number, _NUMBER),), where, "envelope.costs.chip_over_temp.")
     return manifest

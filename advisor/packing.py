@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
@@ -11,10 +12,13 @@ import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from ..agents.learning.graph import ActionDecoding, graph_of, to_onnx
+from ..agents.learning.rule_graph import RuleGraph
 from ..envs import ENV_IDS
 from ..envs.batch import tables
+from ..envs.batch.actions import RESIDUAL, commands_table
 from ..envs.batch.config import EnvConfig, UserCost
 from ..envs.batch.core import Batch
+from ..envs.batch.operating import operate_rows
 from ..sim.foundation.constants import CONTROL_STEP_S, SECONDS_PER_HOUR
 from ..sim.foundation.errors import BadInputError, BundleError
 from ..sim.foundation.files import whole_folder
@@ -22,7 +26,7 @@ from ..sim.foundation.wording import as_markdown
 from ..sim.series.exogenous import WARM_UP_STEPS
 from ..sim.site.ladders import SiteLadders
 from . import bundle as bundles
-from .bundle import Bundle
+from .bundle import Bundle, Decision
 from .manifest import SCHEMA_VERSION
 
 MAX_RISE_PU: Final = 0.1
@@ -59,10 +63,15 @@ def require_exportable(config: EnvConfig) -> None:
         raise BadInputError(
             "the policy sees chosen observations alone (env.observations), which cannot be exported: a bundle holds the whole table"
         )
-    if task != EXPORTED_TASK:
+    if task != EXPORTED_TASK and not (task == "operation" and config.action == RESIDUAL and not config.coin_choice):
         raise BadInputError(
-            f"the policy was trained on task {task!r} ({ENV_IDS.get(task, 'unknown')}), which cannot be exported; a bundle holds "
-            f"policies of task {EXPORTED_TASK!r} ({ENV_IDS[EXPORTED_TASK]}), as `hashgym train env=hashrate` makes them"
+            f"the policy was trained on task {task!r} ({ENV_IDS.get(task, 'unknown')}) with action {config.action!r}, which cannot be exported; a "
+            f"bundle holds policies of task {EXPORTED_TASK!r} ({ENV_IDS[EXPORTED_TASK]}), as `hashgym train env=hashrate` makes them, and of "
+            "residual actions, as env=residual does"
+        )
+    if config.stack > 1 and config.action == RESIDUAL:
+        raise BadInputError(
+            "the policy sees several observations at once (env.stack); with residual actions it cannot be exported"
         )
 
 
@@ -82,7 +91,8 @@ def pack(folder: Path, model: BaseAlgorithm, config: EnvConfig, origin: Origin, 
     """
     require_exportable(config)
     batch = Batch(replace(config, split="train"))
-    onnx = to_onnx(graph_of(model, action_decoding(batch)), len(batch.table))
+    decoding = RuleGraph(batch) if batch.setup.action == RESIDUAL else action_decoding(batch)
+    onnx = to_onnx(graph_of(model, decoding), len(batch.table))
     low, high = trained_range(model, config)
     manifest = _manifest(batch, config, origin, onnx, low, high)
     files = {
@@ -161,24 +171,35 @@ def parity_observations(config: EnvConfig, n: int, seed: int) -> np.ndarray:
     return np.concatenate([np.concatenate(seen)[: n // 2], anywhere])
 
 
-def parity(model: BaseAlgorithm, bundle: Bundle, observations: np.ndarray) -> float:
+def parity(model: BaseAlgorithm, bundle: Bundle, config: EnvConfig, observations: np.ndarray) -> float:
     """Return the largest difference between the bundle's and the network's actions, of each action's range.
 
-    Discrete actions that differ count as 1, unless their two best scores lie within 1e-5.
+    Discrete actions that differ count as 1, unless their two best scores lie within 1e-5. Where actions are residual, what the rule makes of the
+    bundle's own ones must be what the environment makes of them as well.
     """
     expected = np.asarray(model.predict(observations, deterministic=True)[0])
     decision = bundle.decide(observations)
     if decision.scores.ndim == 2:
         space: Any = model.action_space
-        return float(np.max(np.abs(decision.action - expected) / (space.high - space.low)))
+        apart = float(np.max(np.abs(decision.action - expected) / (space.high - space.low)))
+        return apart if decision.commands is None else max(apart, _rule_parity(bundle, decision, config, observations))
     best = np.sort(decision.scores, axis=2)
     is_tied = best[:, :, -1] - best[:, :, -2] <= PARITY_TOLERANCE
     return float(np.max((decision.action != expected) & ~is_tied))
 
 
+def _rule_parity(bundle: Bundle, decision: Decision, config: EnvConfig, observations: np.ndarray) -> float:
+    """Return the largest difference between the bundle's commands and those that the environment's rule makes of the same actions."""
+    assert decision.commands is not None
+    batch = Batch(replace(config, split="train"))
+    rows = np.zeros(decision.commands.shape)
+    operate_rows(batch.world, observations, decision.action.astype(np.float64), rows)
+    return float(np.max(np.abs(rows - decision.commands) / np.maximum(1.0, np.abs(rows).max(axis=0)), initial=0.0))
+
+
 def check_parity(model: BaseAlgorithm, bundle: Bundle, config: EnvConfig, seed: int) -> None:
     """Refuse a bundle that does not decide as the network does; raises BundleError."""
-    difference = parity(model, bundle, parity_observations(config, PARITY_OBSERVATIONS, seed))
+    difference = parity(model, bundle, config, parity_observations(config, PARITY_OBSERVATIONS, seed))
     if difference > PARITY_TOLERANCE:
         raise BundleError(f"graph and network differ by {difference:.3g} of an action's range; nothing was written")
 
@@ -211,9 +232,11 @@ def _manifest(
             "forecast": batch.setup.forecast,
             "step_s": CONTROL_STEP_S,
             "episode_steps": batch.episode_steps,
+            **({} if batch.setup.rule is None else {"rule": _texts(batch.setup.rule)}),
         },
         "observations": observations,
         "actions": [_action(batch, z) for z in range(batch.n_zones)],
+        **_residual(batch),
         "envelope": _envelope(batch),
         "scenario": origin.scenario if config.events is None else {**origin.scenario, "events": config.events},
         "site": scenario.name,
@@ -223,6 +246,19 @@ def _manifest(
         "source": origin.tags,
         "requires": {name: metadata.version(name) for name in ("numpy", "onnxruntime")},
     }
+
+
+def _texts(rule: Mapping[str, float]) -> dict[str, float | str]:
+    """Return settings as JSON takes them: those without an end are texts."""
+    return {name: value if np.isfinite(value) else str(value) for name, value in rule.items()}
+
+
+def _residual(batch: Batch) -> dict[str, Any]:
+    """Return the tables of residual actions and of the commands that they come to; nothing for other actions."""
+    if batch.setup.action != RESIDUAL:
+        return {}
+    tables_of = {"moves": batch.actions, "commands": commands_table(batch.setup.form, batch.site)}
+    return {key: [{"index": k, **asdict(entry)} for k, entry in enumerate(table)] for key, table in tables_of.items()}
 
 
 def _action(batch: Batch, z: int) -> dict[str, Any]:

@@ -18,11 +18,15 @@ from torch import nn
 
 from ...sim.foundation.errors import BadInputError
 from ...sim.site.ladders import SiteLadders
+from .rule_graph import RuleGraph
 
 INPUT: Final = "observation"
 OUTPUTS: Final = ("setpoint_mhz", "action", "scores")
 """Names in the graph. scores: the logits of each choice of a discrete action, (n, n_zones, most choices), where a zone
 has fewer filled with the lowest float; of a Box action the action before it is clipped or squashed, (n, n_zones)."""
+
+COMMANDS: Final = "commands"
+"""Further output of a policy of residual actions: what they come to, an action of the form `setpoints`, (n, n_commands)."""
 
 _NO_CHOICE: Final = float(np.finfo(np.float32).min)
 
@@ -114,17 +118,40 @@ class PolicyGraph(nn.Module):
         return torch.argmin((self.freq_mhz - myopic_mhz[:, :, None]).abs(), dim=2)
 
 
-def graph_of(model: BaseAlgorithm, decoding: ActionDecoding) -> PolicyGraph:
+class ResidualGraph(nn.Module):
+    """The network of a policy of residual actions with the operator's rule behind it: no rule is needed beside."""
+
+    def __init__(self, policy: ActorCriticPolicy | SACPolicy, rule: RuleGraph) -> None:
+        """Take the network and the rule that it moves."""
+        super().__init__()
+        self.policy, self.rule = policy, rule
+
+    def forward(self, observation: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Return set-point [MHz], action, action before it is held to [-1, 1], and commands of observations, (n, n_observations)."""
+        if isinstance(self.policy, SACPolicy):
+            scores = self.policy.actor.get_action_dist_params(observation)[0]
+            action = torch.tanh(scores)
+        else:
+            features = self.policy.pi_features_extractor(observation)
+            scores = self.policy.action_net(self.policy.mlp_extractor.forward_actor(features))
+            action = torch.clamp(scores, -1.0, 1.0)
+        commands = self.rule(observation, action)
+        return self.rule.setpoint_mhz(commands).to(torch.float32), action, scores, commands.to(torch.float32)
+
+
+def graph_of(model: BaseAlgorithm, decoding: ActionDecoding | RuleGraph) -> PolicyGraph | ResidualGraph:
     """Return the graph of a trained learner; raises BadInputError if its policy is of no kind that we know."""
     policy = model.policy
     if not isinstance(policy, ActorCriticPolicy | SACPolicy) or hasattr(policy, "lstm_actor"):
         raise BadInputError(
             f"a {type(policy).__name__} cannot be exported; actor-critic policies without memory and SAC's can"
         )
+    if isinstance(decoding, RuleGraph):
+        return ResidualGraph(policy, decoding).eval()
     return PolicyGraph(policy, decoding).eval()
 
 
-def to_onnx(graph: PolicyGraph, n_observations: int) -> bytes:
+def to_onnx(graph: PolicyGraph | ResidualGraph, n_observations: int) -> bytes:
     """Return a policy graph as the bytes of an ONNX model with a free batch size."""
     example = torch.zeros(2, n_observations)
     training = graph.policy.training
@@ -137,7 +164,7 @@ def to_onnx(graph: PolicyGraph, n_observations: int) -> bytes:
                 (example,),
                 dynamo=True,
                 input_names=[INPUT],
-                output_names=list(OUTPUTS),
+                output_names=[*OUTPUTS, *([COMMANDS] if isinstance(graph, ResidualGraph) else [])],
                 verbose=False,
                 dynamic_shapes={"observation": {0: torch.export.Dim("batch")}},
             )

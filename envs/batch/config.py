@@ -54,7 +54,7 @@ class EnvConfig:
     scenario: name, file of a scenario's YAML, its content, or a Scenario; history: folder of a history in place of its own; split: months of it.
     task: hashrate, cooling, operation or coin. action: discrete, box, profile, setpoints or residual; None takes the task's usual one. rule:
     settings of the operator's rule that a residual action moves and that `beyond_rule` compares with; None takes those that a search found for the
-    scenario. reward: a name of
+    scenario. Given for another form of action, what the rule looks at is observed as well. reward: a name of
     `rewards.NAMES`, or a function of the batch. forecast: none, persistence, day_ahead or day_ahead_curve; None takes the best that the history
     publishes. episode_steps: None takes the scenario's. thresholds: thresholds of named costs that replace the table's and the
     scenario's, never looser than the catalogue's. costs: further costs. observations: names of those that are seen, of a zone's without its number; none is all. stack: past observations that are seen at once, the newest
@@ -137,7 +137,7 @@ class EnvConfig:
             has_events=has_events,
             form=form_of(self.task, action, scenario.site, coin_choice=self.coin_choice, has_events=has_events),
             forecast=self.forecast or _best_forecast(scenario, has_rule=action == RESIDUAL),
-            rule=self._rule(scenario) if action == RESIDUAL else None,
+            rule=self._rule(scenario) if action == RESIDUAL or self.rule is not None else None,
             thresholds={
                 **{cost.name: cost.threshold for cost in tables.COSTS},
                 **scenario.thresholds,
@@ -193,7 +193,7 @@ class Setup:
     scenario: site, contract and history. action: form of the action, by name; form: what it holds on this site.
     has_events: whether anything befalls it. forecast: the forecast
     that is observed. thresholds: the threshold of every cost of the
-    table. rule: settings of the operator's rule that the action moves, None where it moves none.
+    table. rule: settings of the operator's rule that the action moves or that is observed, None where there is none.
     """
 
     scenario: Scenario

@@ -85,7 +85,7 @@ class Batch:
             has_offer=form.offer,
             has_cooling=form.cooling,
             has_events=self.setup.has_events,
-            seen=seen_of(self.site) if form.residual else (),
+            seen=seen_of(self.site) if self.setup.rule is not None else (),
         )
         self.actions = action_table(form, self.site)
         now = tables.observation_table(self.form)

@@ -94,7 +94,7 @@ def step(lo: int, hi: int, world: EnvWorld, batch: EnvBatch) -> None:
             batch.reward[i] = 0.0
             if env["over_rule"] > 0.0:
                 batch.reward[i] = -baseline_usd(i, world, batch)
-            if world.rules.shape[0] > 0:
+            if batch.moves.shape[1] > 0:
                 seen_at = max(env["curve_now_usd_per_mwh"], 0)
                 operate(batch.obs[i], batch.obs[i, seen_at:], world.rules[0], batch.moves[i], world, batch.action[i])
             act(i, world, batch)

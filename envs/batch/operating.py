@@ -53,6 +53,12 @@ and 17:30 (energyby5.com), with an hour on either side."""
 CLOCK_SLACK_H: Final = 1e-3
 """Slack of the hour that float32 sine and cosine give. [h] assumed: they lose less than 4 s."""
 
+_MIDDLE: Final = (0.5 * (PEAK_HOURS[0] + PEAK_HOURS[1]) - CLOCK_SLACK_H) / 24.0 * 2.0 * math.pi
+PEAK_SIN: Final = math.sin(_MIDDLE)
+PEAK_COS: Final = math.cos(_MIDDLE)
+PEAK_LEAST: Final = math.cos(0.5 * (PEAK_HOURS[1] - PEAK_HOURS[0]) / 24.0 * 2.0 * math.pi)
+"""Middle of PEAK_HOURS on the face of a clock of 24 hours, and the cosine of half their arc."""
+
 WITHHELD_HOURS: Final = (15, 19)
 """Local hours in which reserve may be withheld in months with coincident peaks: those in which the grid has them and machines shed. Source: ERCOT's
 four coincident peaks."""
@@ -134,10 +140,8 @@ def moved_price(price_usd_per_mwh: float, move: float) -> float:
 
 @kernel
 def is_peak_hour(hour_sin: float, hour_cos: float) -> bool:
-    """Tell whether the local hour is one in which the grid has its peaks."""
-    hour = math.atan2(hour_sin, hour_cos) / (2.0 * math.pi) * 24.0
-    hour += 24.0 if hour < 0.0 else 0.0
-    return PEAK_HOURS[0] - CLOCK_SLACK_H <= hour < PEAK_HOURS[1] - CLOCK_SLACK_H
+    """Tell whether the local hour, of which sine and cosine are given, is one in which the grid has its peaks: an arc of the clock's face."""
+    return hour_sin * PEAK_SIN + hour_cos * PEAK_COS > PEAK_LEAST
 
 
 @kernel
@@ -390,6 +394,14 @@ def operate(
     if env["act_battery"] >= 0:
         row[env["act_battery"]] = 1.0 if is_peak else run_battery(obs, seen, rule, moves, world, row)
     sell_power(obs, seen, rule, moves, world, row)
+
+
+@kernel
+def operate_rows(world: EnvWorld, observations: np.ndarray, moves: np.ndarray, rows: np.ndarray) -> None:
+    """Write what the world's rule does in observations, (n, n_observations), moved by residual actions, (n, n_moves), into rows, (n, n_actions)."""
+    first = max(world.env[0]["curve_now_usd_per_mwh"], 0)
+    for i in range(rows.shape[0]):
+        operate(observations[i], observations[i, first:], world.rules[0], moves[i], world, rows[i])
 
 
 @kernel
