@@ -19,7 +19,6 @@ from ..sim.site.params import SiteParams
 from . import fleet as fleets
 from . import kinds, telemetry
 from .bundle import FORECAST, Bundle
-from .kinds import KINDS
 from .outlook import published_series, read_forecaster, step_of
 from .records import Abstention, Advice, AdviceReport
 from .situation import Situation, in_order_of, observation_names, scenario_of
@@ -30,6 +29,7 @@ from .wording import utc
 _MAKERS: Final[tuple[Callable[[Situation, Settings, dict[str, Any]], tuple[list[Advice], list[Abstention]]], ...]] = (
     kinds.dynamic_hashrate,
     kinds.power_limit,
+    kinds.battery_dispatch,
 )
 
 
@@ -70,6 +70,7 @@ class Advisor:
         now: pd.Timestamp,
         clock: str,
         published: PublishedSeries | None = None,
+        charge_pu: float | None = None,
     ) -> AdviceReport:
         """Return what there is to say at a moment.
 
@@ -79,15 +80,20 @@ class Advisor:
             now: The moment.
             clock: Where the moment comes from, for the report.
             published: The history's series, where they stand ready.
+            charge_pu: Energy in the site's battery over what it holds, where there is one.
+
+        Raises:
+            BadInputError: The site has a battery and its charge is not given, or beyond 0 to 1.
         """
         history = in_order_of(self.bundle, history)
         site = scenario_of(self.bundle, history).site
         given = telemetry.complete(given, site, outdoor_temp_c(history, now))
         rows, rejected = telemetry.check(given, site, now, self.settings.max_age_s)
+        charge_pu = charge_of(site, charge_pu)
         try:
-            situation = self._look(given, rows, site, history, now, published)
+            situation = self._look(given, rows, site, history, now, published, charge_pu)
         except _Silence as silence:
-            abstentions = [Abstention(kind, "site", str(silence)) for kind in KINDS]
+            abstentions = [Abstention(kind, "site", str(silence)) for kind in kinds.of_site(site)]
             return self._report(
                 now, clock, [], abstentions, rejected, silence.notes, silence.situation, is_judged=False
             )
@@ -99,7 +105,7 @@ class Advisor:
             advice += some
             abstentions += none
         if len({entry.kind for entry in advice}) > 1:
-            advice = [replace(entry, excludes=tuple(kind for kind in KINDS if kind != entry.kind)) for entry in advice]
+            advice = [replace(entry, excludes=kinds.excluded(entry.kind, advice)) for entry in advice]
         return self._report(
             now, clock, advice, abstentions, rejected, situation.notes + _doubts(situation), situation, is_judged=True
         )
@@ -112,6 +118,7 @@ class Advisor:
         history: History,
         now: pd.Timestamp,
         published: PublishedSeries | None,
+        charge_pu: float | None,
     ) -> Situation:
         """Return the situation at a moment; raises _Silence if there is nothing that advice could stand on."""
         if given.frame.empty:
@@ -126,7 +133,8 @@ class Advisor:
             raise _Silence("; ".join(fleet.silent.values()), fleet.notes)
         series = published or published_series(history, site.markets[0])
         try:
-            situation = Situation.at(self.bundle, history, series, self.forecaster, fleet, step, self.settings.n_paths)
+            n_paths = self.settings.n_paths
+            situation = Situation.at(self.bundle, history, series, self.forecaster, fleet, step, n_paths, charge_pu)
         except TooFewForecastsError as error:
             raise _Silence(f"no forecast: {error}") from error
         far = situation.far_outside
@@ -186,6 +194,17 @@ def assessed(
     longest_s = bundle.manifest["env"]["episode_steps"] * STEP.total_seconds()
     fleet = fleets.assess(rows, site, outdoor_c, longest_s, given.frame)
     return replace(fleet, notes=(*given.notes, *fleet.notes))
+
+
+def charge_of(site: SiteParams, charge_pu: float | None) -> float | None:
+    """Return the charge of a site's battery, None where there is none; raises BadInputError if it is missing or no charge."""
+    if site.battery is None:
+        return None
+    if charge_pu is None or not 0.0 <= charge_pu <= 1.0:
+        raise BadInputError(
+            f"the charge of the site's battery is {charge_pu!r}; it must be given, from 0 to 1 (`--battery-charge 0.6`)"
+        )
+    return float(charge_pu)
 
 
 def outdoor_temp_c(history: History, now: pd.Timestamp) -> float:

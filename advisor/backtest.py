@@ -89,20 +89,26 @@ def backtest(advisor: Advisor, scenario: Scenario, steps: range, *, progress: bo
 
 
 def realised_usd(
-    advisor: Advisor, scenario: Scenario, truth: Exogenous, step: int, zones: np.ndarray, tried: Tried
+    advisor: Advisor,
+    scenario: Scenario,
+    truth: Exogenous,
+    step: int,
+    zones: np.ndarray,
+    tried: Tried,
+    charge_pu: float | None = None,
 ) -> float:
     """Return what a change earned more than "keep" along the history. [USD]"""
     span = slice(step, step + STEPS_PER_DAY)
     world = Exogenous(truth.values[:, span].copy(), truth.known[:, span].copy(), truth.channels)
     manifest = advisor.bundle.manifest
     outcome = whatif.run(
-        scenario,
-        manifest["env"]["forecast"],
+        whatif.env_of(advisor.bundle, scenario),
         world,
         zones,
         tried.plans,
         manifest["envelope"]["max_rise_pu_per_step"],
         SENSOR_SEED,
+        charge_pu,
     )
     return float(outcome.gain("profit_usd", 1)[0])
 

@@ -164,6 +164,11 @@ class Bundle:
             raise BundleError(f"{self.folder / MODEL}: cannot decide ({str(error)[:200]})") from error
 
     @property
+    def task(self) -> str:
+        """What the policy does: hashrate, or operation, which steers plants and a battery as well."""
+        return "operation" if str(self.manifest["env"]["id"]).startswith("hashgym/SiteOperation") else "hashrate"
+
+    @property
     def has_rule(self) -> bool:
         """Whether the policy moves the operator's rule, which its graph holds."""
         return bool(self.manifest["env"]["action"] == "residual")

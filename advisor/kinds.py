@@ -1,14 +1,17 @@
 """The kinds of advice: each tries changes in paired what-if runs and abstains unless one is clearly worth it."""
 
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
+from ..envs.batch.acting import IDLE_BELOW
 from ..sim.contract.contract import TimeOfUseTariff
 from ..sim.foundation.constants import CONTROL_STEP_S, SECONDS_PER_HOUR
 from ..sim.hardware.firmware import HASHING, STARTING, TRIPPED
 from ..sim.hardware.ladder import SAME_MHZ
+from ..sim.site.params import SiteParams
 from . import wording
 from .execution import rise_steps
 from .records import Abstention, Advice, Effect
@@ -21,7 +24,20 @@ Answer = tuple[list[Advice], list[Abstention]]
 
 DYNAMIC: Final = "dynamic_hashrate"
 POWER_LIMIT: Final = "power_limit"
-KINDS: Final = (DYNAMIC, POWER_LIMIT)
+BATTERY: Final = "battery_dispatch"
+KINDS: Final = (DYNAMIC, POWER_LIMIT, BATTERY)
+
+
+def of_site(site: SiteParams) -> tuple[str, ...]:
+    """Return the kinds of advice that a site may be given."""
+    return KINDS if site.battery is not None else (DYNAMIC, POWER_LIMIT)
+
+
+def excluded(kind: str, advice: list[Advice]) -> tuple[str, ...]:
+    """Return the kinds of a report's advice that set the same machines as one of them."""
+    others = dict.fromkeys(entry.kind for entry in advice if entry.kind != kind)
+    return tuple(other for other in others if BATTERY not in (kind, other))
+
 
 LIMIT_SHARES: Final = tuple(round(0.4 + 0.05 * k, 2) for k in range(13))
 """Power limits that are tried, of the machines' highest profile. chosen: from about the lowest profile of the catalogue up to all."""
@@ -125,6 +141,45 @@ def power_limit(situation: Situation, settings: Settings, evidence: dict[str, An
     return [advice], []
 
 
+def battery_dispatch(situation: Situation, settings: Settings, evidence: dict[str, Any]) -> Answer:
+    """Advise what the battery is to do for the next hour.
+
+    "Keep" leaves it standing for `hold_h`, "change" gives it the policy's command as long; the machines, and after that the battery, are the policy's
+    in both, so that what is left of the difference is the worth of this one hour, an empty or a full battery afterwards included.
+    """
+    decision, battery = situation.bundle.decide(situation.seen), situation.scenario.site.battery
+    if battery is None or decision.commands is None:
+        return [], []
+    names = [entry["name"] for entry in situation.bundle.manifest["commands"]]
+    command = float(decision.commands[0, names.index("battery")])
+    if abs(command) < IDLE_BELOW:
+        return [], [Abstention(BATTERY, "battery", "the policy lets the battery stand")]
+    wanted = decision.setpoint_mhz[0].astype(np.float64)
+    plans = tuple(Plan(wanted, settings.hold_steps, situation.bundle, held) for held in (0.0, command))
+    outcome = try_plans(situation, plans, settings)
+    trial = Trial(BATTERY, "battery", (plans[0], plans[1]), outcome, 0.0)
+    doubt = trial.doubt(situation, settings)
+    power_kw = command * battery.power_w / 1000.0
+    if doubt is not None:
+        return [], [
+            Abstention(BATTERY, "battery", f"{power_kw:+.0f} kW for {settings.hold_h:g} h: {doubt}", trial.tried)
+        ]
+    charge_pu = float(situation.charge_pu or 0.0)
+    told = {"charge_pu": charge_pu}
+    advice = _advice(
+        situation,
+        trial,
+        evidence,
+        hold_h=settings.hold_h,
+        current={"battery_power_w": 0.0, **told},
+        recommended={"battery_power_w": command * battery.power_w, "hold_h": settings.hold_h, **told},
+        reasons=(*wording.market_prices(situation), wording.trade(outcome, 1), *_drivers(situation, trial, settings)),
+        automation="needs_approval",
+    )
+    steps, undo = wording.battery_steps(situation, command, settings.hold_h)
+    return [replace(advice, steps=steps, undo_steps=undo)], []
+
+
 def limits(situation: Situation, now: FloatArray, runs: npt.NDArray[np.bool_]) -> list[FloatArray]:
     """Return the set-points that the tried power limits lead to, each (n_zones,), without the present ones."""
     ladders = situation.ladders
@@ -205,13 +260,13 @@ def _drivers(situation: Situation, trial: Trial, settings: Settings) -> list[str
     for name, label in drivers:
         world = situation.with_paths(name, np.full(situation.paths.values[name].shape, situation.usual(name)))
         outcome = run(
-            situation.scenario,
-            situation.forecast,
+            situation.config,
             world,
             situation.zones,
             trial.plans,
             situation.max_rise_pu,
             settings.seed,
+            situation.charge_pu,
         )
         without = float(outcome.gain("profit_usd", 1).mean())
         texts.append(

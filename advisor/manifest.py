@@ -5,7 +5,6 @@ import math
 from collections.abc import Callable
 from typing import Any, Final
 
-from ..envs.batch.operating import NEUTRAL
 from ..sim.foundation.errors import BundleError
 
 SCHEMA_VERSION: Final = 1
@@ -30,9 +29,7 @@ _NUMBER: Final = "a finite number"
 
 
 def _is_rule(value: Any) -> bool:
-    if not isinstance(value, dict) or set(value) != set(NEUTRAL):
-        return False
-    return all(_is_number(entry) or entry in ("inf", "-inf") for entry in value.values())
+    return isinstance(value, dict) and all(_is_number(entry) or entry in ("inf", "-inf") for entry in value.values())
 
 
 _TOP: Final[tuple[Check, ...]] = (

@@ -6,17 +6,19 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from ..envs.batch.operating import NEUTRAL, looks_at
 from ..sim.foundation.errors import BadInputError
 from ..sim.history.history import History
 from ..sim.series.exogenous import WARM_UP_STEPS
 from ..sim.site.world import Exogenous
 from . import telemetry
-from .advise import assessed, outdoor_temp_c, reach
+from .advise import assessed, charge_of, outdoor_temp_c, reach
 from .bundle import Bundle
 from .outlook import step_of
 from .situation import in_order_of, observation_names, observed, present, scenario_of
 from .telemetry import Rejected, Telemetry
 from .trial import Settings
+from .whatif import env_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,9 @@ class Observed:
     rejected: tuple[Rejected, ...]
 
 
-def observe(bundle: Bundle, given: Telemetry, history: History, now: pd.Timestamp) -> Observed:
+def observe(
+    bundle: Bundle, given: Telemetry, history: History, now: pd.Timestamp, charge_pu: float | None = None
+) -> Observed:
     """Return what a bundle's policy sees of a site at a moment.
 
     Args:
@@ -41,6 +45,7 @@ def observe(bundle: Bundle, given: Telemetry, history: History, now: pd.Timestam
         given: Telemetry, as `telemetry.read` or `telemetry.of_frame` give it.
         history: Weather, prices and coin up to now; of what lies beyond only published prices are looked at.
         now: The moment.
+        charge_pu: Energy in the site's battery over what it holds, where there is one.
 
     Raises:
         BadInputError: The history does not reach from two days before now up to it, or of a zone nothing can be said.
@@ -67,12 +72,13 @@ def observe(bundle: Bundle, given: Telemetry, history: History, now: pd.Timestam
     if found.silent:
         raise BadInputError("; ".join(found.silent.values()))
     scenario = replace(scenario_of(bundle, history, found.site), history=history)
-    forecast = str(bundle.manifest["env"]["forecast"])
-    whole = scenario.exogenous(forecast)
+    config, rule = env_of(bundle, scenario), bundle.rule
+    seen = None if rule is None else looks_at({**NEUTRAL, **rule})
+    whole = scenario.exogenous(str(config.forecast), 1, seen)
     now_alone = Exogenous(
         np.repeat(whole.values[:, step : step + 1], 2, axis=1),
         np.repeat(whole.known[:, step : step + 1], 2, axis=1),
         whole.channels,
     )
-    batch = present(scenario, forecast, now_alone, found.zones)
+    batch = present(config, now_alone, found.zones, charge_of(site, charge_pu))
     return Observed(observed(batch, found.zones, site), bundle.names, found.notes, tuple(rejected))

@@ -26,7 +26,7 @@ from ..sim.foundation.wording import as_markdown
 from ..sim.series.exogenous import WARM_UP_STEPS
 from ..sim.site.ladders import SiteLadders
 from . import bundle as bundles
-from .bundle import Bundle, Decision
+from .bundle import Bundle
 from .manifest import SCHEMA_VERSION
 
 MAX_RISE_PU: Final = 0.1
@@ -171,26 +171,26 @@ def parity_observations(config: EnvConfig, n: int, seed: int) -> np.ndarray:
     return np.concatenate([np.concatenate(seen)[: n // 2], anywhere])
 
 
-def parity(model: BaseAlgorithm, bundle: Bundle, config: EnvConfig, observations: np.ndarray) -> float:
+def parity(model: BaseAlgorithm, bundle: Bundle, observations: np.ndarray) -> float:
     """Return the largest difference between the bundle's and the network's actions, of each action's range.
 
-    Discrete actions that differ count as 1, unless their two best scores lie within 1e-5. Where actions are residual, what the rule makes of the
-    bundle's own ones must be what the environment makes of them as well.
+    Discrete actions that differ count as 1, unless their two best scores lie within 1e-5.
     """
     expected = np.asarray(model.predict(observations, deterministic=True)[0])
     decision = bundle.decide(observations)
     if decision.scores.ndim == 2:
         space: Any = model.action_space
-        apart = float(np.max(np.abs(decision.action - expected) / (space.high - space.low)))
-        return apart if decision.commands is None else max(apart, _rule_parity(bundle, decision, config, observations))
+        return float(np.max(np.abs(decision.action - expected) / (space.high - space.low)))
     best = np.sort(decision.scores, axis=2)
     is_tied = best[:, :, -1] - best[:, :, -2] <= PARITY_TOLERANCE
     return float(np.max((decision.action != expected) & ~is_tied))
 
 
-def _rule_parity(bundle: Bundle, decision: Decision, config: EnvConfig, observations: np.ndarray) -> float:
-    """Return the largest difference between the bundle's commands and those that the environment's rule makes of the same actions."""
-    assert decision.commands is not None
+def rule_parity(bundle: Bundle, config: EnvConfig, observations: np.ndarray) -> float:
+    """Return the largest difference between the bundle's commands and those that the environment's rule makes of the bundle's actions; 0 without a rule."""
+    decision = bundle.decide(observations)
+    if decision.commands is None:
+        return 0.0
     batch = Batch(replace(config, split="train"))
     rows = np.zeros(decision.commands.shape)
     operate_rows(batch.world, observations, decision.action.astype(np.float64), rows)
@@ -199,7 +199,8 @@ def _rule_parity(bundle: Bundle, decision: Decision, config: EnvConfig, observat
 
 def check_parity(model: BaseAlgorithm, bundle: Bundle, config: EnvConfig, seed: int) -> None:
     """Refuse a bundle that does not decide as the network does; raises BundleError."""
-    difference = parity(model, bundle, config, parity_observations(config, PARITY_OBSERVATIONS, seed))
+    observations = parity_observations(config, PARITY_OBSERVATIONS, seed)
+    difference = max(parity(model, bundle, observations), rule_parity(bundle, config, observations))
     if difference > PARITY_TOLERANCE:
         raise BundleError(f"graph and network differ by {difference:.3g} of an action's range; nothing was written")
 

@@ -11,6 +11,7 @@ from ..envs.batch import tables
 from ..envs.batch.acting import break_even_usd_per_mwh
 from ..envs.batch.config import EnvConfig
 from ..envs.batch.core import Batch
+from ..envs.batch.operating import NEUTRAL, looks_at
 from ..envs.scenario import scenario as scenarios
 from ..envs.scenario import sites
 from ..envs.scenario.scenario import Scenario
@@ -23,11 +24,13 @@ from ..sim.foundation.wording import with_unit
 from ..sim.history.history import STEP, Channel, History
 from ..sim.series import futures
 from ..sim.series.exogenous import STEPS_PER_DAY, STEPS_PER_HOUR
+from ..sim.series.price_features import seen_of
 from ..sim.site.ladders import SiteLadders
 from ..sim.site.params import SiteParams
 from ..sim.site.world import Exogenous
 from .bundle import Bundle
 from .fleet import Fleet
+from .whatif import enter, env_of
 
 _PATHS = ("market_price_usd_per_mwh", "expected_hashprice_usd_per_ph_day", "outdoor_temp_c")
 
@@ -63,6 +66,8 @@ class Situation:
     published: PublishedSeries
     paths: Paths
     world: Exogenous
+    charge_pu: float | None = None
+    """Energy in the battery over what it holds, None where there is none."""
 
     @classmethod
     def at(
@@ -74,6 +79,7 @@ class Situation:
         fleet: Fleet,
         step: int,
         n_paths: int,
+        charge_pu: float | None = None,
     ) -> "Situation":
         """Look ahead from a step of a history.
 
@@ -82,14 +88,15 @@ class Situation:
         """
         scenario = scenario_of(bundle, history, fleet.site)
         paths = joint_paths(forecaster, published, step, n_paths)
-        world = futures.build(history, step, scenario.site, bundle.manifest["env"]["forecast"], dict(paths.values))
+        world = _ahead(bundle, scenario, step, dict(paths.values))
         now = history.start + STEP * step
-        return cls(bundle, scenario, fleet.whole, fleet.zones, step, now, fleet.notes, published, paths, world)
+        told = fleet.whole, fleet.zones, step, now, fleet.notes, published, paths, world, charge_pu
+        return cls(bundle, scenario, *told)
 
     @property
-    def forecast(self) -> str:
-        """Forecast channels of the policy's observation."""
-        return str(self.bundle.manifest["env"]["forecast"])
+    def config(self) -> EnvConfig:
+        """Options of the environments in which changes are tried."""
+        return env_of(self.bundle, self.scenario)
 
     @property
     def max_rise_pu(self) -> float:
@@ -114,7 +121,7 @@ class Situation:
     @cached_property
     def batch(self) -> Batch:
         """One environment in the present state, at the first step of the first path."""
-        return present(self.scenario, self.forecast, self.world, self.zones)
+        return present(self.config, self.world, self.zones, self.charge_pu)
 
     @cached_property
     def observation(self) -> np.ndarray:
@@ -186,7 +193,7 @@ class Situation:
     def with_paths(self, name: str, values: np.ndarray) -> Exogenous:
         """Return the world with other paths of one series, (n_paths, n_steps)."""
         paths = {key: values if key == name else self.paths.values[key] for key in _PATHS}
-        return futures.build(self.scenario.history, self.step, self.scenario.site, self.forecast, paths)
+        return _ahead(self.bundle, self.scenario, self.step, paths)
 
     def usual(self, name: str) -> float:
         """Return the mean of the last week of a series, as far as it is published."""
@@ -210,13 +217,17 @@ def in_order_of(bundle: Bundle, history: History) -> History:
     return replace(history, channels={name: history.channels[name] for name in declared})
 
 
-def present(scenario: Scenario, forecast: str, world: Exogenous, zones: np.ndarray) -> Batch:
+def _ahead(bundle: Bundle, scenario: Scenario, step: int, paths: dict[str, np.ndarray]) -> Exogenous:
+    """Return the world of paths from a step of a history on, with what the policy sees of it."""
+    forecast, rule = str(bundle.manifest["env"]["forecast"]), bundle.rule
+    seen = None if rule is None else looks_at({**NEUTRAL, **rule})
+    return futures.build(scenario.history, step, scenario.site, forecast, paths, seen)
+
+
+def present(config: EnvConfig, world: Exogenous, zones: np.ndarray, charge_pu: float | None) -> Batch:
     """Return one environment at the first step of a world, its zones in a given state, (n_zones,) of ZONE_STATE."""
-    batch = Batch(EnvConfig(scenario=scenario, action="profile", forecast=forecast, n_threads=1), 1, world)
-    saved = batch.save()
-    saved["zone"][0] = zones
-    batch.enter_month(saved)
-    batch.restore(saved)
+    batch = Batch(replace(config, n_threads=1), 1, world)
+    enter(batch, batch.save(), zones, charge_pu)
     return batch
 
 
@@ -258,5 +269,14 @@ def observation_names(bundle: Bundle) -> tuple[str, ...]:
         for entry in bundle.observations
         if entry["group"] == "declared"
     }
-    form = tables.Form.of(site, declared, bundle.manifest["env"]["forecast"], has_events=bundle.has_events)
+    is_whole = bundle.task == "operation"
+    form = tables.Form.of(
+        site,
+        declared,
+        bundle.manifest["env"]["forecast"],
+        has_offer=is_whole and site.contract.curtailment is not None,
+        has_cooling=is_whole,
+        has_events=bundle.has_events,
+        seen=seen_of(site) if bundle.has_rule else (),
+    )
     return tuple(entry.name for entry in tables.observation_table(form))

@@ -70,13 +70,13 @@ class Trial:
 def try_plans(situation: Situation, plans: Sequence[Plan], settings: Settings) -> Outcome:
     """Run plans along the paths of a situation."""
     return run(
-        situation.scenario,
-        situation.forecast,
+        situation.config,
         situation.world,
         situation.zones,
         plans,
         situation.max_rise_pu,
         settings.seed,
+        situation.charge_pu,
     )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from ..sim.series.exogenous import STEPS_PER_HOUR
 from .records import Advice, AdviceReport
 from .situation import Situation
 from .telemetry import Rejected
@@ -48,6 +49,31 @@ def prices(situation: Situation, z: int) -> list[str]:
         f"Energy costs {situation.known_price_usd_per_mwh:.1f} USD/MWh (last published), zone {z} breaks even at {situation.break_even_usd_per_mwh(z):.1f}.",
         f"Forecast for the next hour: {middle:.1f} USD/MWh, 80 % within {low:.1f}…{high:.1f}.",
     ]
+
+
+def market_prices(situation: Situation) -> list[str]:
+    """Return what exported energy pays now and may pay over the next day."""
+    world = situation.world.in_force("export_price_usd_per_mwh")
+    best = np.sort(world.reshape(len(world), -1, STEPS_PER_HOUR).mean(axis=2), axis=1)[:, -2:].mean(axis=1)
+    low, middle, high = np.quantile(best, [0.1, 0.5, 0.9])
+    hour_low, hour_middle, hour_high = np.quantile(world[:, :STEPS_PER_HOUR].mean(axis=1), [0.1, 0.5, 0.9])
+    return [
+        f"Energy costs {situation.known_price_usd_per_mwh:.1f} USD/MWh (last published), the battery is {situation.charge_pu or 0.0:.0%} full.",
+        f"Forecast of what exported energy pays in the next hour: {hour_middle:.1f} USD/MWh, 80 % within {hour_low:.1f}…{hour_high:.1f}.",
+        f"The two dearest of the next 24 hours: {middle:.1f} USD/MWh, 80 % within {low:.1f}…{high:.1f}.",
+    ]
+
+
+def battery_steps(situation: Situation, command: float, hold_h: float) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return what to do with the battery, and how to undo it."""
+    battery = situation.scenario.site.battery
+    power_kw = abs(command) * (battery.power_w if battery is not None else 0.0) / 1000.0
+    verb, end = ("discharge", "empty") if command > 0.0 else ("charge", "full")
+    steps = (
+        f"now: {verb} the battery at {power_kw:,.0f} kW",
+        f"hold it for {hold_h:g} h, or until it is {end}, unless newer advice says otherwise",
+    )
+    return steps, ("now: let the battery stand",)
 
 
 def day_prices(situation: Situation) -> list[str]:

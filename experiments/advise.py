@@ -30,6 +30,12 @@ def main(args: list[str]) -> int:
         "--at",
         help="moment of the advice, ISO 8601, UTC (default: the system's clock; on a synthetic history, when the fleet reported)",
     )
+    parser.add_argument(
+        "--battery-charge",
+        type=float,
+        metavar="SHARE",
+        help="energy in the site's battery, from 0 to 1, where it has one",
+    )
     parser.add_argument("--timezone", help="of telemetry's stamps that state no offset, a name like America/Chicago")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the report as JSON")
     options = parser.parse_args(args)
@@ -39,7 +45,7 @@ def main(args: list[str]) -> int:
     history = history_at(options.history)
     given = telemetry.read(options.telemetry, options.timezone)
     now, clock = moment(given, history, at)
-    report = advisor.advise(given, history, now, clock)
+    report = advisor.advise(given, history, now, clock, charge_pu=options.battery_charge)
     sys.stdout.write(as_text(report))
     if options.json is not None:
         write_json(options.json, report.as_dict())

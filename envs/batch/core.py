@@ -36,7 +36,7 @@ from .actions import (
 from .arrays import COLUMNS, ENV_PARAMS, EnvBatch, EnvWorld
 from .config import EnvConfig
 from .observing import observe
-from .operating import CAP_RESERVE, PERCENTILES, rule_record
+from .operating import CAP_RESERVE, looks_at, rule_record
 from .profiles import profile_table
 from .seeding import check_saved, take
 
@@ -127,7 +127,7 @@ class Batch:
     def _world(self, given: Exogenous | None) -> Exogenous:
         """Return the exogenous world with what the operator's rule sees of it, where an action moves the rule."""
         rule, forecast = self.setup.rule, self.setup.forecast
-        how = None if rule is None else (rule["family"] == PERCENTILES, int(rule["variant"]))
+        how = None if rule is None else looks_at(rule)
         if given is None:
             return self.scenario.exogenous(forecast, self.config.n_histories, how)
         names = () if how is None else seen_of(self.site)

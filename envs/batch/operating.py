@@ -101,6 +101,11 @@ def rule_record(settings: Mapping[str, npt.NDArray[np.float64]] | Mapping[str, f
 N_SEEN: Final = len(SEEN)
 
 
+def looks_at(rule: Mapping[str, float]) -> tuple[bool, int]:
+    """Return how a rule looks at published prices, as `price_features.with_seen` has it."""
+    return rule["family"] == PERCENTILES, int(rule["variant"])
+
+
 @kernel
 def moved(moves: np.ndarray, column: int) -> float:
     """Return an entry of a residual action within [-1, 1], 0 where there is none."""

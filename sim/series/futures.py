@@ -16,7 +16,8 @@ from ..history.publication import until
 from ..site.params import SiteParams
 from ..site.world import Exogenous
 from . import exogenous
-from .exogenous import STEPS_PER_DAY, WARM_UP_STEPS
+from .exogenous import CURVE_CHANNELS, STEPS_PER_DAY, WARM_UP_STEPS
+from .price_features import with_seen
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -27,6 +28,7 @@ def build(
     site: SiteParams,
     forecast: str,
     paths: dict[str, FloatArray],
+    seen: tuple[bool, int] | None = None,
 ) -> Exogenous:
     """Return the world from step `origin` of a history on, one series for each path.
 
@@ -43,6 +45,7 @@ def build(
         forecast: Forecast channels, as `exogenous.build` has them.
         paths: market_price_usd_per_mwh (of the market), expected_hashprice_usd_per_ph_day and outdoor_temp_c, each (n_paths, n_steps),
             for the steps from `origin` on; a day at most. Hashprice is that of the first market, after the pool.
+        seen: How the operator's rule looks at published prices, as `price_features.with_seen` has it; percentiles of days past are of two days.
 
     Raises:
         ValueError: The origin has too little history before it, or the paths are longer than a day.
@@ -65,9 +68,13 @@ def build(
         "market_price_usd_per_mwh": _joined(past["market_price_usd_per_mwh"], paths["market_price_usd_per_mwh"]),
         "expected_hashprice_usd_per_ph_day": _joined(before, paths["expected_hashprice_usd_per_ph_day"]),
     }
-    whole = exogenous.build(
-        clock, site, forecast, columns, _month_peak_mw(history, origin), _coincident_share(clock, site, history, origin)
-    )
+    of_peaks = _month_peak_mw(history, origin), _coincident_share(clock, site, history, origin)
+    whole = exogenous.build(clock, site, forecast, dict(columns), *of_peaks)
+    if seen is not None:
+        curve = whole
+        if CURVE_CHANNELS[0] not in whole.channels and exogenous.best_forecast(history, site) == "day_ahead":
+            curve = exogenous.build(clock, site, "day_ahead_curve", dict(columns), *of_peaks)
+        whole = with_seen(whole, curve, site, seen)
     span = slice(WARM_UP_STEPS, WARM_UP_STEPS + n_steps)
     return Exogenous(whole.values[:, span].copy(), whole.known[:, span].copy(), whole.channels)
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from hashgym.advisor import whatif
 from hashgym.advisor.execution import limit_rise, rise_steps
 from hashgym.advisor.whatif import Plan
+from hashgym.envs.batch.config import EnvConfig
 from hashgym.envs.scenario.scenario import Scenario
 from hashgym.sim.hardware.firmware import ASLEEP, HASHING
 from hashgym.sim.site.ladders import SiteLadders
@@ -28,7 +29,7 @@ def world(small: Scenario) -> Exogenous:
 def outcome(small: Scenario, world: Exogenous, *setpoints: float, seed: int = 0) -> whatif.Outcome:
     zones = State.hashing(1, small.site).zone[0]
     plans = [Plan(np.array([setpoint]), 48) for setpoint in setpoints]
-    return whatif.run(small, "day_ahead", world, zones, plans, 0.1, seed)
+    return whatif.run(EnvConfig(scenario=small, action="profile", forecast="day_ahead"), world, zones, plans, 0.1, seed)
 
 
 def test_the_same_plan_gains_exactly_nothing(small: Scenario, world: Exogenous) -> None:
