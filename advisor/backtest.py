@@ -11,10 +11,11 @@ from tqdm import tqdm
 
 from ..envs.batch.config import EnvConfig
 from ..envs.batch.core import Batch
+from ..envs.batch.operating import NEUTRAL, looks_at
 from ..envs.scenario.scenario import Scenario
 from ..evaluation.intervals import block_interval
 from ..sim.history.history import STEP
-from ..sim.series.exogenous import STEPS_PER_DAY
+from ..sim.series.exogenous import STEPS_PER_DAY, best_forecast
 from ..sim.site.world import Exogenous
 from ..sim.telemetry.columns import fleet_rows
 from . import telemetry, whatif
@@ -25,6 +26,10 @@ from .records import INTERVAL, Abstention, Advice, Effect, Tried
 
 SENSOR_SEED: Final = 7
 """Seed of the telemetry's spread and of the sensors in the runs that tell what came; advice draws from its own."""
+
+
+CHARGE_PU: Final = 0.5
+"""Charge of a battery at each moment of a back-test. chosen: nobody steers it, so that any is as good."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +56,15 @@ class Case:
 
 
 def backtest(advisor: Advisor, scenario: Scenario, steps: range, *, progress: bool = False) -> dict[str, Any]:
-    """Return how advice at some steps of a history turned out, for a site that runs its stock profile throughout.
+    """Return how advice at some steps of a history turned out, for a site that runs its stock profile throughout; a battery stands at CHARGE_PU.
 
     Telemetry is what the simulated site reports at each step. What came is the simulator run along the history itself,
     for "keep" and for "change" from the true state: prices, weather and hashprice are uncertain in it, the machines are
     not.
     """
     history, published = scenario.history, published_series(scenario.history, scenario.site.markets[0])
-    truth = scenario.exogenous(advisor.bundle.manifest["env"]["forecast"])
+    truth = scenario.exogenous(best_forecast(history, scenario.site))
+    charge_pu = None if scenario.site.battery is None else CHARGE_PU
     cases: list[Case] = []
     silences: list[tuple[str, str]] = []
     for step, zones in tqdm(
@@ -66,11 +72,11 @@ def backtest(advisor: Advisor, scenario: Scenario, steps: range, *, progress: bo
     ):
         now = history.start + STEP * step
         rows = fleet_rows(scenario.site, zones, now, SENSOR_SEED + step)
-        report = advisor.advise(telemetry.of_frame(rows), history, now, "given", published)
+        report = advisor.advise(telemetry.of_frame(rows), history, now, "given", published, charge_pu)
         entries: list[Advice | Abstention] = [*report.advice, *report.abstentions]
         for entry in entries:
             if entry.tried is not None:
-                came_usd = realised_usd(advisor, scenario, truth, step, zones, entry.tried)
+                came_usd = realised_usd(advisor, scenario, step, zones, entry.tried, charge_pu)
                 cases.append(Case.of(report.at_utc, entry, came_usd))
         silences += [(entry.kind, _short(entry.reason)) for entry in report.abstentions]
     return {
@@ -91,14 +97,15 @@ def backtest(advisor: Advisor, scenario: Scenario, steps: range, *, progress: bo
 def realised_usd(
     advisor: Advisor,
     scenario: Scenario,
-    truth: Exogenous,
     step: int,
     zones: np.ndarray,
     tried: Tried,
     charge_pu: float | None = None,
 ) -> float:
     """Return what a change earned more than "keep" along the history. [USD]"""
-    span = slice(step, step + STEPS_PER_DAY)
+    span, rule = slice(step, step + STEPS_PER_DAY), advisor.bundle.rule
+    seen = None if rule is None else looks_at({**NEUTRAL, **rule})
+    truth = scenario.exogenous(str(advisor.bundle.manifest["env"]["forecast"]), 1, seen)
     world = Exogenous(truth.values[:, span].copy(), truth.known[:, span].copy(), truth.channels)
     manifest = advisor.bundle.manifest
     outcome = whatif.run(

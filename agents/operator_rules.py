@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from ..envs.batch.actions import RESIDUAL
 from ..envs.batch.core import Batch
 from ..envs.batch.operating import (
     AHEAD_HOURS,
@@ -128,6 +129,18 @@ class OperatorRule:
         if self.site.contract.reserve is None:
             return seen
         return np.concatenate([seen, features.today[series, step]], axis=1)
+
+
+class RuleAlone:
+    """The rule of an environment with residual actions, left as it is: it plays in any world without being made for it."""
+
+    name: str = "operator"
+    action: Final = RESIDUAL
+    task: Final = "operation"
+
+    def act(self, batch: Batch) -> FloatArray:
+        """Return the actions, (n_envs, n_actions): nothing is moved."""
+        return np.zeros((batch.n_envs, len(batch.actions)))
 
 
 def _whole(settings: Settings) -> dict[str, FloatArray]:

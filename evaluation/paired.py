@@ -46,14 +46,16 @@ class Trace:
         return self.profit_usd / (self.n_steps / STEPS_PER_DAY)
 
 
-def judged(config: EnvConfig, action: str = "profile") -> EnvConfig:
+def judged(config: EnvConfig, action: str = "profile", task: str | None = None) -> EnvConfig:
     """Return the options under which a policy is judged: the scenario's own history and machines, whatever training drew.
 
-    Rules and plans choose profiles: they play HashrateTuning on the same site, whatever environment a learner plays. Of a scenario
-    of drawn years all are there.
+    Rules and plans choose profiles: they play HashrateTuning on the same site, whatever environment a learner plays. What names a task of its
+    own plays that, and sees everything. Of a scenario of drawn years all are there.
     """
     if action == "profile":
         config = replace(config, task="hashrate", coin_choice=False)
+    elif task is not None and task != config.task:
+        config = replace(config, task=task, coin_choice=False, observations=(), stack=1)
     years = config.scenario.years if isinstance(config.scenario, Scenario) else 1
     return replace(config, action=action, randomize={"histories": years} if years > 1 else {})
 
@@ -112,7 +114,7 @@ def run(
         watch: Called after each step.
         most_a_year: Episodes of each drawn year at most, evenly spread; None runs all.
     """
-    config = judged(config, policy.action)
+    config = judged(config, policy.action, getattr(policy, "task", None))
     series, starts = episodes(config, Batch(config), most_a_year)
     batch = Batch(config, len(starts))
     batch.seed(draw_seeds(seed, EVALUATION_ROLE, len(starts)))

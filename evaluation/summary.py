@@ -7,11 +7,13 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
+from ..agents.operator_rules import RuleAlone
 from ..agents.planners.foresight import Foresight
 from ..agents.policy import Policy
 from ..agents.rules import PARAMETER_FREE, Hysteresis, Menu
 from ..envs.batch.config import EnvConfig
 from ..envs.batch.core import Batch
+from ..envs.scenario.tuned import tuned_settings
 from ..sim.series.exogenous import STEPS_PER_DAY
 from .bound import upper_bound, why_not
 from .intervals import interval
@@ -23,12 +25,14 @@ FloatArray = npt.NDArray[np.float64]
 
 
 def yardsticks(config: EnvConfig, tuning: Tuning) -> list[Policy]:
-    """Return the rules, with tuned hysteresis, and for one zone the plan with six hours of foresight."""
+    """Return the rules, with tuned hysteresis and the operator's rule if one was searched, and for one zone the plan with six hours of foresight."""
     probe = Batch(judged(config))
     menu = Menu.of(probe.site)
     free = [rule(menu, tuning.peak_ratio) for rule in PARAMETER_FREE]
     policies: list[Policy] = [*free, Hysteresis(menu, **tuning.thresholds)]
-    if probe.n_zones == 1:
+    if config.rule is not None or tuned_settings(probe.scenario) is not None:
+        policies.append(RuleAlone())
+    if probe.n_zones == 1 and not probe.site.has_energy:  # it knows machines alone
         policies.append(Foresight(probe.site, probe.profiles[0], probe.exogenous, 6.0))
     return policies
 
@@ -146,7 +150,8 @@ def judge(
     watch, traces = watchers or {}, []
     for policy in tqdm([*yardsticks(config, tuning), *learned], "evaluating", unit="policy", disable=not progress):
         traces.append(run(policy, config, seed, watch.get(policy.name), most))
-    bound = bound_trace(config, most) if why_not(own.site) is None else None
+    has_bound = why_not(own.site) is None and not own.site.has_energy
+    bound = bound_trace(config, most) if has_bound else None
     return {
         **summarize(traces, bound, seed, {policy.name for policy in learned}),
         "history": {"kind": own.history.kind, "hash": own.history.hash},

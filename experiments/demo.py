@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -32,7 +32,7 @@ from hashgym.experiments import hydra_main, tracking
 from hashgym.experiments.export import export, fitted
 from hashgym.experiments.reports import advice_report, report
 from hashgym.experiments.reports.table import over_rule, policy_table
-from hashgym.experiments.sample import HOW, sample_step, write_telemetry
+from hashgym.experiments.sample import CHARGE_PU, HOW, sample_step, write_telemetry
 from hashgym.experiments.settings import KEYS, TrainSettings, years_of
 from hashgym.experiments.train import Result, train
 from hashgym.sim.foundation.constants import CONTROL_STEP_S, SECONDS_PER_HOUR, usd_per_th
@@ -40,6 +40,7 @@ from hashgym.sim.foundation.errors import BadInputError
 from hashgym.sim.foundation.files import write_json, write_text
 from hashgym.sim.foundation.wording import escaped
 from hashgym.sim.history.history import STEP, History
+from hashgym.sim.series.exogenous import best_forecast
 
 log = logging.getLogger(__name__)
 
@@ -99,14 +100,15 @@ def _demo(config: dict[str, Any], run_dir: Path) -> None:
 def _advise(bundle: Bundle, scenario: Scenario, seed: int, out: Path) -> tuple[AdviceReport, str]:
     """Advise on a sample moment from files, as `hashgym advise` does; returns the report and its section as HTML."""
     advisor = Advisor.of(bundle)
-    truth = scenario.exogenous(bundle.manifest["env"]["forecast"])
+    truth = scenario.exogenous(best_forecast(scenario.history, scenario.site))
     step = sample_step(scenario, truth)
     ((_, zones),) = stock_states(scenario, truth, range(step, step + 1))
     write_telemetry(scenario, zones, step, seed, out / "telemetry.csv")
     given, history = telemetry.read(out / "telemetry.csv"), History.load(out / "history")
     now, clock = moment(given, history, None)
-    advice = advisor.advise(given, history, now, clock)
-    came = {entry.kind: realised_usd(advisor, scenario, truth, step, zones, entry.tried) for entry in advice.advice}
+    charge_pu = None if scenario.site.battery is None else CHARGE_PU
+    advice = advisor.advise(given, history, now, clock, charge_pu=charge_pu)
+    came = {entry.kind: realised_usd(advisor, scenario, step, zones, entry.tried, charge_pu) for entry in advice.advice}
     return advice, advice_report.section(advice, came, HOW)
 
 
@@ -182,8 +184,7 @@ def _report(
         f"<p>Every policy ran the same episodes with the same weather, prices and sensor noise; intervals are bootstrap 95&nbsp;% over "
         f"years and the episodes within each, and gains are paired. The price of a 15-minute interval is known after it. <code>hysteresis</code> sleeps above "
         f"{rule['off_ratio']:.3g} and wakes below {rule['on_ratio']:.3g} times the break-even price{_shedding(rule)}, tuned on the training months; "
-        f"<code>{escaped(name)}</code> started from a clone of it. <code>foresight_6h</code> sees true prices six hours ahead; the bound "
-        f"holds for any policy with perfect foresight.</p>"
+        f"<code>{escaped(name)}</code> {_BEGAN[settings.teacher]}. {_yardsticks(summary)}</p>"
     )
     sections = [
         ("Net profit on held-out months", summary_table_and_plot(summary) + notes),
@@ -211,6 +212,28 @@ def _report(
         ("Advice", advice),
     ]
     return report.page("HashGym demo", lead, sections)
+
+
+_BEGAN: Final = {
+    None: "began as the operator's rule",
+    "hysteresis": "began as a clone of it",
+    "planner": "was fitted to a planner on the day-ahead curve, and went on by what it earned beyond the operator's rule",
+}
+"""How a policy began, by its teacher."""
+
+
+def _yardsticks(summary: dict[str, Any]) -> str:
+    """Say what the figures beside rules are, of those that are there."""
+    parts = []
+    if "operator" in summary["policies"]:
+        parts.append(
+            "<code>operator</code> is the best rule of a search over thousands of settings on the training months."
+        )
+    if "foresight_6h" in summary["policies"]:
+        parts.append("<code>foresight_6h</code> sees true prices six hours ahead and leaves a battery alone.")
+    if "bound" in summary:
+        parts.append("The bound holds for any policy with perfect foresight.")
+    return " ".join(parts)
 
 
 def _when(summary: dict[str, Any], first: str, last: str) -> str:

@@ -8,10 +8,12 @@ from typing import Any
 
 from hashgym.agents.learning.learners import LearnedPolicy
 from hashgym.agents.learning.training import load_policy
+from hashgym.agents.operator_rules import RuleAlone
 from hashgym.agents.policy import Policy
 from hashgym.envs.batch.config import EnvConfig
 from hashgym.evaluation.bound import why_not
 from hashgym.evaluation.summary import judge
+from hashgym.evaluation.years import drawn_years
 from hashgym.experiments import hydra_main
 from hashgym.experiments.policies import RULES, policy_of
 from hashgym.experiments.reports.table import policy_table
@@ -39,8 +41,12 @@ def _evaluate(config: dict[str, Any], _: Path) -> None:
     if len(learned) > 1:
         named = zip(learned, folders, strict=True)
         learned = [replace(policy, name=f"{policy.name}_{Path(folder).name}") for policy, folder in named]  # type: ignore[type-var]
+    years = years_of(config)
     for name in config.get("policies") or ():
-        played, policy = policy_of(str(name), options, config["seed"])
+        played, policy = policy_of(str(name), drawn_years(options, years), config["seed"])
+        if isinstance(policy, RuleAlone):
+            options = replace(options, rule=played.rule)  # it is judged among the rules
+            continue
         if played.task != options.task:
             raise BadInputError(f"policies: {name} plays {played.task}, this is {options.task}")
         learned.append(policy)
@@ -49,7 +55,7 @@ def _evaluate(config: dict[str, Any], _: Path) -> None:
         raise BadInputError(
             f"runs: policies are named {', '.join(names)}; each needs a name of its own that no rule has"
         )
-    result = judge(options, learned, config["seed"], years=years_of(config), progress=config["progress"])
+    result = judge(options, learned, config["seed"], years=years, progress=config["progress"])
     sys.stdout.write(policy_table(result) + "\n")
     if reason := why_not(options.load().scenario.site):
         sys.stdout.write(f"no upper bound: it is for {reason}\n")

@@ -5,13 +5,14 @@ from pathlib import Path
 from typing import Final
 
 from hashgym.agents.learning.training import load_policy
-from hashgym.agents.operator_rules import OperatorRule
+from hashgym.agents.operator_rules import RuleAlone
 from hashgym.agents.planners.site_planner import Chain, SitePlanner
 from hashgym.agents.policy import FunctionPolicy, Policy, RandomPolicy
 from hashgym.agents.rules import PARAMETER_FREE, Hysteresis, Menu
 from hashgym.envs.batch.config import EnvConfig
 from hashgym.envs.batch.core import Batch
 from hashgym.envs.scenario.tuned import tuned_settings
+from hashgym.evaluation.paired import judged
 from hashgym.evaluation.search import rule_config, search
 from hashgym.evaluation.tuning import tune
 from hashgym.experiments import targets
@@ -64,11 +65,11 @@ def policy_of(name: str, config: EnvConfig, seed: int) -> tuple[EnvConfig, Polic
 
 def _of_site(name: str, config: EnvConfig, seed: int) -> tuple[EnvConfig, Policy]:
     """Return a policy of a whole site: its settings are those that ship with its scenario, else they are searched, which takes minutes."""
-    played = rule_config(config)
-    settings = tuned_settings(config.load().scenario) or search(config, seed, progress=True).settings
-    batch = Batch(played)
+    settings = config.rule or tuned_settings(config.load().scenario) or search(config, seed, progress=True).settings
+    played = replace(rule_config(config), rule=None)
     if name == "operator":
-        return played, OperatorRule(batch.site, batch.exogenous, settings)
+        return replace(played, action=RuleAlone.action, rule=settings), RuleAlone()
+    batch = Batch(judged(played, SitePlanner.action))
     interval_s = batch.scenario.history.price_interval_s
     shared = {"peak_ratio": settings["peak_ratio"], "cap_pu": settings["cap_pu"]}
     commands = settings["first_command"], settings["second_command"]

@@ -16,15 +16,20 @@ from hashgym.sim.series.exogenous import STEPS_PER_DAY, STEPS_PER_HOUR
 from hashgym.sim.site.world import Exogenous
 from hashgym.sim.telemetry.columns import fleet_rows
 
-ABOVE_BREAK_EVEN = 1.5
-"""The sample is the first whole hour of the held-out months whose last published price is this multiple of break-even."""
+ABOVE_BREAK_EVEN = 3.0
+"""The sample is the first whole hour of the held-out months whose last published price is this multiple of break-even. chosen: a spike, in which
+somebody asks; below it the advisor often abstains, since prices are down again before machines have slept or a battery has gained."""
 
 N_FAULTS = 3
 """Wrong rows in the sample, so that it shows how they are set aside."""
 
+CHARGE_PU = 0.6
+"""Charge of a site's battery in the sample. chosen: it can both give and take."""
+
 HOW = (
     f"A site that runs its stock profile asks for advice in the first whole hour of the held-out months in which the last published price is above "
-    f"{ABOVE_BREAK_EVEN:g} times break-even. Its telemetry is written by the simulator, with {N_FAULTS} faulty rows."
+    f"{ABOVE_BREAK_EVEN:g} times break-even. Its telemetry is written by the simulator, with {N_FAULTS} faulty rows. "
+    f"A battery stands and is {CHARGE_PU:.0%} full."
 )
 
 

@@ -20,6 +20,7 @@ from ...sim.foundation.checks import require, require_at_least, require_kinds, r
 from ...sim.foundation.constants import CONTROL_STEP_S, SECONDS_PER_HOUR
 from ...sim.foundation.errors import BadInputError
 from ...sim.foundation.renamed import new_target
+from .evolution import Evolving
 from .hindsight import Teaching, starts_as_rule
 from .network import ACTIVATIONS, normalizer_kwargs
 
@@ -237,11 +238,43 @@ class HindsightConfig(Teaching):
 
     def build(self, env: VecEnv, table: tuple[Observed, ...], seed: int) -> PPO:
         """Return a policy that acts as the rule does."""
-        holder = PpoConfig(
-            n_envs=env.num_envs, n_steps=2, batch_size=2 * env.num_envs, net_arch=self.net_arch, activation=self.activation,
-            starts_as_rule=True, first_sigma=HELD_SIGMA,
-        )  # fmt: skip
-        return holder.build(env, table, seed)
+        return _holder(self.net_arch, self.activation, env, table, seed)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvolutionConfig(Evolving):
+    """A policy of residual actions that evolves: see `evolution`. Its form is PPO's, so that it is exported, kept and gone on with as others are.
+
+    net_arch: layers between observations and actions; none is a policy that is linear in its standardised observations.
+    """
+
+    name: str = "evolution"
+    total_steps: int = 50_000_000
+    n_envs: int = 64
+    net_arch: tuple[int, ...] = ()
+    activation: str = "tanh"
+    standardise: bool = True
+
+    def __post_init__(self) -> None:
+        """Check ranges; raises BadInputError."""
+        Evolving.__post_init__(self)
+        require_at_least("agent", {"total_steps": self.total_steps, "n_envs": self.n_envs}, 1)
+        if self.net_arch:
+            _check_net(self.net_arch)
+
+    def build(self, env: VecEnv, table: tuple[Observed, ...], seed: int) -> PPO:
+        """Return a policy that acts as the rule does."""
+        return _holder(self.net_arch, self.activation, env, table, seed)
+
+
+def _holder(net_arch: tuple[int, ...], activation: str, env: VecEnv, table: tuple[Observed, ...], seed: int) -> PPO:
+    """Return a PPO that learns nothing itself, whose policy acts as the rule does."""
+    kwargs = _policy_kwargs(net_arch, activation, table)
+    model = PPO(
+        "MlpPolicy", env, n_steps=2, batch_size=2 * env.num_envs, policy_kwargs=kwargs, device=DEVICE, seed=seed
+    )
+    starts_as_rule(model, HELD_SIGMA)
+    return model
 
 
 HELD_SIGMA: Final = 0.08
@@ -284,10 +317,10 @@ class OtherConfig:
         return made
 
 
-LearnerConfig = PpoConfig | SacConfig | HindsightConfig | OtherConfig
+LearnerConfig = PpoConfig | SacConfig | HindsightConfig | EvolutionConfig | OtherConfig
 
-_CLASSES: dict[str, type[PpoConfig] | type[SacConfig] | type[HindsightConfig]] = {
-    f"{cls.__module__}.{cls.__qualname__}": cls for cls in (PpoConfig, SacConfig, HindsightConfig)
+_CLASSES: dict[str, type[PpoConfig] | type[SacConfig] | type[HindsightConfig] | type[EvolutionConfig]] = {
+    f"{cls.__module__}.{cls.__qualname__}": cls for cls in (PpoConfig, SacConfig, HindsightConfig, EvolutionConfig)
 }
 
 

@@ -33,8 +33,9 @@ from ..planners.plan_values import PlanValues
 from ..planners.site_planner import SitePlanner
 from ..policy import Policy
 from . import checkpoint, cloning, hindsight
-from .hindsight import Teaching
-from .learners import LearnedPolicy, LearnerConfig, PpoConfig
+from .evolution import Population, fitness_of, strategy_of
+from .hindsight import Actor, Teaching
+from .learners import EvolutionConfig, LearnedPolicy, LearnerConfig, PpoConfig
 from .network import TableNormalizer
 from .shaping import PlanShaped
 
@@ -222,12 +223,72 @@ class Training:
         remaining = self.agent.total_steps - self.model.num_timesteps
         if remaining <= 0 and not self.is_new:
             return
+        if isinstance(self.agent, EvolutionConfig):
+            self._evolve(self.agent, judge, tracker)
+            return
         callback = _RunCallback(self, judge, tracker)
         try:
             self.model.learn(max(remaining, 0), callback, log_interval=None, reset_num_timesteps=self.is_new)  # type: ignore[arg-type]
             callback.finish()
         finally:
             callback.close()
+
+    def _evolve(self, how: EvolutionConfig, judge: Judge, tracker: Tracker) -> None:
+        """Evolve generation by generation; what was told so far is in `extra`, so that the strategy of a run that goes on is made anew from it."""
+        population, seed = Population(Actor.of(self.model)), self.schedule.seed
+        strategy = strategy_of(np.zeros_like(population.weights), how, seed)
+        told: list[list[float]] = self.extra.setdefault("fitness", [])
+        for before in told:
+            strategy.ask()
+            strategy.tell(np.array(before))
+        config, saved_at, judged_at = self.env.batch.config, self.model.num_timesteps, self.extra.get("validated_at", 0)
+        judge_every = how.total_steps / max(self.schedule.validations, 1)
+        bar = tqdm(
+            total=how.total_steps, unit="step", unit_scale=True, disable=not self.schedule.progress, desc=how.name
+        )
+        bar.update(saved_at)
+        if self.model._last_obs is None:
+            self.model._last_obs = np.asarray(self.seen.reset())
+            self.model._last_episode_starts = np.ones(self.env.num_envs, np.bool_)
+            population.take(strategy.mean)
+            self._tell(self.consider(judge), tracker)
+        while self.model.num_timesteps < how.total_steps:
+            fitness, steps = fitness_of(population, strategy.ask(), config, how, seed)
+            strategy.tell(fitness)
+            told.append(fitness.tolist())
+            population.take(strategy.mean)
+            self.model.num_timesteps += steps
+            bar.update(steps)
+            row = {"train/fitness_pct": float(fitness.mean()), "train/best_fitness_pct": float(fitness.max())}
+            is_last = self.model.num_timesteps >= how.total_steps
+            if is_last or self.model.num_timesteps - judged_at >= judge_every:
+                judged_at = self.extra["validated_at"] = self.model.num_timesteps
+                row |= self.consider(judge)
+            self._tell(row, tracker)
+            if not is_last and self.model.num_timesteps - saved_at >= self.schedule.checkpoint_steps:
+                saved_at = self.model.num_timesteps
+                self._keep(tracker)
+        if self.best is not None:
+            self.model.policy.load_state_dict(self.best)
+        self._keep(tracker)
+        bar.close()
+
+    def _tell(self, values: Mapping[str, float], tracker: Tracker) -> None:
+        """Add values of the present step to the curve."""
+        self.curve.append({"step": float(self.model.num_timesteps), **values})
+        tracker.metrics(values, self.model.num_timesteps)
+
+    def _keep(self, tracker: Tracker) -> None:
+        """Write a checkpoint of a run that has no learner's callback."""
+        extra = {
+            **self.extra,
+            "run_id": tracker.run_id,
+            "curve": self.curve,
+            "losses": {},
+            "history_hash": self.scenario.history.hash,
+        }
+        state = {**self.env.save(), **wrapper_state(self.seen)}
+        checkpoint.save(self.run_dir / "checkpoints", self.model, state, extra, self.best)
 
 
 WRAPPER: Final = "wrapper"
