@@ -67,6 +67,44 @@ def nested_bootstrap(values: FloatArray, years: IntArray, rng: np.random.Generat
     return float(low), float(high)
 
 
+def over_seeds(values: FloatArray, years: IntArray, scale: float, seed: int = 0) -> dict[str, float]:
+    """Return the interquartile mean over runs of training and its bootstrap 95 % interval: runs, years and episodes within each are drawn anew.
+
+    Args:
+        values: Of each run in each episode, (n_runs, n_episodes); the episodes are the same for all runs.
+        years: Year of each episode, (n_episodes,).
+        scale: What the results are divided by.
+        seed: Of the draws.
+
+    Source:
+        R. Agarwal et al., "Deep reinforcement learning at the edge of the statistical precipice", NeurIPS 2021 (interquartile means, stratified
+        bootstrap).
+    """
+    rng, (n_runs, n_episodes) = np.random.default_rng(seed), values.shape
+    _, index = np.unique(years, return_inverse=True)
+    ordered = values[:, np.argsort(index, kind="stable")]
+    counts = np.bincount(index)
+    first = np.concatenate([[0], np.cumsum(counts)[:-1]])
+    means = np.empty(RUN_SAMPLES)
+    for k in range(RUN_SAMPLES):
+        drawn = rng.integers(0, len(counts), len(counts))
+        within = [first[year] + rng.integers(0, counts[year], counts[year]) for year in drawn]
+        of_run = ordered[:, np.concatenate(within)].mean(axis=1)
+        means[k] = _interquartile(of_run[rng.integers(0, n_runs, n_runs)])
+    low, high = np.quantile(means, [(1.0 - CONFIDENCE) / 2.0, (1.0 + CONFIDENCE) / 2.0]) / scale
+    return {"iqm": float(_interquartile(values.mean(axis=1))) / scale, "lo": float(low), "hi": float(high)}
+
+
+RUN_SAMPLES: Final = 4000
+"""Resamples of runs, years and episodes. chosen: the ends of the interval err by a fiftieth of its width."""
+
+
+def _interquartile(values: FloatArray) -> float:
+    """Return the mean of the middle half of some values; of fewer than four, of all."""
+    cut = len(values) // 4
+    return float(np.sort(values)[cut : len(values) - cut].mean())
+
+
 _CHUNK: Final = 2_000_000
 """Draws that are held at once. chosen: 16 MB."""
 
