@@ -14,7 +14,9 @@ class SiteOperationEnv(SiteEnv):
 
     ## Action Space
     `Box(-1, 1)`: for each zone the power of HashrateTuning's Box and the cooling of CoolingControl; then the offer, where the tariff has a
-    programme; then, with `coin_choice`, the market in equal bins. `env.unwrapped.actions` names every entry.
+    programme; the battery, what is left of sun and wind, and the price from which each hour's reserve is sold, where the site has them; then, with
+    `coin_choice`, the market in equal bins. `env.unwrapped.actions` names every entry. With `action="setpoints"` a zone's power is the number of
+    a profile. With `action="residual"` 0 is the operator's rule, and each entry moves it.
 
     ## Observation Space
     A flat float32 `Box` in physical units; `env.unwrapped.table` names every entry with unit, range and meaning.

@@ -80,7 +80,7 @@ def over_seeds(values: FloatArray, years: IntArray, scale: float, seed: int = 0)
         R. Agarwal et al., "Deep reinforcement learning at the edge of the statistical precipice", NeurIPS 2021 (interquartile means, stratified
         bootstrap).
     """
-    rng, (n_runs, n_episodes) = np.random.default_rng(seed), values.shape
+    rng, n_runs = np.random.default_rng(seed), len(values)
     _, index = np.unique(years, return_inverse=True)
     ordered = values[:, np.argsort(index, kind="stable")]
     counts = np.bincount(index)

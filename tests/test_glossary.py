@@ -12,6 +12,7 @@ from hashgym.sim.contract.channels import CHANNELS
 from hashgym.sim.contract.settlement import Bill
 from hashgym.sim.foundation.renamed import RENAMED
 from hashgym.sim.history import history
+from hashgym.sim.series.price_features import SEEN, TODAY
 from hashgym.sim.site import state, world
 from hashgym.sim.telemetry import columns
 
@@ -65,12 +66,13 @@ def observed() -> dict[str, str]:
         has_cooling=True,
         energy=("battery", "sun", "wind", "net", "reserve"),
         has_events=True,
+        seen=(*SEEN, *TODAY),
     )
     return {
         re.sub(
             r"^(zone|market)\d_",
             "",
-            re.sub(r"^at_market\d$", "at_market", re.sub(r"^(day_ahead)_\d+h", r"\1", entry.name)),
+            re.sub(r"^at_market\d$", "at_market", re.sub(r"^(day_ahead|curve)_\d+h", r"\1", entry.name)),
         ): entry.unit
         for entry in tables.observation_table(form)
     }
