@@ -172,7 +172,10 @@ def _teaching(settings: TrainSettings) -> Teaching | None:
     """Return how the policy is fitted to the planner before it learns, None if it is not."""
     if isinstance(settings.agent, HindsightConfig):
         return settings.agent
-    return Teaching(steps=settings.clone_steps) if settings.teacher == "planner" else None
+    if settings.teacher != "planner":
+        return None
+    usual, steps = Teaching(), settings.clone_steps
+    return replace(usual, steps=steps, updates=max(1, round(usual.updates * steps / usual.steps)))
 
 
 def judge_of(settings: TrainSettings) -> Judge:
@@ -190,7 +193,9 @@ def judge_of(settings: TrainSettings) -> Judge:
         held = {split: drawn_years(replace(config, randomize={}), HELD_YEARS) for split, config in held.items()}
 
     def judge(policy: Policy) -> dict[str, float]:
-        most = settings.judged_episodes or (EPISODES_A_YEAR if is_drawn else None)
+        most = settings.judged_episodes
+        if is_drawn:
+            most = EPISODES_A_YEAR if most is None else max(1, most // HELD_YEARS)
         usd = {split: float(run(policy, config, seed, None, most).usd_per_day.mean()) for split, config in held.items()}
         if is_drawn:
             return {SELECTION: (usd["train"] + usd["validation"]) / 2.0, **usd}

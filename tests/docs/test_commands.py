@@ -13,6 +13,7 @@ import pytest
 from hashgym.experiments import bench
 from hashgym.experiments.cli import COMMANDS, main
 from tests.docs import tutorial
+from tests.experiments.test_jobs import SMALL_DEMO
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -31,6 +32,8 @@ SMALL = {
 """What makes a command small."""
 ELSEWHERE = {
     "hashgym demo": "tests/experiments/test_jobs.py",
+    "hashgym train experiment=beyond_rule": "tests/experiments/test_beyond_rule.py",
+    "hashgym evaluate env=residual": "tests/experiments/test_jobs.py, with the demo's run",
     "hashgym data fetch": "needs the network; tests/sources/test_connectors.py has a server of its own",
     "hashgym data import cache/": "needs what fetch brings",
     "hashgym train history=history/my_site": "needs the tutorial's history, which tests/docs/test_tutorials.py makes",
@@ -43,7 +46,7 @@ ELSEWHERE = {
     "hashgym data calibrate": "tests/synthesis holds what it does; needs a year of real history",
     "hashgym bench --full": "takes minutes; without --full it runs here",
 }
-SPANS = {"backtest": ("2023-12-05", "2023-12-08"), "forecast": ("2023-12-05", "2023-12-28")}
+SPANS = {"backtest": ("2024-06-05", "2024-06-08"), "forecast": ("2024-06-05", "2024-06-28")}
 """Held-out days of the small demo in place of those that the page names."""
 
 
@@ -75,7 +78,7 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("reader")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        assert main(["demo", *SMALL["train"], "forecast.n_vintages=1", "forecast.n_trees=5", "years=1"]) == 0
+        assert main(["demo", *SMALL_DEMO, "tracking=mlflow", "years=1"]) == 0
         assert (
             main(["train", *SMALL["train"], "warm_start.teacher=null", "validations=0", "hydra.run.dir=outputs/run"])
             == 0

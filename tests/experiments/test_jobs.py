@@ -41,6 +41,21 @@ SHORT = [
     "progress=false",
 ]
 
+SMALL_RULE = [
+    "scenario=ercot_battery_old_fleet",
+    "scenario.history.end='2024-07-15'",
+    "scenario.splits.train=['2024-01-03','2024-03-25']",
+    "scenario.splits.validation=['2024-03-25','2024-04-12']",
+    "scenario.splits.test=['2024-06-01','2024-07-12']",
+    "env.rule={off_ratio: 5.0, on_ratio: 0.7, peak_ratio: 0.985, family: 1.0, variant: 1.0, buy_share: 1.3, cheap_usd: 3.0}",
+    "env.randomize.histories=1",
+    "progress=false",
+]
+"""A battery beside old machines over half a year, with a rule of its own since none was searched for it."""
+SMALL_DEMO = [
+    "experiment=smoke", *SMALL_RULE, "forecast.n_vintages=1", "forecast.n_trees=10", "warm_start.steps=24", "validations=1",
+]  # fmt: skip
+
 
 def composed(name: str, *overrides: str) -> dict[str, Any]:
     with initialize_config_module("hashgym.conf", version_base="1.3"):
@@ -244,11 +259,11 @@ def test_demo_leaves_a_summary_and_a_self_contained_report(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    forest = ("forecast.n_vintages=1", "forecast.n_trees=10")
-    assert main(["demo", "experiment=smoke", *SHORT, *forest, "warm_start.steps=32", "validations=2", "years=2"]) == 0
+    assert main(["demo", *SMALL_DEMO, "years=2"]) == 0
     out = tmp_path / "outputs" / "demo"
     summary = json.loads((out / "summary.json").read_text())
-    assert {"policies", "history", "seconds", "bound"} <= set(summary)
+    assert {"policies", "history", "seconds"} <= set(summary)
+    assert {"ppo", "operator", "hysteresis", "always_on"} <= set(summary["policies"])
     assert summary["history"]["kind"] == "synthetic"
     for entry in summary["policies"].values():
         assert {"mean", "lo", "hi"} == set(entry["net_profit_usd_per_day"]) == set(entry["gain_over_always_on_pct"])
@@ -258,17 +273,22 @@ def test_demo_leaves_a_summary_and_a_self_contained_report(
     assert page.names.count("img") in (5, 6)  # the sixth shows the gains, where something is advised
     advice = json.loads((out / "advice.json").read_text())
     assert {"schema_version", "advice", "abstentions", "rejected_rows"} <= set(advice)
-    assert len(advice["advice"]) + len(advice["abstentions"]) == 2
+    assert len(advice["advice"]) + len(advice["abstentions"]) == 3
     assert len(advice["rejected_rows"]) == 3
     assert Bundle(out / "bundle").manifest["history"] == {"kind": "synthetic", "hash": summary["history"]["hash"]}
     files = {"bundle": out / "bundle", "telemetry": out / "telemetry.csv", "history": out / "history"}
     again = [part for name, path in files.items() for part in (f"--{name}", str(path))]
-    assert main(["advise", *again, "--json", "again.json"]) == 0
+    assert main(["advise", *again, "--battery-charge", "0.6", "--json", "again.json"]) == 0
     assert json.loads(Path("again.json").read_text()) == advice
     assert "script" not in page.names
     assert all(source.startswith("data:image/png;base64,") for source in page.sources)
-    assert "foresight_6h" in capsys.readouterr().out
+    assert "ppo over" in capsys.readouterr().out
     assert (out / "history" / "history.parquet").is_file()
+    with pytest.raises(BadInputError, match="the charge of the site's battery is None"):
+        main(["--debug", "advise", *again])
+    fitting = [entry for entry in SMALL_RULE if not entry.startswith(("agent", "warm_start", "validations"))]
+    assert main(["evaluate", "env=residual", *fitting, "years=1", "runs=outputs/demo/run", "policies=[operator]"]) == 0
+    assert "ppo over operator" in capsys.readouterr().out
 
 
 @pytest.mark.slow
