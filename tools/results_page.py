@@ -38,14 +38,14 @@ are paired differences over the mean of what they are compared with. The interva
 
 TEXAS: Final = """## west_texas_air, twenty drawn years of 2025
 
-`hashgym demo`: ERCOT's real-time price known 15 minutes late, four coincident peaks at 65 USD a kW and year, a curtailment programme for 70 % of rated
+`hashgym train` and `hashgym evaluate`: ERCOT's real-time price known 15 minutes late, four coincident peaks at 65 USD a kW and year, a curtailment programme for 70 % of rated
 power, start-up of 10 minutes, 0.50 USD of wear a machine, machines of four years that fail and gather dust. 160 episodes. All rules shed for calls and
 peaks.
 
 {table}
 
-**One run of PPO from a clone of the tuned rule: {gains[0]} over the best rule.** Learners that win are the next work; where there is something to
-learn, [headroom](headroom.md) says.
+**One run of PPO on discrete actions from a clone of the tuned rule: {gains[0]} over the best rule.** Where there is something to win says
+[headroom](headroom.md), what learners that begin as the best rule win of it says [learning](learning.md).
 """
 
 FAST: Final = """## The same with firmware that starts in 10 seconds
