@@ -20,7 +20,7 @@ from ..sim.site.world import Exogenous
 from ..sim.telemetry.columns import fleet_rows
 from . import telemetry, whatif
 from .advise import Advisor
-from .kinds import KINDS
+from .kinds import of_site
 from .outlook import published_series
 from .records import INTERVAL, Abstention, Advice, Effect, Tried
 
@@ -88,7 +88,7 @@ def backtest(advisor: Advisor, scenario: Scenario, steps: range, *, progress: bo
         "bundle": advisor.bundle.manifest["model_sha256"][:16],
         "kinds": {
             kind: _summary([c for c in cases if c.kind == kind], [r for k, r in silences if k == kind])
-            for kind in KINDS
+            for kind in of_site(scenario.site)
         },
         "cases": [{name: getattr(case, name) for name in Case.__slots__} for case in cases],
     }

@@ -4,7 +4,6 @@ It repeats that file's kernels operation by operation, on many observations at o
 """
 
 import math
-from typing import Final
 
 import numpy as np
 import torch
@@ -12,12 +11,10 @@ from torch import nn
 
 from ...envs.batch import acting, operating
 from ...envs.batch.core import Batch
-from ...envs.batch.operating import PERCENTILES, SCHEDULE
+from ...envs.batch.operating import SCHEDULE
 from ...envs.batch.tables import ZONE_COLUMNS
 from ...sim.contract.reserve import N_HOURS
 from ...sim.foundation.constants import CONTROL_STEP_S, STEP_MWH_PER_W, usd_per_th
-
-FAMILIES: Final = (SCHEDULE, PERCENTILES)
 
 
 class RuleGraph(nn.Module):
