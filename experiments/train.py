@@ -198,7 +198,8 @@ def judge_of(settings: TrainSettings) -> Judge:
             most = EPISODES_A_YEAR if most is None else max(1, most // HELD_YEARS)
         usd = {split: float(run(policy, config, seed, None, most).usd_per_day.mean()) for split, config in held.items()}
         if is_drawn:
-            return {SELECTION: (usd["train"] + usd["validation"]) / 2.0, **usd}
+            mean_usd = (usd["train"] + usd["validation"]) / 2.0
+            return {SELECTION: mean_usd, "unseen_train": usd["train"], "validation": usd["validation"]}
         return {SELECTION: usd["validation" if is_residual else "train"], "validation": usd["validation"]}
 
     return judge
@@ -238,7 +239,7 @@ def _trained(settings: TrainSettings, run_dir: Path, name: str, tags: dict[str, 
     try:
         if training.is_new and teaching is not None:
             log.info("fitting the policy to the planner, %d rounds of %d steps", teaching.rounds, teaching.steps)
-            training.consider(judge)  # the rule itself, which stays if nothing better comes
+            training.begin(judge, tracker)
             tracker.metrics({f"warm_start/{key}": value for key, value in training.teach(teaching).items()}, 0)
         elif training.is_new and settings.teacher is not None:
             log.info("tuning %s on the training months", settings.teacher)

@@ -213,6 +213,11 @@ class Training:
             self.best = {name: tensor.clone() for name, tensor in self.model.policy.state_dict().items()}
         return {f"{name}/profit_usd_per_day": value for name, value in usd.items()}
 
+    def begin(self, judge: Judge, tracker: Tracker) -> None:
+        """Judge the policy with which a run begins, the rule itself where actions move one: it stays if nothing better comes."""
+        values = {f"rule/{name}": value for name, value in self.consider(judge).items()}
+        self._tell(values, tracker)
+
     def learn(self, judge: Judge, tracker: Tracker) -> None:
         """Learn until the agent's number of steps is reached, and take the best policy of the run.
 

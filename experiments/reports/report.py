@@ -126,8 +126,17 @@ def draw_profit(summary: dict[str, Any]) -> Figure:
     return figure
 
 
+RULE_AT_FIRST: Final = "rule/validation/profit_usd_per_day"
+"""Column of a curve that holds what the rule earned with which a run began."""
+
+
 def draw_learning(curve: list[dict[str, float]], rule_usd: float) -> Figure:
-    """Draw the learning curve: profit while exploring the training months, and on the validation months beside the rule."""
+    """Draw the learning curve: profit while exploring the training months, and on the validation months beside the rule.
+
+    Of a run that began as the operator's rule, that rule is drawn and `rule_usd`, of hysteresis, is not looked at.
+    """
+    first = next((row[RULE_AT_FIRST] for row in curve if RULE_AT_FIRST in row), None)
+    selected = "training months" if first is None else "drawn years that are not learnt from"
     figure = Figure(figsize=(9, 4.6))
     exploring, checked = stacked(figure, [1.0, 1.0])
     explored = [row for row in curve if "train/profit_usd_per_day" in row]
@@ -146,7 +155,7 @@ def draw_learning(curve: list[dict[str, float]], rule_usd: float) -> Figure:
         color=GREEN,
         marker="o",
         lw=2,
-        label="training months, not exploring; the best is kept",
+        label=f"{selected}, not exploring; the best is kept",
     )
     checked.plot(
         [row["step"] / 1e6 for row in rows],
@@ -156,7 +165,8 @@ def draw_learning(curve: list[dict[str, float]], rule_usd: float) -> Figure:
         lw=2,
         label="validation months",
     )
-    checked.axhline(rule_usd, color=ORANGE, ls="--", label="tuned hysteresis, validation months")
+    label = "tuned hysteresis, validation months" if first is None else "operator's rule, validation months"
+    checked.axhline(rule_usd if first is None else first, color=ORANGE, ls="--", label=label)
     checked.set_xlabel("million environment steps")
     for axis in (exploring, checked):
         axis.set_ylabel("USD a day")

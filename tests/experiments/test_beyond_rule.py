@@ -39,6 +39,8 @@ def weights(folder: Path) -> str:
 def test_a_learner_trains_and_goes_on(learner: str, tmp_path: Path) -> None:
     args = [*USUAL, *LEARNERS[learner], "checkpoint_steps=300"]
     assert main([*args, f"hydra.run.dir={tmp_path / 'whole'}"]) == 0
+    head = (tmp_path / "whole" / "curve.csv").read_text(encoding="utf-8").partition("\n")[0]
+    assert ("rule/selection/profit_usd_per_day" in head) == (learner != "evolution")
     steps = sorted((tmp_path / "whole" / "checkpoints").iterdir())
     if len(steps) > 1:  # as if the run had been killed after the checkpoint before the last
         shutil.copytree(tmp_path / "whole", tmp_path / "parts")
