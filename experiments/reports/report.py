@@ -209,8 +209,10 @@ def draw_week(week: pd.DataFrame, limit_c: float) -> Figure:
     _legend(price)
     power.fill_between(times, week["power_kw"], step="post", color=BLUE, alpha=0.35, lw=0)
     power.step(times, week["power_kw"], where="post", color=BLUE, lw=1.0)
-    power.set_ylabel("power, kW")
-    power.set_ylim(0.0)
+    is_export = float(week["power_kw"].min()) < 0.0
+    power.set_ylabel("power at the meter, kW" if is_export else "power, kW")
+    if not is_export:
+        power.set_ylim(0.0)
     heat.plot(times, week["max_chip_temp_c"], color=RED, lw=1.1, label="hottest chip")
     heat.plot(times, week["outdoor_temp_c"], color=GREY, lw=1.1, label="outdoor")
     heat.axhline(limit_c, color=RED, ls=":", lw=1.0)
