@@ -81,6 +81,7 @@ def rule_config(config: EnvConfig) -> EnvConfig:
         reward="profit",
         observations=(),
         stack=1,
+        rule=None,
     )
 
 

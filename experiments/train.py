@@ -24,7 +24,10 @@ from hashgym.agents.learning.learners import HindsightConfig, LearnedPolicy
 from hashgym.agents.learning.training import SELECTION, TRACKED, Judge, Training, csv_text, tracked_run
 from hashgym.agents.policy import Policy
 from hashgym.agents.rules import Hysteresis, Menu
+from hashgym.envs.batch.actions import RESIDUAL
+from hashgym.envs.scenario.tuned import tuned_settings
 from hashgym.evaluation.paired import run
+from hashgym.evaluation.search import search
 from hashgym.evaluation.tuning import Tuning, tune
 from hashgym.evaluation.years import EPISODES_A_YEAR, drawn_years
 from hashgym.experiments import hydra_main
@@ -69,7 +72,7 @@ def _train(config: dict[str, Any], run_dir: Path) -> float:
     is_sweep = hydra.mode == RunMode.MULTIRUN
     if config["resume"] is None:
         is_there = is_sweep and (run_dir / "config.json").is_file()
-        if is_there and _stored(run_dir) != _plain(config):
+        if is_there and _stored(run_dir, has_rule=config["env"].get("rule") is not None) != _plain(config):
             raise BadInputError(
                 f"{run_dir} holds a run of another configuration; remove it, or name another hydra.sweep.dir"
             )
@@ -104,8 +107,12 @@ def _plain(config: Mapping[str, Any]) -> Any:
     return json.loads(json.dumps(config, default=str))
 
 
-def _stored(run_dir: Path) -> Any:
-    return json.loads((run_dir / "config.json").read_text(encoding="utf-8"))
+def _stored(run_dir: Path, *, has_rule: bool) -> Any:
+    """Return a run's configuration; without the rule that it searched itself, where none is asked for."""
+    content = json.loads((run_dir / "config.json").read_text(encoding="utf-8"))
+    if not has_rule and "rule" in content["env"]:
+        content["env"]["rule"] = None
+    return content
 
 
 def train(
@@ -178,6 +185,17 @@ def _teaching(settings: TrainSettings) -> Teaching | None:
     return replace(usual, steps=steps, updates=max(1, round(usual.updates * steps / usual.steps)))
 
 
+def with_rule(settings: TrainSettings) -> TrainSettings:
+    """Return settings whose residual actions have a rule to move: where none was searched for the scenario as it stands, it is now, in minutes."""
+    env = replace(settings.env, action=None)  # what can be loaded without a rule
+    is_moved = settings.env.action == RESIDUAL
+    if not is_moved or env.rule is not None or tuned_settings(env.load().scenario) is not None:
+        return settings
+    log.info("searching the operator's rule on the training months")
+    found = search(env, settings.schedule.seed, progress=settings.schedule.progress).as_dict()["settings"]
+    return TrainSettings.of({**settings.content, "env": {**settings.content["env"], "rule": found}})
+
+
 def judge_of(settings: TrainSettings) -> Judge:
     """Return how a policy is judged while it learns.
 
@@ -211,6 +229,7 @@ HELD_YEARS: Final = 6
 
 def _trained(settings: TrainSettings, run_dir: Path, name: str, tags: dict[str, str], began: float) -> Result:
     learners.set_threads(settings.threads)
+    settings = with_rule(settings)
     log.info("building %s on scenario %s", settings.agent.name, settings.content["scenario"].get("name"))
     training = Training(settings.agent, settings.env, settings.schedule, run_dir, settings.wrappers)
     teaching = _teaching(settings)

@@ -151,7 +151,7 @@ class EnvConfig:
         if found is None:
             raise BadInputError(
                 f"no rule was searched for scenario {scenario.name!r} as it stands, so there is nothing that a residual action could move; "
-                "give its settings as `rule`: `hashgym tune` finds the best, {} is always on"
+                "give its settings as `rule`, {} is always on; `hashgym train env=residual` searches them first, and its config.json has them"
             )
         return {name: float(found.get(name, value)) for name, value in NEUTRAL.items()}
 

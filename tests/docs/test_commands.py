@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from hashgym.experiments import bench
+from hashgym.experiments import bench, train
 from hashgym.experiments.cli import COMMANDS, main
 from tests.docs import tutorial
 from tests.experiments.test_jobs import SMALL_DEMO
@@ -78,6 +78,7 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("reader")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
+        patch.setattr(train, "HELD_YEARS", 1)
         assert main(["demo", *SMALL_DEMO, "tracking=mlflow", "years=1"]) == 0
         assert (
             main(["train", *SMALL["train"], "warm_start.teacher=null", "validations=0", "hydra.run.dir=outputs/run"])

@@ -2,10 +2,14 @@
 
 import json
 import shutil
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from hashgym.envs.batch.operating import NEUTRAL
+from hashgym.evaluation.search import Round, search
+from hashgym.experiments import train as training
 from hashgym.experiments.cli import main
 from tests.experiments.test_jobs import SMALL_RULE
 
@@ -29,6 +33,11 @@ LEARNERS = {
 }  # fmt: skip
 
 
+@pytest.fixture(autouse=True)
+def one_held_year(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training, "HELD_YEARS", 1)
+
+
 def weights(folder: Path) -> str:
     result: dict[str, str] = json.loads((folder / "result.json").read_text(encoding="utf-8"))
     return result["weights_hash"]
@@ -49,3 +58,14 @@ def test_a_learner_trains_and_goes_on(learner: str, tmp_path: Path) -> None:
         assert main(["train", f"resume={tmp_path / 'parts'}"]) == 0
         assert weights(tmp_path / "parts") == weights(tmp_path / "whole")
     assert len(steps) > 1 or learner == "hindsight"
+
+
+@pytest.mark.slow
+def test_a_scenario_of_ones_own_has_its_rule_searched_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training, "search", partial(search, rounds=(Round(6, 2, 2), Round(3, 4, 1))))
+    own = [entry for entry in SMALL_RULE if not entry.startswith("env.rule")]
+    args = [*USUAL[:2], *own, *USUAL[len(SMALL_RULE) + 2 :], *LEARNERS["evolution"], f"hydra.run.dir={tmp_path}"]
+    assert main(args) == 0
+    rule = json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))["env"]["rule"]
+    assert set(rule) == set(NEUTRAL)
+    assert main(["train", f"resume={tmp_path}"]) == 0  # nothing is searched again

@@ -24,6 +24,7 @@ from hashgym.envs.scenario.scenario import from_mapping
 from hashgym.evaluation.paired import run
 from hashgym.evaluation.summary import judge
 from hashgym.experiments import bench, tracking
+from hashgym.experiments import train as train_module
 from hashgym.experiments.cli import main
 from hashgym.experiments.reports.table import policy_table
 from hashgym.experiments.settings import TrainSettings, env_config
@@ -260,6 +261,7 @@ def test_demo_leaves_a_summary_and_a_self_contained_report(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(train_module, "HELD_YEARS", 1)
     assert main(["demo", *SMALL_DEMO, "years=2"]) == 0
     out = tmp_path / "outputs" / "demo"
     summary = json.loads((out / "summary.json").read_text())
