@@ -136,6 +136,7 @@ def test_each_entry_moves_what_its_table_says(stored: Scenario) -> None:
     assert (moved_entry(residual(stored, rule), "curtail", 1.0)[:, -1] == 1.0).all()
 
 
+@pytest.mark.interpreted
 @given(base=st.floats(-1, 1), one=st.floats(-1, 1), other=st.floats(-1, 1))
 @settings(deadline=None)
 def test_a_command_between_its_ends_moves_with_the_action(base: float, one: float, other: float) -> None:
@@ -143,6 +144,7 @@ def test_a_command_between_its_ends_moves_with_the_action(base: float, one: floa
     assert -1.0 - 1e-12 <= operating.between(base, low) <= operating.between(base, high) + 1e-12 <= 1.0 + 2e-12
 
 
+@pytest.mark.interpreted
 @given(price=st.floats(-900, 900), one=st.floats(-1, 1), other=st.floats(-1, 1))
 @settings(deadline=None)
 def test_a_price_moves_with_the_action(price: float, one: float, other: float) -> None:
