@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hashgym.evaluation.intervals import block_interval, interval
+from hashgym.evaluation.intervals import block_interval, interval, over_seeds
 
 
 def test_interval_covers_and_is_paired() -> None:
@@ -27,3 +27,14 @@ def test_values_that_hang_together_are_drawn_in_blocks() -> None:
     # Forty weeks, not eight hundred values, are what is known.
     assert blocks["hi"] - blocks["lo"] == pytest.approx(np.sqrt(20.0) * (alone["hi"] - alone["lo"]), rel=0.2)
     assert block_interval(values, np.zeros(800, np.int64), np.random.default_rng(1))["lo"] is None
+
+
+def test_over_runs_the_middle_half_counts_and_years_are_drawn() -> None:
+    years = np.repeat([0, 1, 2], 4)
+    values = np.tile(np.array([1.0, 2.0, 3.0])[years], (5, 1))
+    values[4] += 1000.0  # one run that is out of all bounds
+    found = over_seeds(values, years, 2.0)
+    assert found["iqm"] == 1.0
+    assert found["lo"] < 1.0 < found["hi"]
+    same = over_seeds(np.full((3, 12), 7.0), years, 1.0)
+    assert same == {"iqm": 7.0, "lo": 7.0, "hi": 7.0}
