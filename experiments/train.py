@@ -110,7 +110,7 @@ def _plain(config: Mapping[str, Any]) -> Any:
 def _stored(run_dir: Path, *, has_rule: bool) -> Any:
     """Return a run's configuration; without the rule that it searched itself, where none is asked for."""
     content = json.loads((run_dir / "config.json").read_text(encoding="utf-8"))
-    if not has_rule and "rule" in content["env"]:
+    if not has_rule and isinstance(content.get("env"), dict) and "rule" in content["env"]:
         content["env"]["rule"] = None
     return content
 
