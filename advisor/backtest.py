@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from ..envs.batch.config import EnvConfig
 from ..envs.batch.core import Batch
-from ..envs.batch.operating import NEUTRAL, looks_at
+from ..envs.batch.operating import looks_at
 from ..envs.scenario.scenario import Scenario
 from ..evaluation.intervals import block_interval
 from ..sim.history.history import STEP
@@ -103,9 +103,8 @@ def realised_usd(
     charge_pu: float | None = None,
 ) -> float:
     """Return what a change earned more than "keep" along the history. [USD]"""
-    span, rule = slice(step, step + STEPS_PER_DAY), advisor.bundle.rule
-    seen = None if rule is None else looks_at({**NEUTRAL, **rule})
-    truth = scenario.exogenous(str(advisor.bundle.manifest["env"]["forecast"]), 1, seen)
+    span = slice(step, step + STEPS_PER_DAY)
+    truth = scenario.exogenous(str(advisor.bundle.manifest["env"]["forecast"]), 1, looks_at(advisor.bundle.rule))
     world = Exogenous(truth.values[:, span].copy(), truth.known[:, span].copy(), truth.channels)
     manifest = advisor.bundle.manifest
     outcome = whatif.run(

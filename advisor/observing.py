@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ..envs.batch.operating import NEUTRAL, looks_at
+from ..envs.batch.operating import looks_at
 from ..sim.foundation.errors import BadInputError
 from ..sim.history.history import History
 from ..sim.series.exogenous import WARM_UP_STEPS
@@ -72,9 +72,8 @@ def observe(
     if found.silent:
         raise BadInputError("; ".join(found.silent.values()))
     scenario = replace(scenario_of(bundle, history, found.site), history=history)
-    config, rule = env_of(bundle, scenario), bundle.rule
-    seen = None if rule is None else looks_at({**NEUTRAL, **rule})
-    whole = scenario.exogenous(str(config.forecast), 1, seen)
+    config = env_of(bundle, scenario)
+    whole = scenario.exogenous(str(config.forecast), 1, looks_at(bundle.rule))
     now_alone = Exogenous(
         np.repeat(whole.values[:, step : step + 1], 2, axis=1),
         np.repeat(whole.known[:, step : step + 1], 2, axis=1),

@@ -11,7 +11,7 @@ from ..envs.batch import tables
 from ..envs.batch.acting import break_even_usd_per_mwh
 from ..envs.batch.config import EnvConfig
 from ..envs.batch.core import Batch
-from ..envs.batch.operating import NEUTRAL, looks_at
+from ..envs.batch.operating import looks_at
 from ..envs.scenario import scenario as scenarios
 from ..envs.scenario import sites
 from ..envs.scenario.scenario import Scenario
@@ -219,9 +219,8 @@ def in_order_of(bundle: Bundle, history: History) -> History:
 
 def _ahead(bundle: Bundle, scenario: Scenario, step: int, paths: dict[str, np.ndarray]) -> Exogenous:
     """Return the world of paths from a step of a history on, with what the policy sees of it."""
-    forecast, rule = str(bundle.manifest["env"]["forecast"]), bundle.rule
-    seen = None if rule is None else looks_at({**NEUTRAL, **rule})
-    return futures.build(scenario.history, step, scenario.site, forecast, paths, seen)
+    forecast = str(bundle.manifest["env"]["forecast"])
+    return futures.build(scenario.history, step, scenario.site, forecast, paths, looks_at(bundle.rule))
 
 
 def present(config: EnvConfig, world: Exogenous, zones: np.ndarray, charge_pu: float | None) -> Batch:

@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..envs.batch.core import Batch
-from ..envs.batch.operating import CAP_RESERVE, CLOCK_SLACK_H, PEAK_HOURS
+from ..envs.batch.operating import CAP_RESERVE, PEAK_COS, PEAK_LEAST, PEAK_SIN
 from ..sim.hardware.firmware import ASLEEP
 from ..sim.site.ladders import SiteLadders
 from ..sim.site.params import SiteParams
@@ -120,8 +120,7 @@ class Seen:
         observed, contract = Observed(batch), batch.site.contract
         coincident_ratio, is_called = np.zeros(batch.n_envs), np.zeros(batch.n_envs, np.bool_)
         if contract.coincident_peak is not None:
-            hour = np.arctan2(observed["hour_sin"], observed["hour_cos"]) % (2.0 * np.pi) / (2.0 * np.pi) * 24.0
-            may_peak = (hour >= PEAK_HOURS[0] - CLOCK_SLACK_H) & (hour < PEAK_HOURS[1] - CLOCK_SLACK_H)
+            may_peak = observed["hour_sin"] * PEAK_SIN + observed["hour_cos"] * PEAK_COS > PEAK_LEAST
             coincident_ratio = np.where(may_peak, observed["coincident_ratio"], 0.0)
         if contract.curtailment is not None:
             is_called = observed["call_soon"] > 0.0

@@ -13,7 +13,7 @@ from ..envs.batch.config import EnvConfig
 from ..envs.batch.core import Batch
 from ..envs.batch.operating import NEUTRAL, require_settings
 from ..envs.batch.seeding import draw_seeds
-from ..sim.series.exogenous import STEPS_PER_DAY, best_forecast
+from ..sim.series.exogenous import STEPS_PER_DAY, best_curve
 from .paired import episodes
 
 FloatArray = npt.NDArray[np.float64]
@@ -71,12 +71,11 @@ class Found:
 def rule_config(config: EnvConfig) -> EnvConfig:
     """Return the options under which whole-site rules and planners play: set-points of everything, and all that is published."""
     scenario = config.load().scenario
-    curve = "day_ahead_curve" if best_forecast(scenario.history, scenario.site) == "day_ahead" else "persistence"
     return replace(
         config,
         task="operation",
         action="setpoints",
-        forecast=curve,
+        forecast=best_curve(scenario.history, scenario.site),
         coin_choice=False,
         reward="profit",
         observations=(),

@@ -78,11 +78,16 @@ def settings_of(scenario: str, learner: str, seed: int) -> TrainSettings:
     return TrainSettings.of(content)
 
 
+def folder_of(scenario: str, learner: str, seed: int, settings: TrainSettings) -> Path:
+    """Return the folder of a run of a configuration: of another one it is another."""
+    key = hashlib.sha256(json.dumps(settings.content, sort_keys=True, default=str).encode()).hexdigest()[:16]
+    return DONE / f"{scenario}-{learner}-{seed}-{key}"
+
+
 def made(scenario: str, learner: str, seed: int) -> dict[str, Any]:
     """Return what a run earned, from where it was kept or by making it."""
     settings = settings_of(scenario, learner, seed)
-    key = hashlib.sha256(json.dumps(settings.content, sort_keys=True, default=str).encode()).hexdigest()[:16]
-    folder = DONE / f"{scenario}-{learner}-{seed}-{key}"
+    folder = folder_of(scenario, learner, seed, settings)
     if (folder / "judged.json").is_file():
         found: dict[str, Any] = json.loads((folder / "judged.json").read_text(encoding="utf-8"))
         return found
@@ -164,12 +169,10 @@ def write_page(rows: list[dict[str, Any]]) -> None:
 
 
 def done(scenario: str, learner: str) -> list[dict[str, Any]]:
-    """Return the runs that are made already."""
-    found = []
-    for seed in range(SEEDS[learner]):
-        for path in sorted(DONE.glob(f"{scenario}-{learner}-{seed}-*/judged.json")):
-            found.append(json.loads(path.read_text(encoding="utf-8")))
-    return found
+    """Return the runs that are made already, of the configuration as it stands."""
+    seeds = range(SEEDS[learner])
+    paths = [folder_of(scenario, learner, k, settings_of(scenario, learner, k)) / "judged.json" for k in seeds]
+    return [json.loads(path.read_text(encoding="utf-8")) for path in paths if path.is_file()]
 
 
 def main() -> None:

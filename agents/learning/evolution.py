@@ -163,8 +163,8 @@ class Population:
     def __init__(self, actor: Actor) -> None:
         """Take the network whose weights are varied; raises BadInputError if it holds other layers than linear ones, tanh and ReLU."""
         self.features = actor.features
-        self.layers: list[nn.Module] = [*actor.body.modules(), actor.head]
-        self.layers = [layer for layer in self.layers if isinstance(layer, nn.Linear | nn.Tanh | nn.ReLU)]
+        parts = [*actor.body.modules(), actor.head]
+        self.layers = [layer for layer in parts if isinstance(layer, nn.Linear | nn.Tanh | nn.ReLU)]
         strange = [m for m in actor.body.modules() if not isinstance(m, nn.Sequential | nn.Linear | nn.Tanh | nn.ReLU)]
         if strange or actor.is_squashed:
             raise BadInputError(f"evolution varies PPO's linear layers, tanh and ReLU; this policy has {strange}")

@@ -220,7 +220,7 @@ class Teaching:
     """How a policy is fitted to a planner. rounds: of collecting lessons, in the first of which the rule acts, then the policy as it stands.
 
     steps, n_envs: environments and steps of a round. updates, batch_size, learning_rate: of the fit after each round, the rate falling as a cosine.
-    Defaults: chosen so that a minute on two cores comes within a percent of the planner's own profit on ercot_battery_old_fleet.
+    Defaults: chosen so that a minute or two on two cores come to most of the planner's gain on ercot_battery_old_fleet.
     """
 
     rounds: int = 2

@@ -216,7 +216,7 @@ class Training:
     def begin(self, judge: Judge, tracker: Tracker) -> None:
         """Judge the policy with which a run begins, the rule itself where actions move one: it stays if nothing better comes."""
         values = {f"rule/{name}": value for name, value in self.consider(judge).items()}
-        self._tell(values, tracker)
+        self.tell(values, tracker)
 
     def learn(self, judge: Judge, tracker: Tracker) -> None:
         """Learn until the agent's number of steps is reached, and take the best policy of the run.
@@ -256,7 +256,7 @@ class Training:
             self.model._last_obs = np.asarray(self.seen.reset())
             self.model._last_episode_starts = np.ones(self.env.num_envs, np.bool_)
             population.take(strategy.mean)
-            self._tell(self.consider(judge), tracker)
+            self.tell(self.consider(judge), tracker)
         while self.model.num_timesteps < how.total_steps:
             fitness, steps = fitness_of(population, strategy.ask(), config, how, seed)
             strategy.tell(fitness)
@@ -269,29 +269,24 @@ class Training:
             if is_last or self.model.num_timesteps - judged_at >= judge_every:
                 judged_at = self.extra["validated_at"] = self.model.num_timesteps
                 row |= self.consider(judge)
-            self._tell(row, tracker)
+            self.tell(row, tracker)
             if not is_last and self.model.num_timesteps - saved_at >= self.schedule.checkpoint_steps:
                 saved_at = self.model.num_timesteps
-                self._keep(tracker)
+                self.keep(tracker)
         if self.best is not None:
             self.model.policy.load_state_dict(self.best)
-        self._keep(tracker)
+        self.keep(tracker)
         bar.close()
 
-    def _tell(self, values: Mapping[str, float], tracker: Tracker) -> None:
-        """Add values of the present step to the curve."""
-        self.curve.append({"step": float(self.model.num_timesteps), **values})
-        tracker.metrics(values, self.model.num_timesteps)
+    def tell(self, values: Mapping[str, float], tracker: Tracker) -> None:
+        """Add values of the present step to the curve, and tell the tracker those that are finite."""
+        told, steps = {key: float(value) for key, value in values.items()}, self.model.num_timesteps
+        self.curve.append({"step": float(steps), **told})
+        tracker.metrics({key: value for key, value in told.items() if np.isfinite(value)}, steps)
 
-    def _keep(self, tracker: Tracker) -> None:
-        """Write a checkpoint of a run that has no learner's callback."""
-        extra = {
-            **self.extra,
-            "run_id": tracker.run_id,
-            "curve": self.curve,
-            "losses": {},
-            "history_hash": self.scenario.history.hash,
-        }
+    def keep(self, tracker: Tracker) -> None:
+        """Write a checkpoint of learner, environments, curve and what else is in `extra`."""
+        extra = {"losses": {}, **self.extra, "run_id": tracker.run_id, "history_hash": self.scenario.history.hash}
         state = {**self.env.save(), **wrapper_state(self.seen)}
         checkpoint.save(self.run_dir / "checkpoints", self.model, state, extra, self.best)
 
@@ -403,11 +398,8 @@ class _RunCallback(BaseCallback):
             values |= self._run.consider(self._judge)
         self._tell(values)
 
-    def _tell(self, values: dict[str, float]) -> None:
-        steps = self.model.num_timesteps
-        row = {"step": float(steps), **{key: float(value) for key, value in values.items()}}
-        self._run.curve.append(row)
-        self._tracker.metrics({key: value for key, value in row.items() if key != "step" and np.isfinite(value)}, steps)
+    def _tell(self, values: Mapping[str, float]) -> None:
+        self._run.tell(values, self._tracker)
 
     def finish(self) -> None:
         """Judge the last policy, take the best one of the run and write the last checkpoint."""
@@ -426,19 +418,14 @@ class _RunCallback(BaseCallback):
     def save(self) -> None:
         """Write a checkpoint of learner, environment and curve."""
         self._saved_at, run = self.model.num_timesteps, self._run
-        extra = {
-            "run_id": self._tracker.run_id,
-            "curve": run.curve,
+        run.extra |= {
             "sums": self._sums.tolist(),
             "n_sums": self._n_sums,
             "validated_at": self._validated_at,
             "logged_at": self._logged_at,
             "losses": self._losses(),
-            **({"best_usd": run.extra["best_usd"]} if "best_usd" in run.extra else {}),
-            "history_hash": run.scenario.history.hash,
         }
-        state = {**run.env.save(), **wrapper_state(run.seen)}
-        checkpoint.save(run.run_dir / "checkpoints", self.model, state, extra, run.best)
+        run.keep(self._tracker)
 
     def close(self) -> None:
         """Close the progress bar."""

@@ -18,7 +18,7 @@ from ...sim.energy.battery import BatteryParams, inverter_loss_pu
 from ...sim.foundation.constants import CONTROL_STEP_S, SECONDS_PER_HOUR, usd_per_th
 from ...sim.foundation.errors import BadInputError
 from ...sim.hardware.firmware import ASLEEP
-from ...sim.series.exogenous import CURVE_CHANNELS, STEPS_PER_DAY, STEPS_PER_HOUR, best_forecast
+from ...sim.series.exogenous import CURVE_CHANNELS, STEPS_PER_DAY, STEPS_PER_HOUR, best_curve
 from ...sim.series.price_features import known_curve, known_market
 from ...sim.site.ladders import SiteLadders
 from ...sim.site.params import SiteParams
@@ -225,8 +225,8 @@ class SitePlanner:
         rule, scenario, world = batch.setup.rule, batch.scenario, batch.exogenous
         if rule is None:
             raise BadInputError("a planner beside a rule needs env.action=residual")
-        if CURVE_CHANNELS[0] not in world.channels and best_forecast(scenario.history, scenario.site) == "day_ahead":
-            world = scenario.exogenous("day_ahead_curve", batch.config.n_histories)
+        if CURVE_CHANNELS[0] not in world.channels:
+            world = scenario.exogenous(best_curve(scenario.history, scenario.site), batch.config.n_histories)
         interval_s = scenario.history.price_interval_s
         chain = Chain.fit(world, batch.site, range(*scenario.rows("train")), interval_s)
         commands = rule["first_command"], rule["second_command"]

@@ -207,8 +207,8 @@ class Setup:
 
 def _best_forecast(scenario: Scenario, *, has_rule: bool) -> str:
     """Return the best forecast that is published: hour by hour where an action moves a rule for a battery, which looks at it so."""
-    best = exogenous.best_forecast(scenario.history, scenario.site)
-    return "day_ahead_curve" if has_rule and scenario.site.battery is not None and best == "day_ahead" else best
+    best = exogenous.best_curve if has_rule and scenario.site.battery is not None else exogenous.best_forecast
+    return best(scenario.history, scenario.site)
 
 
 def _check_thresholds(thresholds: Mapping[str, float]) -> None:

@@ -127,7 +127,7 @@ class Batch:
     def _world(self, given: Exogenous | None) -> Exogenous:
         """Return the exogenous world with what the operator's rule sees of it, where an action moves the rule."""
         rule, forecast = self.setup.rule, self.setup.forecast
-        how = None if rule is None else looks_at(rule)
+        how = looks_at(rule)
         if given is None:
             return self.scenario.exogenous(forecast, self.config.n_histories, how)
         names = () if how is None else seen_of(self.site)
@@ -336,7 +336,7 @@ class Batch:
         if self._reward is not None:
             self.reward[:] = self._counted("reward", self._reward)
         if self.rule_alone is not None:
-            self.rule_alone.step(np.zeros_like(self.rule_alone._moves))
+            self.rule_alone.step(self.rule_alone._moves)  # which stay 0
             self.reward[:] = self.reward_of_usd(self.flow("profit_usd") - self.rule_alone.flow("profit_usd"))
 
     def _counted(self, name: str, count: Callable[[Any], FloatArray]) -> FloatArray:

@@ -101,9 +101,11 @@ def rule_record(settings: Mapping[str, npt.NDArray[np.float64]] | Mapping[str, f
 N_SEEN: Final = len(SEEN)
 
 
-def looks_at(rule: Mapping[str, float]) -> tuple[bool, int]:
-    """Return how a rule looks at published prices, as `price_features.with_seen` has it."""
-    return rule["family"] == PERCENTILES, int(rule["variant"])
+def looks_at(rule: Mapping[str, float] | None) -> tuple[bool, int] | None:
+    """Return how a rule looks at published prices, as `price_features.with_seen` has it; None where there is no rule."""
+    if rule is None:
+        return None
+    return rule.get("family", NEUTRAL["family"]) == PERCENTILES, int(rule.get("variant", NEUTRAL["variant"]))
 
 
 @kernel
@@ -312,13 +314,13 @@ def run_battery(
 
 @kernel
 def reserve_offer(
-    obs: np.ndarray, today: np.ndarray, rule: np.void, moves: np.ndarray, hour: int, world: EnvWorld
+    obs: np.ndarray, saved_usd: float, rule: np.void, moves: np.ndarray, hour: int, world: EnvWorld
 ) -> float:
     """Return the action that offers an hour's reserve, -1 where none is sold.
 
     Args:
         obs: Observation.
-        today: Known curve from the local midnight on, (24,). [USD/MWh]
+        saved_usd: What a megawatt-hour costs in that hour beyond what machines make of it. [USD/MWh]
         rule: Settings.
         moves: Residual action.
         hour: Local hour.
@@ -328,12 +330,7 @@ def reserve_offer(
     is_withheld = rule["reserve_withheld"] > 0.0 and WITHHELD_HOURS[0] <= hour < WITHHELD_HOURS[1]
     if is_withheld and env["coincident_ratio"] >= 0 and obs[env["coincident_ratio"]] > 0.0:
         return -1.0
-    even = 0.0
-    for z in range(world.menus.shape[0]):
-        terahash_usd = usd_per_th(float(obs[env["expected_hashprice_usd_per_ph_day"]]))
-        even = max(even, break_even_usd_per_mwh(world.menus[z], terahash_usd))
-    saved = max(0.0, today[hour] + env["adder_usd_per_mwh"] - even)
-    floor = rule["reserve_floor_usd"] + rule["reserve_share"] * saved
+    floor = rule["reserve_floor_usd"] + rule["reserve_share"] * max(0.0, saved_usd)
     move = beyond_still(moved(moves, env["move_reserve"]))
     if move < 0.0 or floor < np.inf:
         floor = max(0.0, min(floor, MOST_FLOOR_USD) + MOST_FLOOR_USD * move)
@@ -370,8 +367,12 @@ def sell_power(
     if env["act_curtail"] >= 0:
         row[env["act_curtail"]] = max(0.0, beyond_still(moved(moves, env["move_curtail"])))
     if env["act_reserve"] >= 0:
+        even, terahash_usd = 0.0, usd_per_th(float(obs[env["expected_hashprice_usd_per_ph_day"]]))
+        for z in range(world.menus.shape[0]):
+            even = max(even, break_even_usd_per_mwh(world.menus[z], terahash_usd))
         for hour in range(N_HOURS):
-            row[env["act_reserve"] + hour] = reserve_offer(obs, seen[N_SEEN:], rule, moves, hour, world)
+            saved_usd = seen[N_SEEN + hour] + env["adder_usd_per_mwh"] - even
+            row[env["act_reserve"] + hour] = reserve_offer(obs, saved_usd, rule, moves, hour, world)
     if env["act_market"] >= 0:
         # Bins of [-1, 1] choose the market: the rule stays at the first.
         row[env["act_market"]] = 2.0 * max(0.0, moved(moves, env["move_market"])) - 1.0

@@ -135,8 +135,7 @@ class Scenario:
             if seen is None:
                 self._exogenous[key] = self._built(forecast, n_histories)
             else:
-                best = exogenous.best_forecast(self.history, self.site)
-                curve = self.exogenous("day_ahead_curve" if best == "day_ahead" else best, n_histories)
+                curve = self.exogenous(exogenous.best_curve(self.history, self.site), n_histories)
                 self._exogenous[key] = with_seen(self.exogenous(forecast, n_histories), curve, self.site, seen)
         return self._exogenous[key]
 

@@ -142,6 +142,12 @@ def best_forecast(history: History, site: SiteParams) -> str:
     return "day_ahead" if is_published or is_calendar else "persistence"
 
 
+def best_curve(history: History, site: SiteParams) -> str:
+    """Return the same hour by hour: day_ahead_curve, or persistence where nothing is published."""
+    best = best_forecast(history, site)
+    return "day_ahead_curve" if best == "day_ahead" else best
+
+
 def _columns(history: History, site: SiteParams) -> dict[str, FloatArray]:
     """Return what a history holds of weather, market and hashprice, each (1, n_steps)."""
     frame = history.frame

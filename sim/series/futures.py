@@ -16,7 +16,7 @@ from ..history.publication import until
 from ..site.params import SiteParams
 from ..site.world import Exogenous
 from . import exogenous
-from .exogenous import CURVE_CHANNELS, STEPS_PER_DAY, WARM_UP_STEPS
+from .exogenous import STEPS_PER_DAY, WARM_UP_STEPS
 from .price_features import with_seen
 
 FloatArray = npt.NDArray[np.float64]
@@ -71,9 +71,9 @@ def build(
     of_peaks = _month_peak_mw(history, origin), _coincident_share(clock, site, history, origin)
     whole = exogenous.build(clock, site, forecast, dict(columns), *of_peaks)
     if seen is not None:
-        curve = whole
-        if CURVE_CHANNELS[0] not in whole.channels and exogenous.best_forecast(history, site) == "day_ahead":
-            curve = exogenous.build(clock, site, "day_ahead_curve", dict(columns), *of_peaks)
+        curve, best = whole, exogenous.best_curve(history, site)
+        if best != forecast:
+            curve = exogenous.build(clock, site, best, dict(columns), *of_peaks)
         whole = with_seen(whole, curve, site, seen)
     span = slice(WARM_UP_STEPS, WARM_UP_STEPS + n_steps)
     return Exogenous(whole.values[:, span].copy(), whole.known[:, span].copy(), whole.channels)

@@ -109,12 +109,9 @@ def seen_channels(features: PriceFeatures, site: SiteParams, *, is_past: bool, v
         is_past: Whether the rule's dear and cheap prices are percentiles of days past.
         variant: Which of PAST or AHEAD.
     """
-    names = seen_of(site)
-    if not names:
-        return np.zeros((*features.market.shape, 0), np.float32)
     prices = features.past(variant) if is_past else features.ahead(variant)
-    parts = [np.moveaxis(np.concatenate([features.of_day, prices]), 0, 2)]
-    return np.concatenate([*parts, features.today] if len(names) > len(SEEN) else parts, axis=2)
+    seen = np.moveaxis(np.concatenate([features.of_day, prices]), 0, 2)
+    return seen if site.contract.reserve is None else np.concatenate([seen, features.today], axis=2)
 
 
 def with_seen(exogenous: Exogenous, of: Exogenous, site: SiteParams, how: tuple[bool, int] | None) -> Exogenous:
