@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
+from ..envs.scenario.published import published_series
 from ..forecast.model import Forecaster
 from ..forecast.paths import TooFewForecastsError
 from ..forecast.series import PublishedSeries
@@ -19,7 +20,7 @@ from ..sim.site.params import SiteParams
 from . import fleet as fleets
 from . import kinds, telemetry
 from .bundle import FORECAST, Bundle
-from .outlook import published_series, read_forecaster, step_of
+from .outlook import read_forecaster, step_of
 from .records import Abstention, Advice, AdviceReport
 from .situation import Situation, in_order_of, observation_names, scenario_of
 from .telemetry import Rejected, Telemetry

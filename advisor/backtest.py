@@ -12,6 +12,7 @@ from tqdm import tqdm
 from ..envs.batch.config import EnvConfig
 from ..envs.batch.core import Batch
 from ..envs.batch.operating import looks_at
+from ..envs.scenario.published import published_series
 from ..envs.scenario.scenario import Scenario
 from ..evaluation.intervals import block_interval
 from ..sim.history.history import STEP
@@ -21,7 +22,6 @@ from ..sim.telemetry.columns import fleet_rows
 from . import telemetry, whatif
 from .advise import Advisor
 from .kinds import of_site
-from .outlook import published_series
 from .records import INTERVAL, Abstention, Advice, Effect, Tried
 
 SENSOR_SEED: Final = 7

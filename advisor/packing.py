@@ -23,7 +23,7 @@ from ..sim.foundation.constants import CONTROL_STEP_S, SECONDS_PER_HOUR
 from ..sim.foundation.errors import BadInputError, BundleError
 from ..sim.foundation.files import whole_folder
 from ..sim.foundation.wording import as_markdown
-from ..sim.series.exogenous import WARM_UP_STEPS
+from ..sim.series.exogenous import MODEL, WARM_UP_STEPS
 from ..sim.site.ladders import SiteLadders
 from . import bundle as bundles
 from .bundle import Bundle
@@ -68,6 +68,10 @@ def require_exportable(config: EnvConfig) -> None:
             f"the policy was trained on task {task!r} ({ENV_IDS.get(task, 'unknown')}) with action {config.action!r}, which cannot be exported; a "
             f"bundle holds policies of task {EXPORTED_TASK!r} ({ENV_IDS[EXPORTED_TASK]}), as `hashgym train env=hashrate` makes them, and of "
             "residual actions, as env=residual does"
+        )
+    if config.forecast == MODEL:
+        raise BadInputError(
+            "the policy sees the models' quantiles (env.forecast=model), which cannot be exported: a controller has what is published"
         )
     if config.stack > 1 and config.action == RESIDUAL:
         raise BadInputError(

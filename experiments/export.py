@@ -10,10 +10,10 @@ from typing import Any, Final
 import pandas as pd
 
 from hashgym.advisor.bundle import FORECAST, SUMS, Bundle
-from hashgym.advisor.outlook import published_series
 from hashgym.advisor.packing import Origin, pack, require_exportable
 from hashgym.agents.learning.learners import LearnedPolicy
 from hashgym.agents.learning.training import load_policy, tracked_run
+from hashgym.envs.scenario.published import published_series
 from hashgym.envs.scenario.scenario import Scenario
 from hashgym.evaluation.summary import judge
 from hashgym.experiments import hydra_main, tracking

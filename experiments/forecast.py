@@ -13,9 +13,9 @@ from tqdm import tqdm
 
 from hashgym.advisor.advise import Advisor
 from hashgym.advisor.bundle import Bundle
-from hashgym.advisor.outlook import published_series
 from hashgym.advisor.situation import scenario_of
 from hashgym.advisor.trial import Settings
+from hashgym.envs.scenario.published import published_series
 from hashgym.experiments.advise import history_at, require_untrained, span_of
 from hashgym.forecast.fitting import FitConfig, fit
 from hashgym.forecast.scores import gains_pct, median_miss, rows

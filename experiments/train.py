@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 from filelock import FileLock, Timeout
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
@@ -21,7 +22,7 @@ from hydra.types import RunMode
 from hashgym.agents.learning import cloning, learners
 from hashgym.agents.learning.hindsight import Teaching
 from hashgym.agents.learning.learners import HindsightConfig, LearnedPolicy
-from hashgym.agents.learning.training import SELECTION, TRACKED, Judge, Training, csv_text, tracked_run
+from hashgym.agents.learning.training import SELECTION, TRACKED, Judge, Judged, Training, csv_text, tracked_run
 from hashgym.agents.policy import Policy
 from hashgym.agents.rules import Hysteresis, Menu
 from hashgym.envs.batch.actions import RESIDUAL
@@ -201,7 +202,7 @@ def judge_of(settings: TrainSettings) -> Judge:
 
     Of what moves a rule the best one on drawn years that training does not see is kept, training and validation months alike, so that a policy is
     no worse there than the rule with which it begins; other learners are selected on the training months, and the validation months are only
-    looked at.
+    looked at. Where the agent has limits, one that keeps them comes before one that does not.
     """
     env, seed = replace(settings.env, reward="profit"), settings.schedule.seed
     is_residual = env.load().rule is not None
@@ -210,15 +211,21 @@ def judge_of(settings: TrainSettings) -> Judge:
     if is_drawn:
         held = {split: drawn_years(replace(config, randomize={}), HELD_YEARS) for split, config in held.items()}
 
-    def judge(policy: Policy) -> dict[str, float]:
+    def judge(policy: Policy) -> Judged:
         most = settings.judged_episodes
         if is_drawn:
             most = EPISODES_A_YEAR if most is None else max(1, most // HELD_YEARS)
-        usd = {split: float(run(policy, config, seed, None, most).usd_per_day.mean()) for split, config in held.items()}
+        seen = {split: run(policy, config, seed, None, most) for split, config in held.items()}
+        usd = {split: float(trace.usd_per_day.mean()) for split, trace in seen.items()}
         if is_drawn:
             mean_usd = (usd["train"] + usd["validation"]) / 2.0
-            return {SELECTION: mean_usd, "unseen_train": usd["train"], "validation": usd["validation"]}
-        return {SELECTION: usd["validation" if is_residual else "train"], "validation": usd["validation"]}
+            selected = [*seen.values()]
+            told = {SELECTION: mean_usd, "unseen_train": usd["train"], "validation": usd["validation"]}
+        else:
+            split = "validation" if is_residual else "train"
+            selected, told = [seen[split]], {SELECTION: usd[split], "validation": usd["validation"]}
+        costs = np.mean([trace.costs.mean(axis=0) / trace.n_steps for trace in selected], axis=0)
+        return Judged(told, dict(zip(selected[0].cost_names, costs.tolist(), strict=True)))
 
     return judge
 

@@ -116,13 +116,13 @@ def _cuts(until: pd.Timestamp, config: FitConfig) -> list[pd.Timestamp]:
     return [until - pd.Timedelta(days=config.vintage_days * k) for k in reversed(range(config.n_vintages))]
 
 
-def _least_days(config: FitConfig) -> int:
+def least_days(config: FitConfig) -> int:
     """Return the days of history that a model needs: its windows, what comes, days to grow trees on and to stop by."""
     return WARM_UP_H // HOURS_PER_DAY + 2 * config.stopping_days + 4
 
 
 def _has_enough(world: PublishedSeries, cut: pd.Timestamp, config: FitConfig) -> bool:
-    return bool(cut - world.start >= pd.Timedelta(days=_least_days(config)))
+    return bool(cut - world.start >= pd.Timedelta(days=least_days(config)))
 
 
 def _fit_one(
@@ -136,7 +136,7 @@ def _fit_one(
     grow, check = origins[origins < stop_from - day], origins[origins >= stop_from]
     if not _has_enough(world, until, config):
         raise ValueError(
-            f"not enough history before {until}: {_least_days(config)} days are needed, a week of windows and twice the "
+            f"not enough history before {until}: {least_days(config)} days are needed, a week of windows and twice the "
             f"{config.stopping_days} days that tell when to stop among them (stopping_days of the forecast's settings)"
         )
     carry, scale = _near_hours(world, target, grow)

@@ -11,7 +11,8 @@ import argparse
 import hashlib
 import json
 import sys
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +22,7 @@ from omegaconf import OmegaConf
 
 from hashgym.agents.operator_rules import RuleAlone
 from hashgym.agents.policy import Policy
+from hashgym.envs.batch.config import EnvConfig
 from hashgym.envs.batch.tables import COST_NAMES
 from hashgym.envs.scenario import scenario as scenarios
 from hashgym.evaluation.intervals import over_seeds
@@ -42,27 +44,51 @@ LEARNERS: Final[dict[str, tuple[str, ...]]] = {
     "sac": ("agent=sac_residual",),
     "hindsight": ("agent=hindsight",),
     "evolution": ("agent=evolution", "warm_start.teacher=null"),
+    "ppo_lagrangian": (
+        "agent=ppo_lagrangian",
+        "agent.total_steps=3000000",
+        "agent.constraint.limits={chip_over_temp: 0.002}",
+    ),
+    "ppo_shielded": ("agent.total_steps=3000000", "env.shield=true"),
 }
 """Overrides of each learner, beside COMMON."""
 
+FORECASTS: Final = ("none", "persistence", "day_ahead", "model")
+LEARNERS.update({f"ppo_forecast_{name}": ("agent.total_steps=3000000", f"env.forecast={name}") for name in FORECASTS})
+OF_FORECASTS: Final = tuple(f"ppo_forecast_{name}" for name in FORECASTS)
+
 SCENARIOS: Final[dict[str, tuple[str, ...]]] = {
-    "ercot_battery_old_fleet": ("ppo", "sac", "hindsight"),
+    "ercot_battery_old_fleet": ("ppo", "sac", "hindsight", "ppo_lagrangian", "ppo_shielded", *OF_FORECASTS),
     "pv_battery_tight": ("ppo", "hindsight"),
     "georgia_room": ("evolution",),
+    "west_texas_air": ("ppo", *OF_FORECASTS),
+    "west_texas_ppa": ("ppo",),
+    "reserve_desk": ("ppo",),
+    "alberta_immersion": ("ppo",),
+    "nordic_hydro": ("ppo",),
+    "scrypt_shed": ("ppo",),
 }
 """Learners that are run on each scenario."""
 
 OWN: Final[dict[tuple[str, str], tuple[str, ...]]] = {
     ("georgia_room", "evolution"): (
-        "agent.total_steps=220000000",
-        "env.observations=[hour_sin,hour_cos,outdoor_temp_c,wet_bulb_temp_c,interval_pu,month_peak_pu,price_ratio,"
-        "energy_price_forecast_0_1h_usd_per_mwh,energy_price_forecast_1_3h_usd_per_mwh,hot_temp_c,inlet_temp_c]",
+        "agent.total_steps=880000000",
+        "agent.episodes=64",
+        "env.randomize.histories=8",
+        "env.observations=[hour_sin,hour_cos,outdoor_temp_c,wet_bulb_temp_c,interval_pu,month_peak_pu,price_ratio]",
     ),
 }
 """Overrides of one learner on one scenario."""
 
 SEEDS: Final = {"ppo": 5, "hindsight": 5, "sac": 3, "evolution": 1}
-"""Runs of each learner."""
+"""Runs of each learner; of others OTHER_SEEDS."""
+
+OTHER_SEEDS: Final = 2
+
+
+def seeds_of(learner: str) -> range:
+    """Return the seeds of a learner's runs."""
+    return range(SEEDS.get(learner, OTHER_SEEDS))
 
 
 def overrides(scenario: str, learner: str, seed: int) -> list[str]:
@@ -79,9 +105,21 @@ def settings_of(scenario: str, learner: str, seed: int) -> TrainSettings:
 
 
 def folder_of(scenario: str, learner: str, seed: int, settings: TrainSettings) -> Path:
-    """Return the folder of a run of a configuration: of another one it is another."""
-    key = hashlib.sha256(json.dumps(settings.content, sort_keys=True, default=str).encode()).hexdigest()[:16]
+    """Return the folder of a run of a configuration: of another one it is another; options that stand as usual do not count."""
+    content = {
+        **settings.content,
+        "env": unusual(settings.content["env"], EnvConfig),
+        "agent": unusual(settings.content["agent"], type(settings.agent)),
+    }
+    key = hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:16]
     return DONE / f"{scenario}-{learner}-{seed}-{key}"
+
+
+def unusual(values: Mapping[str, Any], cls: type) -> dict[str, Any]:
+    """Return options without those that stand as their class has them."""
+    usual = {entry.name: entry.default for entry in fields(cls)}
+    empty: tuple[Any, ...] = ([], {})
+    return {name: value for name, value in values.items() if value not in (usual.get(name), *empty)}
 
 
 def made(scenario: str, learner: str, seed: int) -> dict[str, Any]:
@@ -170,7 +208,7 @@ def write_page(rows: list[dict[str, Any]]) -> None:
 
 def done(scenario: str, learner: str) -> list[dict[str, Any]]:
     """Return the runs that are made already, of the configuration as it stands."""
-    seeds = range(SEEDS[learner])
+    seeds = seeds_of(learner)
     paths = [folder_of(scenario, learner, k, settings_of(scenario, learner, k)) / "judged.json" for k in seeds]
     return [json.loads(path.read_text(encoding="utf-8")) for path in paths if path.is_file()]
 
@@ -189,7 +227,7 @@ def main() -> None:
         for learner in learners:
             is_asked = options.scenario in (None, scenario) and options.learner in (None, learner)
             if is_asked and not options.page:
-                for seed in range(SEEDS[learner]):
+                for seed in seeds_of(learner):
                     judged = made(scenario, learner, seed)
                     gain = np.mean(judged["policy"]["usd_per_day"]) / np.mean(judged["rule"]["usd_per_day"]) - 1.0
                     sys.stdout.write(

@@ -35,7 +35,7 @@ DAMAGE: Final = (
 Weights = dict[str, torch.Tensor]
 _COUNTERS: Final = ("num_timesteps", "_n_updates", "_episode_num")
 _KEEP: Final = 2
-_REPLAY: Final = ("observations", "next_observations", "actions", "rewards", "dones", "timeouts")
+_REPLAY: Final = ("observations", "next_observations", "actions", "rewards", "dones", "timeouts", "costs")
 
 
 def save(
@@ -230,7 +230,7 @@ def _arrays(model: BaseAlgorithm, env_state: dict[str, np.ndarray]) -> dict[str,
         buffer: Any = model.replay_buffer
         arrays["replay_position"] = np.array([buffer.pos, int(buffer.full)])
         rows = buffer.buffer_size if buffer.full else buffer.pos
-        arrays |= {f"replay_{name}": getattr(buffer, name)[:rows] for name in _REPLAY}
+        arrays |= {f"replay_{name}": getattr(buffer, name)[:rows] for name in _REPLAY if hasattr(buffer, name)}
     return arrays
 
 
@@ -238,8 +238,9 @@ def _fill_replay(model: OffPolicyAlgorithm, arrays: dict[str, np.ndarray]) -> No
     buffer: Any = model.replay_buffer
     buffer.pos, buffer.full = int(arrays["replay_position"][0]), bool(arrays["replay_position"][1])
     for name in _REPLAY:
-        stored = arrays[f"replay_{name}"]
-        getattr(buffer, name)[: len(stored)] = stored
+        if hasattr(buffer, name):
+            stored = arrays[f"replay_{name}"]
+            getattr(buffer, name)[: len(stored)] = stored
 
 
 def _complete(folder: Path) -> list[Path]:

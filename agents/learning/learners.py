@@ -22,6 +22,7 @@ from ...sim.foundation.errors import BadInputError
 from ...sim.foundation.renamed import new_target
 from .evolution import Evolving
 from .hindsight import Teaching, starts_as_rule
+from .lagrangian import Constraint, PpoLagrangian, SacLagrangian
 from .network import ACTIVATIONS, normalizer_kwargs
 
 DEVICE: Final = "cpu"
@@ -127,9 +128,9 @@ class PpoConfig:
             )
         gamma = discount(self.return_horizon_h, self.gamma)
         both = discount(self.advantage_horizon_h, gamma * self.gae_lambda)
-        model = PPO(
-            "MlpPolicy",
-            env,
+        model = self._made(
+            policy="MlpPolicy",
+            env=env,
             learning_rate=_schedule(self.learning_rate, is_linear=self.is_learning_rate_linear),
             n_steps=self.n_steps,
             batch_size=self.batch_size,
@@ -147,6 +148,9 @@ class PpoConfig:
         if isinstance(env.action_space, spaces.Box):
             _begin(model, self)
         return model
+
+    def _made(self, **arguments: Any) -> PPO:
+        return PPO(**arguments)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,9 +191,9 @@ class SacConfig:
         """Return the untrained learner for an environment with a Box action."""
         if not isinstance(env.action_space, spaces.Box):
             raise BadInputError("agent 'sac' needs a Box action; use env.action=box")
-        model = SAC(
-            "MlpPolicy",
-            env,
+        model = self._made(
+            policy="MlpPolicy",
+            env=env,
             learning_rate=_schedule(self.learning_rate, is_linear=self.is_learning_rate_linear),
             buffer_size=self.buffer_size,
             batch_size=self.batch_size,
@@ -204,6 +208,31 @@ class SacConfig:
         )
         _begin(model, self)
         return model
+
+    def _made(self, **arguments: Any) -> SAC:
+        return SAC(**arguments)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PpoLagrangianConfig(PpoConfig):
+    """PPO under limits on named costs: see `lagrangian`."""
+
+    name: str = "ppo_lagrangian"
+    constraint: Constraint = field(default_factory=Constraint)
+
+    def _made(self, **arguments: Any) -> PPO:
+        return PpoLagrangian(constraint=self.constraint, **arguments)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SacLagrangianConfig(SacConfig):
+    """SAC under limits on named costs: see `lagrangian`."""
+
+    name: str = "sac_lagrangian"
+    constraint: Constraint = field(default_factory=Constraint)
+
+    def _made(self, **arguments: Any) -> SAC:
+        return SacLagrangian(constraint=self.constraint, **arguments)
 
 
 def _begin(model: PPO | SAC, agent: PpoConfig | SacConfig) -> None:
@@ -319,9 +348,8 @@ class OtherConfig:
 
 LearnerConfig = PpoConfig | SacConfig | HindsightConfig | EvolutionConfig | OtherConfig
 
-_CLASSES: dict[str, type[PpoConfig] | type[SacConfig] | type[HindsightConfig] | type[EvolutionConfig]] = {
-    f"{cls.__module__}.{cls.__qualname__}": cls for cls in (PpoConfig, SacConfig, HindsightConfig, EvolutionConfig)
-}
+_OURS: Final = (PpoConfig, SacConfig, PpoLagrangianConfig, SacLagrangianConfig, HindsightConfig, EvolutionConfig)
+_CLASSES: Final[dict[str, Any]] = {f"{cls.__module__}.{cls.__qualname__}": cls for cls in _OURS}
 
 
 LIBRARIES: Final = ("stable_baselines3", "sb3_contrib")
@@ -344,8 +372,11 @@ def from_mapping(mapping: Mapping[str, Any], resolve: Callable[[str], Any] | Non
     }
     if target in _CLASSES:
         require_known("agent: unknown key", values, (entry.name for entry in fields(_CLASSES[target])))
+        if isinstance(values.get("constraint"), Mapping):
+            values["constraint"] = _constraint(values["constraint"])
         require_kinds(_CLASSES[target], "agent.", values)
-        return _CLASSES[target](**values)
+        made: LearnerConfig = _CLASSES[target](**values)
+        return made
     make = _of_library(target)
     if make is None and "." in target and resolve is not None:
         make = resolve(target)
@@ -363,6 +394,12 @@ def from_mapping(mapping: Mapping[str, Any], resolve: Callable[[str], Any] | Non
         arguments={key: value for key, value in values.items() if key not in own},
         **{"name": target.rpartition(".")[2].lower(), **given},
     )
+
+
+def _constraint(values: Mapping[str, Any]) -> Constraint:
+    require_known("agent.constraint: unknown key", values, (entry.name for entry in fields(Constraint)))
+    require_kinds(Constraint, "agent.constraint.", values)
+    return Constraint(**values)
 
 
 def _of_library(target: str) -> Any:

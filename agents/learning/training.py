@@ -6,7 +6,7 @@ import json
 import logging
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -35,6 +35,7 @@ from ..policy import Policy
 from . import checkpoint, cloning, hindsight
 from .evolution import Population, fitness_of, strategy_of
 from .hindsight import Actor, Teaching
+from .lagrangian import PpoLagrangian, SacLagrangian, excess
 from .learners import EvolutionConfig, LearnedPolicy, LearnerConfig, PpoConfig
 from .network import TableNormalizer
 from .shaping import PlanShaped
@@ -44,8 +45,19 @@ log = logging.getLogger(__name__)
 TRAIN_ROLE: Final = 0
 """Role of the training environments in SeedSequence([run seed, role])."""
 
-Judge = Callable[[Policy], Mapping[str, float]]
-"""Runs a policy without exploring and returns its mean profits by what they are of: SELECTION, by which the best is kept, and others. [USD/d]"""
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What a policy does without exploring.
+
+    usd_per_day: mean profits by what they are of: SELECTION, by which the best policy is kept, and others. [USD/d] costs: means per step by name.
+    """
+
+    usd_per_day: Mapping[str, float]
+    costs: Mapping[str, float] = field(default_factory=dict)
+
+
+Judge = Callable[[Policy], Judged]
 
 SELECTION: Final = "selection"
 
@@ -206,12 +218,24 @@ class Training:
         return hindsight.teach(self.model, config, self.planned, teaching, seed, progress=progress)
 
     def consider(self, judge: Judge) -> dict[str, float]:
-        """Judge the policy as it stands; keep its weights if it is the best so far. Returns the profits by their names in curves."""
-        usd = judge(self.policy)
-        if usd[SELECTION] > self.extra.get("best_usd", -np.inf):
-            self.extra["best_usd"] = usd[SELECTION]
+        """Judge the policy as it stands; keep its weights if it is the best so far. Returns the profits by their names in curves.
+
+        Of two policies the one is better that lies less above the agent's limits, then the one that earns more.
+        """
+        found = judge(self.policy)
+        over = self._excess(found.costs)
+        rank = [-over, found.usd_per_day[SELECTION]]
+        if rank > self.extra.get("best_rank", [-np.inf, -np.inf]):
+            self.extra["best_rank"] = rank
             self.best = {name: tensor.clone() for name, tensor in self.model.policy.state_dict().items()}
-        return {f"{name}/profit_usd_per_day": value for name, value in usd.items()}
+        told = {f"{name}/profit_usd_per_day": value for name, value in found.usd_per_day.items()}
+        return told | ({"selection/excess": over} if isinstance(self.model, PpoLagrangian | SacLagrangian) else {})
+
+    def _excess(self, costs: Mapping[str, float]) -> float:
+        """Return by how much costs lie above the agent's limits, 0 where it has none."""
+        if not isinstance(self.model, PpoLagrangian | SacLagrangian):
+            return 0.0
+        return excess(costs, dict(zip(self.model.names, self.model.multipliers.limits.tolist(), strict=True)))
 
     def begin(self, judge: Judge, tracker: Tracker) -> None:
         """Judge the policy with which a run begins, the rule itself where actions move one: it stays if nothing better comes."""

@@ -45,7 +45,7 @@ class PlanValues:
         )
         for array in (planner.exogenous.values, planner.exogenous.known, planner.choices.meter_w):
             digest.update(np.ascontiguousarray(array).data)
-        path = jit.cache_folder().parents[1] / "plans" / f"{digest.hexdigest()[:24]}.npz"
+        path = jit.kept_folder("plans") / f"{digest.hexdigest()[:24]}.npz"
         try:
             with np.load(path, allow_pickle=False) as stored:
                 return cls(int(stored["first"]), int(stored["every"]), stored["value_usd"], stored["choice"])

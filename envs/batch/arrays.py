@@ -105,6 +105,7 @@ ENV_PARAMS: Final = np.dtype(
             "wake_above",
             "min_sleep_s",
             "over_rule",
+            "shield",
             "reward_per_usd",
             "chip_limit_c",
             "ramp_limit_pu",
@@ -135,7 +136,8 @@ ENV_PARAMS: Final = np.dtype(
     ]
 )
 """Parameters of a batch. action_kind, market_kind: forms of the action; first_offset: profile offset of discrete action 1; sleep_below,
-wake_above, min_sleep_s: sleep band and shortest sleep; over_rule: 1 for `profit_over_rule`; …_limit_…, inlet_…, coolant_…:
+wake_above, min_sleep_s: sleep band and shortest sleep; over_rule: 1 for `profit_over_rule`; shield: 1 where commands
+pass the shield; …_limit_…, inlet_…, coolant_…:
 thresholds of costs; first_start, last_start: range of episode starts; peak_kw: largest drawn peak of the month before, 0
 without demand charges; adder…, markup_frac, sun_w … rule_cap_w: what the operator's rule reads of the site: its tariff, powers of what stands
 behind the meter, the most that is exported, all machines at their top profile, and the cap that it keeps; …_low, …_high of RANDOMIZED: ranges from which an episode draws; then COLUMNS."""
@@ -164,4 +166,8 @@ class EnvBatch(NamedTuple):
     obs: np.ndarray  # (n_envs, n_observations) float32
     reward: np.ndarray  # (n_envs,)
     costs: np.ndarray  # (n_envs, n_costs)
+    shielded: np.ndarray  # (n_envs, len(SHIELD)): what the shield changed
+    scratch: (
+        np.ndarray
+    )  # (n_envs, 3, n_zones + 1): what it weighs: powers that are wanted, the least, commands of plants before
     truncated: np.ndarray  # (n_envs,) bool

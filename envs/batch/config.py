@@ -55,10 +55,12 @@ class EnvConfig:
     task: hashrate, cooling, operation or coin. action: discrete, box, profile, setpoints or residual; None takes the task's usual one. rule:
     settings of the operator's rule that a residual action moves and that `beyond_rule` compares with; None takes those that a search found for the
     scenario. Given for another form of action, what the rule looks at is observed as well. reward: a name of
-    `rewards.NAMES`, or a function of the batch. forecast: none, persistence, day_ahead or day_ahead_curve; None takes the best that the history
+    `rewards.NAMES`, or a function of the batch. forecast: none, persistence, day_ahead, day_ahead_curve, or model (the
+    project's quantiles, walk-forward); None takes the best that the history
     publishes. episode_steps: None takes the scenario's. thresholds: thresholds of named costs that replace the table's and the
     scenario's, never looser than the catalogue's. costs: further costs. observations: names of those that are seen, of a zone's without its number; none is all. stack: past observations that are seen at once, the newest
-    last. coin_choice: SiteOperation also chooses the market. events: what befalls the site, none, drawn or a file; None takes the scenario's. randomize: ranges of RANDOMIZED, and `histories`: number of synthetic
+    last. coin_choice: SiteOperation also chooses the market. shield: whether commands are lowered to the nearest that keep
+    the limits of chips, ramp, cap, import and calls, as `shielding` does. events: what befalls the site, none, drawn or a file; None takes the scenario's. randomize: ranges of RANDOMIZED, and `histories`: number of synthetic
     histories among which an episode draws.
     """
 
@@ -78,6 +80,7 @@ class EnvConfig:
     coin_choice: bool = False
     events: str | None = None
     rule: Mapping[str, float] | None = None
+    shield: bool = False
     randomize: Mapping[str, int | Sequence[float]] = field(default_factory=dict)
 
     @classmethod
@@ -107,6 +110,8 @@ class EnvConfig:
         if not isinstance(self.stack, int) or self.stack < 1:
             raise BadInputError(f"stack is {self.stack!r}; it must be a whole number of observations, 1 or more")
         require_settings(self.rule or {})
+        if not isinstance(self.shield, bool):
+            raise BadInputError(f"shield is {self.shield!r}; it must be true or false")
         names = [*tables.COST_NAMES, *(cost.name for cost in self.costs)]
         if len(set(names)) < len(names):
             raise BadInputError(f"costs have two of one name: {', '.join(names)}")

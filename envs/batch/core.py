@@ -39,6 +39,7 @@ from .observing import observe
 from .operating import CAP_RESERVE, looks_at, rule_record
 from .profiles import profile_table
 from .seeding import check_saved, take
+from .shielding import SHIELD
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -103,6 +104,7 @@ class Batch:
         self._env = self._env_params(is_drawn=exogenous is None)
         self._reward = rewards.named(config.reward)
         self.cost_names = (*tables.COST_NAMES, *(cost.name for cost in config.costs))
+        self.cost_limits = (*(cost.limit for cost in tables.COSTS), *(cost.limit for cost in config.costs))
 
         self.state = State.hashing(n_envs, self.site)
         self._now = np.zeros((n_envs, self.n_now), np.float32)
@@ -112,6 +114,9 @@ class Batch:
         self.truncated = np.zeros(n_envs, np.bool_)
         self._costs = np.zeros((n_envs, len(tables.COSTS)))
         self.costs = self._costs if not config.costs else np.zeros((n_envs, len(self.cost_names)))
+        self.shielded = np.zeros((n_envs, len(SHIELD)))
+        """What the shield changed in the last step, in the order of SHIELD; 0 without one."""
+        self._scratch = np.zeros((n_envs, 3, self.n_zones + 1))
         self.zone_flow = np.zeros((n_envs, self.n_zones), ZONE_FLOW)
         self.flow_table = np.zeros((n_envs, len(tables.INFO_KEYS)))
         self.last_energy_kwh = np.zeros(n_envs)
@@ -162,7 +167,16 @@ class Batch:
             self.state.zone, self.state.site, self.setpoint_mhz, self.zone_flow, self.site_flow, self._sums
         )
         return EnvBatch(
-            site, self._action, self._moves, self.myopic, self._now, self.reward, self._costs, self.truncated
+            site,
+            self._action,
+            self._moves,
+            self.myopic,
+            self._now,
+            self.reward,
+            self._costs,
+            self.shielded,
+            self._scratch,
+            self.truncated,
         )
 
     def _check_known(self, now: tuple[tables.Observed, ...]) -> None:
@@ -197,6 +211,7 @@ class Batch:
             "wake_above": tables.BOX_WAKE_ABOVE,
             "min_sleep_s": tables.MIN_SLEEP_S,
             "over_rule": float(config.reward == "profit_over_rule"),
+            "shield": float(config.shield),
             "reward_per_usd": 1.0 / self.reward_scale_usd,
             "chip_limit_c": thresholds["chip_over_temp"],
             "ramp_limit_pu": thresholds["power_ramp"],
@@ -243,6 +258,12 @@ class Batch:
     def flow(self, name: str) -> FloatArray:
         """Return a flow of the last step by its name in `info`, (n_envs,)."""
         return np.asarray(self.site_flow[name])
+
+    def shield_info(self) -> dict[str, FloatArray]:
+        """Return what the shield changed in the last step as entries of `info`, (n_envs,) each; none without a shield."""
+        if not self.config.shield:
+            return {}
+        return {f"shield_{name}": self.shielded[:, k].copy() for k, name in enumerate(SHIELD)}
 
     def reward_of_usd(self, usd: FloatArray) -> FloatArray:
         """Return dollars of a step on the scale of rewards, (n_envs,)."""

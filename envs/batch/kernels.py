@@ -15,6 +15,7 @@ from .acting import act, baseline_usd, offer
 from .arrays import EnvBatch, EnvWorld
 from .observing import observe, span
 from .operating import operate
+from .shielding import remember, shield
 from .tables import COST_COLUMNS
 
 LEAST_PEAK_PU: Final = 0.5
@@ -97,7 +98,11 @@ def step(lo: int, hi: int, world: EnvWorld, batch: EnvBatch) -> None:
             if batch.moves.shape[1] > 0:
                 seen_at = max(env["curve_now_usd_per_mwh"], 0)
                 operate(batch.obs[i], batch.obs[i, seen_at:], world.rules[0], batch.moves[i], world, batch.action[i])
+            if env["shield"] > 0.0:
+                remember(i, batch)
             act(i, world, batch)
+            if env["shield"] > 0.0:
+                shield(i, world, batch)
         step_block(first, last, world.sim, batch.sim)
         for i in range(first, last):
             site = batch.sim.site[i]

@@ -16,6 +16,9 @@ from ...sim.series.exogenous import (
     CURVE_CHANNELS,
     FORECAST_CHANNELS,
     FORECAST_EDGES_H,
+    HIGH_CHANNELS,
+    LOW_CHANNELS,
+    MODEL,
     RESERVE_CHANNELS,
     market_channel,
 )
@@ -88,6 +91,15 @@ FORECAST_OBSERVATIONS: Final = tuple(
     Observed(name, "USD/MWh", -1000.0, 10000.0, "forecast", "mean price forecast for a span ahead", "asinh", 30.0)
     for name in FORECAST_CHANNELS
 )
+
+QUANTILE_OBSERVATIONS: Final = tuple(
+    Observed(
+        name, "USD/MWh", -1000.0, 10000.0, "forecast", f"{said} of the models' price for a span ahead", "asinh", 30.0
+    )
+    for names, said in ((LOW_CHANNELS, "10 % quantile"), (HIGH_CHANNELS, "90 % quantile"))
+    for name in names
+)
+"""Observations of the forecast `model` beside the median. Ranges as those of prices."""
 
 CONTRACT_OBSERVATIONS: Final = {
     "coincident_ratio": Observed(
@@ -399,6 +411,7 @@ def observation_table(form: Form) -> tuple[Observed, ...]:
     site = tuple(_scaled(entry, scale) if entry.name == _HASHPRICE else entry for entry in SITE_CHANNELS)
     forecasts = () if form.forecast == "none" else FORECAST_OBSERVATIONS
     forecasts += CURVE_OBSERVATIONS if form.forecast == "day_ahead_curve" else ()
+    forecasts += QUANTILE_OBSERVATIONS if form.forecast == MODEL else ()
     known = tuple(CONTRACT_OBSERVATIONS[name] for name in form.known)
     known += tuple(entry for kind in ("sun", "wind") if kind in form.energy for entry in RENEWABLE_OBSERVATIONS[kind])
     declared = tuple(

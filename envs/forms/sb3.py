@@ -57,6 +57,7 @@ class SiteVecEnv(VecEnv):
         self.batch = Batch(EnvConfig.of(config, **options), num_envs)
         self.batch.seed(seeds)
         self.cost_names = self.batch.cost_names
+        self.cost_limits = self.batch.cost_limits
         self.full_info = full_info
         self.step_costs = np.zeros((num_envs, len(self.cost_names)))
         self.step_truncated = np.zeros(num_envs, np.bool_)

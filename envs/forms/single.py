@@ -133,6 +133,12 @@ class SiteEnv(BatchEnv[Batch]):
         self._batches = {batch.scenario.config_hash: batch}
         super().__init__(batch, render_mode)
 
+    def step(self, action: ActionArray) -> tuple[ObsType, float, bool, bool, dict[str, Any]]:
+        """Advance by five minutes; `info` also says what the shield changed, where there is one."""
+        obs, reward, terminated, truncated, info = super().step(action)
+        info |= {name: float(values[0]) for name, values in self.batch.shield_info().items()}
+        return obs, reward, terminated, truncated, info
+
     def _draw_on(self, batch: Batch) -> Canvas:
         return Canvas(batch)
 

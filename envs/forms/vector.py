@@ -118,6 +118,9 @@ class SiteVectorEnv(BatchVectorEnv[Batch]):
         """Build the environments; `options` are those of `EnvConfig`."""
         super().__init__(Batch(EnvConfig.of(**{"task": self.task, **options}), num_envs), render_mode, autoreset_mode)
 
+    def _info(self) -> dict[str, Any]:
+        return super()._info() | self.batch.shield_info()
+
 
 def _mode(given: str | AutoresetMode) -> AutoresetMode:
     """Return a mode by its name, `next_step` or `same_step`, or as Gymnasium has it."""

@@ -4,7 +4,8 @@ import dataclasses
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import lru_cache
@@ -17,6 +18,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from ...sim.foundation import threads
 from ...sim.foundation.checks import Problems, require_known
 from ...sim.foundation.errors import BadInputError
 from ...sim.foundation.yamls import read_yaml
@@ -28,6 +30,7 @@ from ...sim.site.params import SiteParams
 from ...sim.site.world import Events, Exogenous
 from ...synthesis.generate import synthesize
 from .befalling import DrawnEvents, read_events
+from .published import price_quantiles
 from .sites import check_keys, events_of, site_of
 
 KEYS: Final = {
@@ -150,7 +153,14 @@ class Scenario:
             recipe: Mapping[str, Any] = self.recipe or {}
             other = synthesize_recipe({**recipe, "seed": int(recipe["seed"]) + k})
             histories.append(eased(other, self.difficulty))
-        built = [exogenous.build(history, self.site, forecast) for history in histories]
+        said: Iterable[exogenous.PriceQuantiles | None] = [None] * n_histories
+        if forecast == exogenous.MODEL:
+            with ThreadPoolExecutor(threads.default_threads()) as pool:
+                said = list(pool.map(lambda history: price_quantiles(history, self.site.markets[0]), histories))
+        built = [
+            exogenous.build(history, self.site, forecast, quantiles=own)
+            for history, own in zip(histories, said, strict=True)
+        ]
         if n_histories == 1:
             return built[0]
         return Exogenous(

@@ -54,6 +54,11 @@ def cache_folder() -> Path:
     raise RuntimeError("no folder for compiled kernels can be written; name one by HASHGYM_CACHE_DIR")
 
 
+def kept_folder(name: str) -> Path:
+    """Return the folder of the user's cache in which something else than kernels is kept; it may not be there yet."""
+    return cache_folder().parents[1] / name
+
+
 def _bases() -> Iterator[Path]:
     if given := os.environ.get("HASHGYM_CACHE_DIR"):
         yield Path(given)

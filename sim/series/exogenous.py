@@ -5,6 +5,7 @@ finds these channels unchanged.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
@@ -33,7 +34,8 @@ WARM_UP_STEPS: Final = 2 * STEPS_PER_DAY
 FORECAST_EDGES_H: Final = (0, 1, 3, 6, 12, 24)
 """Borders of the spans ahead whose mean price is forecast. [h]"""
 
-FORECASTS: Final = ("none", "persistence", "day_ahead", "day_ahead_curve")
+MODEL: Final = "model"
+FORECASTS: Final = ("none", "persistence", "day_ahead", "day_ahead_curve", MODEL)
 
 RESERVE_CHANNELS: Final = ("reserve_price_usd_per_mw_h", "reserve_price_mean_24h_usd_per_mw_h", "reserve_call")
 """Known channels of a site that sells reserve."""
@@ -48,6 +50,21 @@ FORECAST_CHANNELS: Final = tuple(
     f"energy_price_forecast_{first}_{last}h_usd_per_mwh" for first, last in pairwise(FORECAST_EDGES_H)
 )
 
+LOW_CHANNELS: Final = tuple(name.replace("forecast", "low") for name in FORECAST_CHANNELS)
+HIGH_CHANNELS: Final = tuple(name.replace("forecast", "high") for name in FORECAST_CHANNELS)
+"""Channels of the forecast `model` beside the median: the price that hours stay above nine times of ten, and below."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PriceQuantiles:
+    """What models say of the market's price in the hours ahead, at every `every`-th step of a history from the first on.
+
+    usd_per_mwh: quantiles of the hourly means, low, middle and high, (n_origins, n_hours, 3); NaN where there was no model yet. [USD/MWh]
+    """
+
+    every: int
+    usd_per_mwh: npt.NDArray[np.float32]
+
 
 def build(
     history: History,
@@ -56,6 +73,7 @@ def build(
     columns: Mapping[str, FloatArray] | None = None,
     month_peak_mw: float = 0.0,
     coincident_share: FloatArray | None = None,
+    quantiles: PriceQuantiles | None = None,
 ) -> Exogenous:
     """Return the exogenous array of one series, or of many futures on the clock of one history.
 
@@ -63,11 +81,12 @@ def build(
         history: The history.
         site: Its contract, markets and altitude are read.
         forecast: "none"; "persistence" (the same span a day ago), "day_ahead" (published day-ahead prices, where not
-            yet out those of a day before), or "day_ahead_curve" (the same, and hour by hour).
+            yet out those of a day before), "day_ahead_curve" (the same, and hour by hour), or "model" (`quantiles`).
         columns: What replaces the history's own: market_price_usd_per_mwh, expected_hashprice_usd_per_ph_day (of the
             first market, after the pool), outdoor_temp_c and wet_bulb_temp_c, each (n_series, n_steps).
         month_peak_mw: Highest load of the first month before the history begins. [MW]
         coincident_share: As `bill_channels` has it.
+        quantiles: What the forecast "model" says along the history.
 
     Raises:
         BadInputError: The forecast is unknown, or forecast, contract or markets need a column that the history lacks.
@@ -107,6 +126,14 @@ def build(
     }
     if forecast == "persistence":
         observed.update(_persistence(decisive, history, is_known_ahead=is_known_ahead))
+    elif forecast == MODEL:
+        before = best_forecast(history, site)
+        observed.update(
+            _persistence(decisive, history, is_known_ahead=is_known_ahead)
+            if before == "persistence"
+            else _day_ahead(decisive, history, contract, has_curve=False)
+        )
+        observed.update(_modelled(observed, history, contract, quantiles))
     elif forecast in ("day_ahead", "day_ahead_curve"):
         observed.update(_day_ahead(decisive, history, contract, has_curve=forecast == "day_ahead_curve"))
     observed.update(_of_contract(history, contract, local, month_peak_mw))
@@ -271,6 +298,42 @@ def _persistence(settlement: FloatArray, history: History, *, is_known_ahead: bo
     for name, (first_h, last_h) in zip(FORECAST_CHANNELS, pairwise(FORECAST_EDGES_H), strict=True):
         result[name] = _span_mean(settlement, base + first_h * STEPS_PER_HOUR, base + last_h * STEPS_PER_HOUR)
     return result
+
+
+def _modelled(
+    observed: Mapping[str, FloatArray], history: History, contract: Contract, quantiles: PriceQuantiles | None
+) -> dict[str, FloatArray]:
+    """Forecast each span by the mean of the models' quantiles over its hours, as they stood when the running hour began, plus what the tariff adds.
+
+    Where there is no model yet, and where a tariff is a calendar, all three are what is published.
+
+    Args:
+        observed: What is published, in the channels of the median.
+        history: The history.
+        contract: Its tariff is read.
+        quantiles: What the models say of the market's price.
+
+    Raises:
+        BadInputError: There are no quantiles, though the price is the market's.
+    """
+    tariff = contract.energy
+    low_middle_high = (LOW_CHANNELS, FORECAST_CHANNELS, HIGH_CHANNELS)
+    said = {
+        name: observed[plain] for names in low_middle_high for name, plain in zip(names, FORECAST_CHANNELS, strict=True)
+    }
+    if not isinstance(tariff, RealTimeTariff):
+        return said
+    if quantiles is None:
+        raise BadInputError(
+            "forecast 'model' needs quantiles of the market's price; a scenario makes them of its history"
+        )
+    rows = np.arange(len(history.frame)) // quantiles.every
+    for (first_h, last_h), *names in zip(pairwise(FORECAST_EDGES_H), *low_middle_high, strict=True):
+        means = quantiles.usd_per_mwh[:, first_h:last_h].mean(axis=1, dtype=np.float64)[rows]
+        energy = means * (1.0 + tariff.markup_frac) + tariff.adder_usd_per_mwh
+        for column, name in enumerate(names):
+            said[name] = np.where(np.isnan(energy[:, column]), said[name], energy[:, column])
+    return said
 
 
 def _day_ahead(

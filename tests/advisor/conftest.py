@@ -11,7 +11,6 @@ import pytest
 
 from hashgym.advisor.advise import Advisor
 from hashgym.advisor.bundle import FORECAST, Bundle
-from hashgym.advisor.outlook import published_series
 from hashgym.advisor.packing import Origin, pack
 from hashgym.advisor.trial import Settings
 from hashgym.agents.learning import cloning
@@ -22,6 +21,7 @@ from hashgym.envs.batch.config import EnvConfig
 from hashgym.envs.batch.seeding import draw_seeds
 from hashgym.envs.forms.sb3 import SiteVecEnv
 from hashgym.envs.scenario import scenario as scenarios
+from hashgym.envs.scenario.published import published_series
 from hashgym.envs.scenario.scenario import Scenario
 from hashgym.forecast.fitting import FitConfig, fit
 from hashgym.sim.history.history import STEP, History

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hashgym.advisor.outlook import published_series, read_forecaster
+from hashgym.advisor.outlook import read_forecaster
+from hashgym.envs.scenario.published import published_series
 from hashgym.forecast.features import LEADS_H, REGISTRY, matrix
 from hashgym.forecast.fitting import FitConfig, fit
 from hashgym.forecast.model import Forecaster

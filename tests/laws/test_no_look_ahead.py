@@ -1,13 +1,15 @@
 """Nothing that is observed, forecast from or earned by a step depends on what comes after it: each channel's future is altered in turn."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from hashgym.advisor.outlook import published_series
 from hashgym.envs.batch.config import EnvConfig
 from hashgym.envs.batch.core import Batch
+from hashgym.envs.scenario import published
+from hashgym.envs.scenario.published import published_series
 from hashgym.envs.scenario.scenario import Scenario, from_mapping
 from hashgym.forecast.features import REGISTRY, matrix, of_channel
 from hashgym.sim.contract.channels import COINCIDENT_PRICE
@@ -97,7 +99,7 @@ def test_the_past_does_not_see_the_future_of(column: str, world: Scenario) -> No
     for cut in CUTS:
         other = altered(world.history, column, first_unknown(world.history, column, cut))
         assert not other.frame[column].equals(world.history.frame[column])
-        for forecast in exogenous.FORECASTS:
+        for forecast in (name for name in exogenous.FORECASTS if name != exogenous.MODEL):
             before, after = (exogenous.build(h, world.site, forecast) for h in (world.history, other))
             assert np.array_equal(before.known[:, : cut + 1], after.known[:, : cut + 1]), forecast
             # A coincident peak is booked where it turned out to be: that alone waits for the month's end.
@@ -107,6 +109,37 @@ def test_the_past_does_not_see_the_future_of(column: str, world: Scenario) -> No
         origins = np.array([cut])
         seen = [matrix(published_series(h, world.site.markets[0]), features, origins) for h in (world.history, other)]
         assert np.array_equal(seen[0], seen[1], equal_nan=True)
+
+
+@pytest.mark.parametrize("column", ["market_price_usd_per_mwh", "day_ahead_price_usd_per_mwh", "outdoor_temp_c"])
+def test_models_do_not_see_the_future_of(
+    column: str, world: Scenario, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HASHGYM_CACHE_DIR", str(tmp_path))
+    quick = replace(published.WALK, n_trees=8, stopping_days=4, vintage_days=9, origin_spacing_steps=150)
+    monkeypatch.setattr(published, "WALK", quick)
+    cut = 9001
+    other = altered(world.history, column, first_unknown(world.history, column, cut))
+    seen = []
+    for history in (world.history, other):
+        said = published.price_quantiles(history, world.site.markets[0])
+        assert np.isnan(said.usd_per_mwh[0]).all()
+        assert np.isfinite(said.usd_per_mwh[cut // 12]).all()
+        seen.append(exogenous.build(history, world.site, exogenous.MODEL, quantiles=said))
+    before, after = (part.known[0] for part in seen)
+    assert np.array_equal(before[: cut + 1], after[: cut + 1])
+    assert not np.array_equal(before, after)
+    low, middle, high = (
+        seen[0].known[0, cut, [seen[0].column(name) for name in names]]
+        for names in (exogenous.LOW_CHANNELS, exogenous.FORECAST_CHANNELS, exogenous.HIGH_CHANNELS)
+    )
+    assert (low <= middle).all()
+    assert (middle <= high).all()
+    assert (low < high).any()
+    again = published.price_quantiles(world.history, world.site.markets[0])  # from the cache
+    assert np.array_equal(
+        again.usd_per_mwh, published._made(world.history, world.site.markets[0]).usd_per_mwh, equal_nan=True
+    )
 
 
 @pytest.mark.parametrize("column", ["market_price_usd_per_mwh", "grid_load_mw", "curtailment_call", "bch_price_usd"])

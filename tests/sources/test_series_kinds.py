@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from hashgym.advisor.outlook import published_series
+from hashgym.envs.scenario.published import published_series
 from hashgym.sim.foundation.errors import BadInputError
 from hashgym.sim.hardware import catalogue
 from hashgym.sim.history.history import History

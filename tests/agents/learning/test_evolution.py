@@ -10,7 +10,7 @@ import torch
 from hashgym.agents.learning.evolution import Evolving, Population, fitness_of, strategy_of
 from hashgym.agents.learning.hindsight import Actor
 from hashgym.agents.learning.learners import EvolutionConfig
-from hashgym.agents.learning.training import Schedule, Training
+from hashgym.agents.learning.training import Judged, Schedule, Training
 from hashgym.agents.policy import Policy
 from hashgym.envs.batch.config import EnvConfig
 from hashgym.envs.forms.sb3 import SiteVecEnv
@@ -67,8 +67,8 @@ def test_the_rule_itself_earns_nothing_beyond_it(small: Scenario) -> None:
     assert steps == 5 * 3 * 48
 
 
-def judge(policy: Policy) -> dict[str, float]:
-    return {"selection": 0.0}
+def judge(policy: Policy) -> Judged:
+    return Judged({"selection": 0.0})
 
 
 def test_a_run_that_goes_on_ends_with_the_same_weights(small: Scenario, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from stable_baselines3 import PPO
 
 from hashgym.agents.learning import checkpoint, cloning
 from hashgym.agents.learning.learners import PpoConfig
-from hashgym.agents.learning.training import Schedule, Training, load_policy, tracked_run
+from hashgym.agents.learning.training import Judged, Schedule, Training, load_policy, tracked_run
 from hashgym.agents.policy import Policy
 from hashgym.agents.rules import AlwaysOn, Hysteresis, Menu
 from hashgym.envs.batch.config import EnvConfig
@@ -36,9 +36,9 @@ def test_the_policy_that_the_judge_likes_best_is_kept(small: Scenario, tmp_path:
     liked, hashes = [1.0, 2.0, 5.0, 3.0, 3.0], list[str]()
     training = Training(AGENT, EnvConfig(scenario=small, stack=2), Schedule(validations=3), tmp_path)
 
-    def judge(policy: Policy) -> dict[str, float]:
+    def judge(policy: Policy) -> Judged:
         hashes.append(training.weights_hash)
-        return {"selection": liked[len(hashes) - 1], "validation": 0.0}
+        return Judged({"selection": liked[len(hashes) - 1], "validation": 0.0})
 
     told = Told()
     training.learn(judge, told)
