@@ -47,7 +47,7 @@ LEARNERS: Final[dict[str, tuple[str, ...]]] = {
     "ppo_lagrangian": (
         "agent=ppo_lagrangian",
         "agent.total_steps=3000000",
-        "agent.constraint.limits={chip_over_temp: 0.002}",
+        "agent.constraint.limits.chip_over_temp=0.002",
     ),
     "ppo_shielded": ("agent.total_steps=3000000", "env.shield=true"),
 }

@@ -40,13 +40,13 @@ PID_STEPS: Final = 8
 class Constraint:
     """Which costs are limited, and how multipliers answer.
 
-    limits: mean per step that is allowed, by name of a cost; none given: those of the environment's table, every cost. tail: 0 limits the mean,
+    limits: mean per step that is allowed, by name of a cost, None for one that is not limited; none given: those of the environment's table. tail: 0 limits the mean,
     0.9 the mean of the worst tenth: of the environments' rollouts for PPO, of what is expected from a state on for SAC. proportional, integral,
     derivative: gains of the controller, in reward per cost, on the excess over the limit, which counts 1 at most. most: highest multiplier. learning_rate,
     epochs: of the cost critic. Defaults: chosen, gains so that a multiplier comes to the reward of a whole site within some fifty rollouts.
     """
 
-    limits: Mapping[str, float] = field(default_factory=dict)
+    limits: Mapping[str, float | None] = field(default_factory=dict)
     tail: float = 0.0
     proportional: float = 0.1
     integral: float = 0.02
@@ -64,13 +64,15 @@ class Constraint:
         rate = self.learning_rate
         require(0.0 < rate < 1.0, "agent.constraint", "learning_rate", rate, "above 0 and below 1")
         for name, limit in self.limits.items():
-            require(limit >= 0.0, "agent.constraint.limits", name, limit, "0 or more")
+            is_limit = isinstance(limit, int | float) and limit >= 0.0
+            require(limit is None or is_limit, "agent.constraint.limits", name, limit, "0 or more, or null")
 
     def of(self, env: VecEnv) -> tuple[tuple[str, ...], npt.NDArray[np.int64], npt.NDArray[np.float64]]:
         """Return names, columns and limits of the costs that are limited; raises BadInputError for a cost that there is not."""
         names: Sequence[str] = env.cost_names  # type: ignore[attr-defined]
         require_known("agent.constraint.limits: no cost", self.limits, names)
-        limits = self.limits or dict(zip(names, env.cost_limits, strict=True))  # type: ignore[attr-defined]
+        given = {name: limit for name, limit in self.limits.items() if limit is not None}
+        limits = given or dict(zip(names, env.cost_limits, strict=True))  # type: ignore[attr-defined]
         chosen = [name for name in names if name in limits]
         columns = np.array([names.index(name) for name in chosen], np.int64)
         return tuple(chosen), columns, np.array([float(limits[name]) for name in chosen])

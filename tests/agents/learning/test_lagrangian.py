@@ -282,6 +282,7 @@ def test_limits_are_of_costs_that_there_are(small: Scenario) -> None:
     assert limits.tolist() == list(env.cost_limits)
     names, columns, limits = Constraint(limits={"starts": 0.02}).of(env)
     assert (names, columns.tolist(), limits.tolist()) == (("starts",), [env.cost_names.index("starts")], [0.02])
+    assert Constraint(limits={"starts": None}).of(env)[0] == env.cost_names
     with pytest.raises(BadInputError, match="no cost 'start'.*did you mean 'starts'"):
         Constraint(limits={"start": 0.02}).of(env)
     target = "hashgym.agents.learning.learners.PpoLagrangianConfig"
