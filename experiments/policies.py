@@ -92,4 +92,4 @@ def _of_run(run_dir: Path, config: EnvConfig) -> tuple[EnvConfig, Policy]:
         episode_steps=config.episode_steps,
         reward="profit",
     )
-    return played, load_policy(run_dir, trained.agent, trained.env)
+    return played, load_policy(run_dir, trained.agent, trained.env, played)

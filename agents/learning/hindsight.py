@@ -293,7 +293,7 @@ class Actor(nn.Module):
         """Take the parts of a policy, which stay its own."""
         super().__init__()
         self.features, self.body, self.is_squashed = features, body, is_squashed
-        self.head: nn.Linear = head
+        self.head: nn.Module = head
 
     @classmethod
     def of(cls, model: BaseAlgorithm) -> "Actor":
@@ -316,8 +316,8 @@ def starts_as_rule(model: BaseAlgorithm, first_sigma: float) -> None:
     """Set a policy's mean action to 0, which is the rule, and its first spread; raises BadInputError as `Actor.of` does."""
     head = Actor.of(model).head
     with torch.no_grad():
-        head.weight.zero_()
-        head.bias.zero_()
+        for parameter in head.parameters():
+            parameter.zero_()
         log_sigma = float(np.log(first_sigma))
         if isinstance(model.policy, SACPolicy):
             spread: nn.Linear = model.policy.actor.log_std  # type: ignore[assignment]

@@ -24,6 +24,7 @@ from .evolution import Evolving
 from .hindsight import Teaching, starts_as_rule
 from .lagrangian import Constraint, PpoLagrangian, SacLagrangian
 from .network import ACTIVATIONS, normalizer_kwargs
+from .zones import FORMS, LINKS, PLAIN, Layout, ZonePolicy
 
 DEVICE: Final = "cpu"
 """Where networks live: small ones are not faster on a graphics card."""
@@ -86,7 +87,7 @@ class PpoConfig:
     return_horizon_h, advantage_horizon_h: hours that returns and advantages look ahead, from which gamma and gae_lambda are made; None leaves
     these. first_sigma: spread of a Box action before anything is learnt. starts_as_rule: whether the mean action is 0 then, which is the rule
     where actions are residual. standardise: whether observations are centred and scaled by what the training months show. plan_values: whether
-    rewards are paid by the planner's values as well, as `shaping.PlanShaped` does.
+    rewards are paid by the planner's values as well, as `shaping.PlanShaped` does. form: plain, zones or links, of `zones.FORMS`.
     """
 
     name: str = "ppo"
@@ -111,9 +112,11 @@ class PpoConfig:
     starts_as_rule: bool = False
     standardise: bool = False
     plan_values: bool = False
+    form: str = PLAIN
 
     def __post_init__(self) -> None:
         """Check ranges; raises BadInputError."""
+        require(self.form in FORMS, "agent", "form", self.form, f"one of {', '.join(FORMS)}")
         counts = {name: getattr(self, name) for name in ("total_steps", "n_envs", "n_steps", "batch_size", "n_epochs")}
         _check_common(self, counts)
         require(0.0 <= self.gae_lambda <= 1.0, "agent", "gae_lambda", self.gae_lambda, "between 0 and 1")
@@ -128,8 +131,9 @@ class PpoConfig:
             )
         gamma = discount(self.return_horizon_h, self.gamma)
         both = discount(self.advantage_horizon_h, gamma * self.gae_lambda)
+        of_zones = {} if self.form == PLAIN else {"layout": Layout.of(_batch_of(env)), "has_links": self.form == LINKS}
         model = self._made(
-            policy="MlpPolicy",
+            policy=ZonePolicy if of_zones else "MlpPolicy",
             env=env,
             learning_rate=_schedule(self.learning_rate, is_linear=self.is_learning_rate_linear),
             n_steps=self.n_steps,
@@ -141,7 +145,7 @@ class PpoConfig:
             ent_coef=self.ent_coef,
             vf_coef=self.vf_coef,
             max_grad_norm=self.max_grad_norm,
-            policy_kwargs=_policy_kwargs(self.net_arch, self.activation, table),
+            policy_kwargs={**_policy_kwargs(self.net_arch, self.activation, table), **of_zones},
             device=DEVICE,
             seed=seed,
         )
@@ -233,6 +237,12 @@ class SacLagrangianConfig(SacConfig):
 
     def _made(self, **arguments: Any) -> SAC:
         return SacLagrangian(constraint=self.constraint, **arguments)
+
+
+def _batch_of(env: VecEnv) -> Batch:
+    """Return the batch behind environments, in wrappers or not."""
+    batch: Batch = env.get_attr("batch", 0)[0]
+    return batch
 
 
 def _begin(model: PPO | SAC, agent: PpoConfig | SacConfig) -> None:

@@ -39,6 +39,7 @@ from .lagrangian import PpoLagrangian, SacLagrangian, excess
 from .learners import EvolutionConfig, LearnedPolicy, LearnerConfig, PpoConfig
 from .network import TableNormalizer
 from .shaping import PlanShaped
+from .zones import ZonePolicy, alike, moved_to
 
 log = logging.getLogger(__name__)
 
@@ -164,6 +165,8 @@ class Training:
         for part in self.model.policy.modules():
             if isinstance(part, TableNormalizer):
                 part.standardise(torch.as_tensor(np.concatenate(seen)))
+        if isinstance(self.model.policy, ZonePolicy):
+            alike(self.model.policy, self.model.policy.layout)
 
     def _resume(self, newest: Path) -> None:
         env_state, self.extra, self.best = checkpoint.load(newest, self.model)
@@ -456,20 +459,36 @@ class _RunCallback(BaseCallback):
         self._bar.close()
 
 
-def load_policy(run_dir: Path, agent: LearnerConfig, config: EnvConfig) -> LearnedPolicy:
+def load_policy(
+    run_dir: Path, agent: LearnerConfig, config: EnvConfig, played: EnvConfig | None = None
+) -> LearnedPolicy:
     """Return the trained policy of a run.
 
     Args:
         run_dir: Folder of the run.
         agent: The learner that it trained.
         config: Options of the environment in which it did.
+        played: Those of the environment in which it plays, None the same: a policy of zones then moves to another number of them.
 
     Raises:
+        BadInputError: Zones or site are observed otherwise where it plays.
         CheckpointError: There is no checkpoint, or it is damaged.
     """
     newest = checkpoint.latest(run_dir / "checkpoints")
     if newest is None:
         raise CheckpointError(f"{run_dir}: no checkpoint; train first with `hashgym train`")
+    env, model = _untrained(agent, config)
+    checkpoint.load_policy(newest, model)
+    if played is not None and isinstance(model.policy, ZonePolicy):
+        trained = model.policy
+        _, model = _untrained(agent, replace(config, scenario=played.scenario, history=played.history))
+        moved = moved_to(trained.state_dict(), model.policy, trained.layout)
+        model.policy.load_state_dict(moved)
+    return LearnedPolicy(agent.name, env.batch.setup.action, model)
+
+
+def _untrained(agent: LearnerConfig, config: EnvConfig) -> tuple[SiteVecEnv, Any]:
+    """Return one environment and the untrained learner on it."""
     small = (
         replace(agent, n_envs=1, batch_size=agent.n_steps) if isinstance(agent, PpoConfig) else replace(agent, n_envs=1)
     )
@@ -478,9 +497,7 @@ def load_policy(run_dir: Path, agent: LearnerConfig, config: EnvConfig) -> Learn
         warnings.simplefilter(
             "ignore", UserWarning
         )  # of batches that do not fit one environment: nothing is learnt here
-        model = small.build(env, env.batch.table, seed=0)
-    checkpoint.load_policy(newest, model)
-    return LearnedPolicy(agent.name, env.batch.setup.action, model)
+        return env, small.build(env, env.batch.table, seed=0)
 
 
 TRACKED: Final = "tracked.json"
