@@ -1,6 +1,6 @@
 """Paired runs: every policy on the same episodes, weather, prices and seeds."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -12,6 +12,7 @@ from ..envs.batch import tables
 from ..envs.batch.config import EnvConfig
 from ..envs.batch.core import Batch
 from ..envs.batch.seeding import draw_seeds
+from ..envs.batch.shielding import SHIELD
 from ..envs.scenario.scenario import Scenario
 from ..sim.contract.channels import BEGINS_MONTH
 from ..sim.series.exogenous import STEPS_PER_DAY, WARM_UP_STEPS
@@ -39,6 +40,14 @@ class Trace:
     n_steps: int
     years: IntArray
     """Drawn year of each episode, (n_episodes,); all 0 where a history is judged."""
+    flows: FloatArray
+    """Sums of every flow of `info` over each episode, (n_episodes, n_flows), in the order of `tables.INFO_KEYS`."""
+    shielded: FloatArray
+    """What a shield changed in a step in the mean, (len(SHIELD),)."""
+
+    def per_day(self, flow: str) -> float:
+        """Return the mean of a flow over the episodes, per day, in its unit."""
+        return float(self.flows[:, tables.INFO_KEYS.index(flow)].mean() / (self.n_steps / STEPS_PER_DAY))
 
     @property
     def usd_per_day(self) -> FloatArray:
@@ -46,8 +55,15 @@ class Trace:
         return self.profit_usd / (self.n_steps / STEPS_PER_DAY)
 
 
-def judged(config: EnvConfig, action: str = "profile", task: str | None = None) -> EnvConfig:
+def judged(
+    config: EnvConfig,
+    action: str = "profile",
+    task: str | None = None,
+    mismatch: Mapping[str, Sequence[float]] | None = None,
+) -> EnvConfig:
     """Return the options under which a policy is judged: the scenario's own history and machines, whatever training drew.
+
+    Or machines that are otherwise by what `mismatch` says, as `EnvConfig.randomize` does.
 
     Rules and plans choose profiles: they play HashrateTuning on the same site, whatever environment a learner plays. What names a task of its
     own plays that, and sees everything. Of a scenario of drawn years all are there.
@@ -57,7 +73,8 @@ def judged(config: EnvConfig, action: str = "profile", task: str | None = None) 
     elif task is not None and task != config.task:
         config = replace(config, task=task, coin_choice=False, observations=(), stack=1)
     years = config.scenario.years if isinstance(config.scenario, Scenario) else 1
-    return replace(config, action=action, randomize={"histories": years} if years > 1 else {})
+    drawn: dict[str, int | Sequence[float]] = {"histories": years} if years > 1 else {}
+    return replace(config, action=action, randomize={**drawn, **(mismatch or {})})
 
 
 def episode_starts(config: EnvConfig, batch: Batch) -> npt.NDArray[np.int64]:
@@ -103,7 +120,12 @@ def spread(starts: npt.NDArray[np.int64], most: int | None) -> npt.NDArray[np.in
 
 
 def run(
-    policy: Policy, config: EnvConfig, seed: int, watch: Watcher | None = None, most_a_year: int | None = None
+    policy: Policy,
+    config: EnvConfig,
+    seed: int,
+    watch: Watcher | None = None,
+    most_a_year: int | None = None,
+    mismatch: Mapping[str, Sequence[float]] | None = None,
 ) -> Trace:
     """Run a policy over the episodes of a split at once; its environment draws the sensors' noise from `seed`.
 
@@ -113,20 +135,22 @@ def run(
         seed: Seed of the noise.
         watch: Called after each step.
         most_a_year: Episodes of each drawn year at most, evenly spread; None runs all.
+        mismatch: By what machines and sensors are otherwise than the model says, as `EnvConfig.randomize` has it.
     """
-    config = judged(config, policy.action, getattr(policy, "task", None))
+    config = judged(config, policy.action, getattr(policy, "task", None), mismatch)
     series, starts = episodes(config, Batch(config), most_a_year)
     batch = Batch(config, len(starts))
     batch.seed(draw_seeds(seed, EVALUATION_ROLE, len(starts)))
     batch.reset(starts=starts, series=series)
     sums = np.zeros((len(starts), len(tables.INFO_KEYS)))
     costs = np.zeros((len(starts), len(batch.cost_names)))
-    hottest = np.full(len(starts), -np.inf)
+    hottest, shielded = np.full(len(starts), -np.inf), np.zeros(len(SHIELD))
     hot_column = tables.INFO_KEYS.index("max_chip_temp_c")
     for step in range(batch.episode_steps):
         batch.step(policy.act(batch))
         sums += batch.flow_table
         costs += batch.costs
+        shielded += batch.shielded.mean(axis=0)
         np.maximum(hottest, batch.flow_table[:, hot_column], out=hottest)
         if watch is not None:
             watch(step, batch)
@@ -140,4 +164,6 @@ def run(
         cost_names=batch.cost_names,
         n_steps=batch.episode_steps,
         years=series,
+        flows=sums,
+        shielded=shielded / batch.episode_steps,
     )

@@ -1,4 +1,4 @@
-"""Train learners on scenarios, judge them beside the best rule on drawn years, and write docs/learning.json and its table.
+"""Train learners on scenarios, judge them beside the best rule on drawn years, and write docs/learning.json and its tables (`learning_page`).
 
     python -m tools.learning                       # all runs that are missing, one after the other; about an hour a core and scenario
     python -m tools.learning ercot_battery_old_fleet ppo
@@ -12,6 +12,7 @@ import hashlib
 import json
 import sys
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Final
@@ -20,23 +21,22 @@ import numpy as np
 from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
+from hashgym.agents.learning.training import load_policy
 from hashgym.agents.operator_rules import RuleAlone
 from hashgym.agents.policy import Policy
 from hashgym.envs.batch.config import EnvConfig
+from hashgym.envs.batch.shielding import SHIELD
 from hashgym.envs.batch.tables import COST_NAMES
 from hashgym.envs.scenario import scenario as scenarios
-from hashgym.evaluation.intervals import over_seeds
 from hashgym.evaluation.paired import Trace, run
 from hashgym.evaluation.years import EPISODES_A_YEAR, YEARS, drawn_years
 from hashgym.experiments.settings import TrainSettings
 from hashgym.experiments.train import train
-from hashgym.sim.foundation.files import write_json, write_text
+from hashgym.sim.foundation.files import write_json
+from tools import learning_page
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 DONE: Final = ROOT / "outputs" / "learning"
-PAGE: Final = ROOT / "docs" / "learning.md"
-ROWS: Final = ROOT / "docs" / "learning.json"
-MARKS: Final = ("<!-- table -->", "<!-- end of table -->")
 
 COMMON: Final = ("experiment=beyond_rule", "tracking=none", "progress=false")
 LEARNERS: Final[dict[str, tuple[str, ...]]] = {
@@ -126,84 +126,80 @@ def made(scenario: str, learner: str, seed: int) -> dict[str, Any]:
     """Return what a run earned, from where it was kept or by making it."""
     settings = settings_of(scenario, learner, seed)
     folder = folder_of(scenario, learner, seed, settings)
-    if (folder / "judged.json").is_file():
-        found: dict[str, Any] = json.loads((folder / "judged.json").read_text(encoding="utf-8"))
+    found = _kept(folder)
+    if found is not None:
         return found
-    result = train(settings, folder, is_resumed=(folder / "config.json").is_file())
-    config = drawn_years(replace(settings.env, split="test", reward="profit"), YEARS)
-    rule, own = _traces(config, RuleAlone()), _traces(config, result.policy)
-    judged = {"seconds": result.seconds, "weights_hash": result.weights_hash, "rule": rule, "policy": own}
+    if not (folder / "result.json").is_file():
+        train(settings, folder, is_resumed=(folder / "config.json").is_file())
+    policy = load_policy(folder, settings.agent, settings.env)
+    result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+    judged = {name: result[name] for name in ("seconds", "weights_hash")} | beside_rule(policy, settings.env)
+    if seed == 0 and learner in ALSO_ELSEWHERE:
+        judged["mismatch"] = {name: beside_rule(policy, settings.env, how) for name, how in MISMATCH.items()}
+        judged["firmware"] = {name: beside_rule(policy, with_firmware(settings, name)) for name in FIRMWARE}
     write_json(folder / "judged.json", judged)
     return judged
 
 
-def _traces(config: Any, policy: Policy) -> dict[str, Any]:
-    trace: Trace = run(policy, config, 0, most_a_year=EPISODES_A_YEAR)
-    costs = trace.costs.mean(axis=0) / trace.n_steps
+ALSO_ELSEWHERE: Final = ("ppo",)
+"""Learners whose first run is also judged on machines that are otherwise, and with other firmware, without learning anew."""
+
+MISMATCH: Final[dict[str, dict[str, tuple[float, float]]]] = {
+    "cooling 10 % worse": {"sink_dev": (-0.1, -0.1)},
+    "machines spread by 5 %": {"power_dev": (-0.05, 0.05), "hashrate_dev": (-0.05, 0.05), "sink_dev": (-0.1, 0.1)},
+    "sensors five times as noisy": {"noise": (5.0, 5.0)},
+}
+"""By what machines are otherwise than the model says."""
+
+FIRMWARE: Final = ("slow_tuner", "fast_curtail")
+
+
+def with_firmware(settings: TrainSettings, name: str) -> EnvConfig:
+    """Return a run's environment on machines with another firmware, its rule as it stands."""
+    scenario: Any = deepcopy(settings.content["scenario"])
+    for zone in scenario["site"]["zones"]:
+        zone["firmware"] = name
+    return replace(settings.env, scenario=scenario, rule=settings.env.load().rule)
+
+
+def beside_rule(policy: Policy, env: EnvConfig, mismatch: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return what rule and policy do over the drawn years of the test months."""
+    config = drawn_years(replace(env, split="test", reward="profit"), YEARS)
+    rated_mw = env.load().scenario.site.rated_power_w / 1e6
+    return {name: _traces(config, own, rated_mw, mismatch) for name, own in (("rule", RuleAlone()), ("policy", policy))}
+
+
+def _kept(folder: Path) -> dict[str, Any] | None:
+    """Return what a run was found to do, None where it was not judged yet, or of old without its flows."""
+    if not (folder / "judged.json").is_file():
+        return None
+    found: dict[str, Any] = json.loads((folder / "judged.json").read_text(encoding="utf-8"))
+    return found if "flows" in found["rule"] else None
+
+
+FLOWS: Final = (
+    "energy_kwh", "it_energy_kwh", "cooling_energy_kwh", "load_kwh", "hash_th", "water_l", "carbon_kg", "wear_usd", "starts", "trips",
+    "revenue_usd", "profit_usd",
+)  # fmt: skip
+WORST: Final = 0.05
+"""Flows that are kept, per day, and the share of episodes that is the tail of a cost."""
+
+
+def _traces(config: EnvConfig, policy: Policy, rated_mw: float, mismatch: Mapping[str, Any] | None) -> dict[str, Any]:
+    trace: Trace = run(policy, config, 0, most_a_year=EPISODES_A_YEAR, mismatch=mismatch)
+    costs = trace.costs / trace.n_steps
+    worst = np.sort(costs, axis=0)[-max(1, round(WORST * len(costs))) :].mean(axis=0)
     return {
         "usd_per_day": trace.usd_per_day.tolist(),
         "years": trace.years.tolist(),
-        "costs": dict(zip(COST_NAMES, costs.tolist(), strict=False)),
+        "costs": dict(zip(COST_NAMES, costs.mean(axis=0).tolist(), strict=False)),
+        "worst": dict(zip(COST_NAMES, worst.tolist(), strict=False)),
         "trips": float(trace.trips.sum()),
+        "max_chip_temp_c": float(trace.max_chip_temp_c.max()),
+        "flows": {name: trace.per_day(name) for name in FLOWS},
+        "shield": dict(zip(SHIELD, trace.shielded.tolist(), strict=True)),
+        "rated_mw": rated_mw,
     }
-
-
-def rows_of(scenario: str, learner: str, runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the figures of a learner on a scenario."""
-    rule = np.array(runs[0]["rule"]["usd_per_day"])
-    usd = np.array([one["policy"]["usd_per_day"] for one in runs])
-    years = np.array(runs[0]["rule"]["years"])
-    same = {"scenario": scenario, "env": "SiteOperation", "policy": learner, "seeds": len(runs)}
-    base = float(rule.mean())
-    hot = [one["policy"]["costs"]["chip_over_temp"] - one["rule"]["costs"]["chip_over_temp"] for one in runs]
-    return [
-        {**same, "metric": "net_profit_usd_per_day", **over_seeds(usd, years, 1.0), "rule_usd_per_day": round(base, 2)},
-        {**same, "metric": "gain_over_best_rule_pct", **over_seeds(usd - rule, years, base / 100.0)},
-        {**same, "metric": "chip_over_temp_beyond_rule", "iqm": float(np.mean(hot)), "lo": min(hot), "hi": max(hot)},
-        {
-            **same,
-            "metric": "train_seconds",
-            "iqm": float(np.mean([one["seconds"] for one in runs])),
-            "lo": None,
-            "hi": None,
-        },
-    ]
-
-
-def table(rows: list[dict[str, Any]], headroom: list[dict[str, Any]]) -> str:
-    """Return the rows as a table, the planner's gain beside each."""
-    planner = {
-        row["scenario"]: row.get("gain_over_best_rule_pct", {}).get("mean")
-        for row in headroom
-        if row["policy"] == "planner_day_ahead"
-    }
-    lines = [
-        "| scenario | learner | runs | best rule, USD/d | learned, USD/d | over the best rule, % | planner, % | training, s |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    for row in (row for row in rows if row["metric"] == "gain_over_best_rule_pct"):
-        like = {
-            other["metric"]: other
-            for other in rows
-            if (other["scenario"], other["policy"]) == (row["scenario"], row["policy"])
-        }
-        profit = like["net_profit_usd_per_day"]
-        attainable = planner.get(row["scenario"])
-        lines.append(
-            f"| {row['scenario']} | {row['policy']} | {row['seeds']} | {profit['rule_usd_per_day']:.1f} | "
-            f"{profit['iqm']:.1f} ({profit['lo']:.1f} … {profit['hi']:.1f}) | **{row['iqm']:+.1f}** ({row['lo']:+.1f} … {row['hi']:+.1f}) | "
-            f"{'–' if attainable is None else f'{attainable:+.1f}'} | {like['train_seconds']['iqm']:.0f} |"
-        )
-    return "\n".join(lines)
-
-
-def write_page(rows: list[dict[str, Any]]) -> None:
-    """Write the rows and put their table between the page's marks."""
-    write_json(ROWS, rows)
-    headroom = json.loads((ROOT / "docs" / "headroom.json").read_text(encoding="utf-8"))
-    text = PAGE.read_text(encoding="utf-8")
-    before, rest = text.split(MARKS[0])
-    write_text(PAGE, f"{before}{MARKS[0]}\n\n{table(rows, headroom)}\n\n{MARKS[1]}{rest.split(MARKS[1])[1]}")
 
 
 def done(scenario: str, learner: str) -> list[dict[str, Any]]:
@@ -222,7 +218,6 @@ def main() -> None:
     parser.add_argument("learner", nargs="?", choices=list(LEARNERS))
     parser.add_argument("--page", action="store_true", help="write the page from what is done")
     options = parser.parse_args()
-    rows = []
     for scenario, learners in SCENARIOS.items():
         for learner in learners:
             is_asked = options.scenario in (None, scenario) and options.learner in (None, learner)
@@ -234,9 +229,9 @@ def main() -> None:
                         f"{scenario} {learner} {seed}: {100.0 * gain:+.2f} % in {judged['seconds']:.0f} s\n"
                     )
                     sys.stdout.flush()
-            if runs := done(scenario, learner):
-                rows += rows_of(scenario, learner, runs)
-    write_page(rows)
+    learning_page.write(
+        {(scenario, learner): done(scenario, learner) for scenario in SCENARIOS for learner in SCENARIOS[scenario]}
+    )
 
 
 if __name__ == "__main__":

@@ -18,7 +18,6 @@ from hashgym.agents.learning.zones import FORMS, LINKS, PLAIN, ZONES
 from hashgym.agents.policy import Policy
 from hashgym.agents.rules import Hysteresis, Menu
 from hashgym.envs.batch.config import EnvConfig
-from hashgym.envs.scenario import scenario as scenarios
 from hashgym.evaluation.intervals import over_seeds
 from hashgym.evaluation.paired import run
 from hashgym.evaluation.tuning import tune
@@ -44,10 +43,8 @@ def yard(n: int) -> dict[str, Any]:
     kinds = ({"machine": "s19j_pro", "firmware": "fast_curtail"}, {"machine": "s21", "firmware": "fast_curtail"})
     zones = [{**kinds[z % 2], "n_units": 100} for z in range(n)]
     links = [{"zone": z, "source": z - 1, "share": 0.15} for z in range(1, n)]
-    base = scenarios.resolved("west_texas_air")
-    keys = ("tariff", "history", "splits", "episode_days")
     site = {"altitude_m": 800.0, "zones": zones, "links": links}
-    return {"name": f"yard_{n}", "site": site, **{key: base[key] for key in keys}}
+    return {"name": f"yard_{n}", "base": "west_texas_air", "site": site}
 
 
 def settings_of(form: str, n: int, seed: int) -> TrainSettings:

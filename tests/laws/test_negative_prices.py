@@ -96,6 +96,8 @@ def trace(name: str, usd: list[float]) -> Trace:
         ("starts", "chip_over_temp"),
         288,
         np.zeros(n, np.int64),
+        np.zeros((n, 1)),
+        np.zeros(5),
     )
 
 
