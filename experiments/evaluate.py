@@ -6,15 +6,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from hashgym.advisor.bundle import Bundle
 from hashgym.agents.learning.learners import LearnedPolicy
 from hashgym.agents.learning.training import load_policy
 from hashgym.agents.operator_rules import RuleAlone
 from hashgym.agents.policy import Policy
 from hashgym.envs.batch.config import EnvConfig
+from hashgym.envs.scenario import scenario as scenarios
 from hashgym.evaluation.bound import why_not
 from hashgym.evaluation.summary import judge
 from hashgym.evaluation.years import drawn_years
-from hashgym.experiments import hydra_main
+from hashgym.experiments import hydra_main, leaderboard
 from hashgym.experiments.policies import RULES, policy_of
 from hashgym.experiments.reports.table import policy_table
 from hashgym.experiments.settings import TrainSettings, env_config, years_of
@@ -23,17 +25,21 @@ from hashgym.sim.foundation.files import write_json
 
 
 def main(args: list[str]) -> int:
-    """Evaluate with Hydra overrides; `--json FILE` is the same as out=FILE. Returns the exit code."""
-    if "--json" in args:
-        at = args.index("--json")
-        if at + 1 == len(args):
-            raise BadInputError("--json needs a file name")
-        args = [*args[:at], f"out='{args[at + 1]}'", *args[at + 2 :]]
+    """Evaluate with Hydra overrides; `--json FILE` is the same as out=FILE, `--submit NAME` as submit=NAME. Returns the exit code."""
+    for option, key, what in (("--json", "out", "a file name"), ("--submit", "submit", "a name")):
+        if option in args:
+            at = args.index(option)
+            if at + 1 == len(args):
+                raise BadInputError(f"{option} needs {what}")
+            args = [*args[:at], f"{key}='{args[at + 1]}'", *args[at + 2 :]]
     return hydra_main.run("evaluate", _evaluate, args)
 
 
 def _evaluate(config: dict[str, Any], _: Path) -> None:
     """Evaluate as a composed configuration says; print the table and write the JSON."""
+    if config["submit"] is not None:
+        _submit(config)
+        return
     options = env_config(config, config["split"])
     options.load().scenario.rows(options.split)  # no such split is said before anything runs
     folders = [config["runs"]] if isinstance(config["runs"], str) else config["runs"]
@@ -61,6 +67,22 @@ def _evaluate(config: dict[str, Any], _: Path) -> None:
         sys.stdout.write(f"no upper bound: it is for {reason}\n")
     if config["out"] is not None:
         write_json(Path(config["out"]), result)
+
+
+def _submit(config: Mapping[str, Any]) -> None:
+    """Run a bundle and write its row on a board, or verify the one that is there."""
+    if config["bundle"] is None:
+        raise BadInputError("--submit needs bundle=FOLDER, a bundle as `hashgym export` makes it")
+    name, board = str(config["submit"]), Path(config["board"])
+    scenario = str(config["scenario"]["name"])
+    if (
+        scenario not in scenarios.names()
+        or scenarios.load(config["scenario"]).config_hash != scenarios.load(scenario).config_hash
+    ):
+        raise BadInputError("--submit: boards are of scenarios that ship, as they stand")
+    row, is_verified = leaderboard.submit(Bundle(config["bundle"]), scenario, name, board, years_of(config))
+    sys.stdout.write(leaderboard.table([row]) + "\n")
+    sys.stdout.write(f"{'verified: the same as' if is_verified else 'written to'} {board}\n")
 
 
 def _load(run_dir: Path, options: EnvConfig, config: Mapping[str, Any]) -> LearnedPolicy:

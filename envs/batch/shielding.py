@@ -84,7 +84,8 @@ def remember(i: int, batch: EnvBatch) -> None:
 def hottest_c(freq_mhz: float, limit_c: float, more_k: float, zone: np.void, p: np.void) -> float:
     """Return the temperature to which the hottest chip tends at a frequency, with its fans as fast as they must turn. [°C]
 
-    The balance is that of `fans.holding_sink_pu` with leakage as of chips at the limit: chips below it leak less.
+    The balance is that of `fans.holding_sink_pu` with leakage as of chips at the limit: chips below it leak less. The conductance is what shows
+    in the machines' temperatures, power and fan speed, dust included.
 
     Args:
         freq_mhz: Frequency, above 0. [MHz]
@@ -99,7 +100,8 @@ def hottest_c(freq_mhz: float, limit_c: float, more_k: float, zone: np.void, p: 
     if p["is_liquid"] > 0.0:
         chip_w_per_k = pumped_w_per_k(p, 1.0 + zone["pump_shift_pu"])
         return zone["sink_temp_c"] + more_k + heat_w * (1.0 / chip_w_per_k + p["hot_k_per_w"])
-    most = zone["inlet_temp_c"] + more_k + heat_w * (p["chip_k_per_w"] + 1.0 / p["sink_full_w_per_k"])
+    sink_w_per_k = p["sink_full_w_per_k"] * (1.0 - zone["fouling_frac"]) * (1.0 + zone["sink_dev"])
+    most = zone["inlet_temp_c"] + more_k + heat_w * (p["chip_k_per_w"] + 1.0 / sink_w_per_k)
     return max(most, p["fan_target_temp_c"] + zone["fan_shift_k"]) + CHIP_MARGIN_K
 
 
@@ -142,22 +144,25 @@ def drawn_w(z: int, freq_mhz: float, zone: np.void, world: EnvWorld) -> float:
 
 
 @kernel
-def most_drawn_w(i: int, world: EnvWorld, batch: EnvBatch) -> float:
-    """Return the power at the meter that environment `i` may draw in the coming step: of cap, import limit and call the least. [W]
-
-    Sun and wind count as what they gave in the last step.
-    """
-    env, site, p = world.env[0], batch.sim.site[i], world.sim.site[0]
+def most_metered_w(i: int, world: EnvWorld, batch: EnvBatch) -> float:
+    """Return the power at the meter that environment `i` may draw in the coming step: of its cap and of a call the lesser, beside sun and wind. [W]"""
+    site, p = batch.sim.site[i], world.sim.site[0]
     row = world.sim.values[site["series"], site["step"]]
-    most_w = min(p["site_cap_w"], p["import_limit_w"])
-    left_pu = allowed_pu(row, p, site)
+    most_w, left_pu = p["site_cap_w"], allowed_pu(row, p, site)
     if left_pu < 1.0:
-        most_w = min(most_w, left_pu * env["rated_kw"] * 1000.0)
-    return (
-        most_w
-        + (batch.obs[i, env["sun_now_pu"]] * env["sun_w"] if env["sun_now_pu"] >= 0 else 0.0)
-        + (batch.obs[i, env["wind_now_pu"]] * env["wind_w"] if env["wind_now_pu"] >= 0 else 0.0)
-    )
+        most_w = min(most_w, left_pu * world.env[0]["rated_kw"] * 1000.0)
+    return most_w + beside_w(i, world, batch)
+
+
+@kernel
+def beside_w(i: int, world: EnvWorld, batch: EnvBatch) -> float:
+    """Return what sun and wind of environment `i` gave in the last step. [W]"""
+    env, obs, found = world.env[0], batch.obs[i], 0.0
+    if env["sun_now_pu"] >= 0:
+        found += obs[env["sun_now_pu"]] * env["sun_w"]
+    if env["wind_now_pu"] >= 0:
+        found += obs[env["wind_now_pu"]] * env["wind_w"]
+    return found
 
 
 @kernel
@@ -225,7 +230,27 @@ def let_sleep(i: int, most_w: float, world: EnvWorld, batch: EnvBatch) -> None:
 
 
 @kernel
-def keep_site(i: int, most_w: float, world: EnvWorld, batch: EnvBatch) -> None:
+def weigh(i: int, yields: bool, world: EnvWorld, batch: EnvBatch) -> float:
+    """Write what zones and battery of environment `i` would draw, and the least of each, into its scratch; returns the sum of the first. [W]"""
+    wanted_w, least_w, p = batch.scratch[i, 0], batch.scratch[i, 1], world.sim.site[0]
+    site, n = batch.sim.site[i], batch.sim.zone.shape[1]
+    wanted_w[n], least_w[n] = 0.0, 0.0
+    if p["battery_power_w"] > 0.0:
+        least_w[n] = -most_given_kwh(site, p) / STEP_H * 1000.0
+        wanted_w[n] = max(-site["battery_command"] * p["battery_power_w"], least_w[n])
+        if yields:
+            wanted_w[n] = min(wanted_w[n], 0.0)
+    total_w = wanted_w[n]
+    for z in range(n):
+        wish_mhz = batch.sim.setpoint_mhz[i, z]
+        wanted_w[z] = drawn_w(z, wish_mhz, batch.sim.zone[i, z], world)
+        least_w[z] = min(wanted_w[z], lowest_w(i, z, world, batch)) if wish_mhz > 0.0 else wanted_w[z]
+        total_w += wanted_w[z]
+    return total_w
+
+
+@kernel
+def keep_site(i: int, most_w: float, yields: bool, world: EnvWorld, batch: EnvBatch) -> None:
     """Lower machines and battery of environment `i` to the nearest that keep a limit at the meter, and report it.
 
     Powers are lowered alike, the battery's down to all that it can give, machines' to their lowest profiles; they take the profile below what is
@@ -234,30 +259,22 @@ def keep_site(i: int, most_w: float, world: EnvWorld, batch: EnvBatch) -> None:
     Args:
         i: Environment.
         most_w: Limit. [W]
+        yields: Whether a battery that charges counts nothing: at an interconnect's limit it charges less by itself.
         world: The world.
         batch: The batch.
     """
     wanted_w, least_w, p = batch.scratch[i, 0], batch.scratch[i, 1], world.sim.site[0]
-    site, n, rated_w, side_w = batch.sim.site[i], batch.sim.zone.shape[1], p["battery_power_w"], 0.0
-    wanted_w[n], least_w[n] = 0.0, 0.0
-    if rated_w > 0.0:
-        side_w = p["battery_auxiliary_frac"] * rated_w
-        least_w[n] = -most_given_kwh(site, p) / STEP_H * 1000.0
-        wanted_w[n] = max(-site["battery_command"] * rated_w, least_w[n])
-    total_w = side_w + wanted_w[n]
-    for z in range(n):
-        zone, wish_mhz = batch.sim.zone[i, z], batch.sim.setpoint_mhz[i, z]
-        wanted_w[z] = drawn_w(z, wish_mhz, zone, world)
-        least_w[z] = min(wanted_w[z], lowest_w(i, z, world, batch)) if wish_mhz > 0.0 else wanted_w[z]
-        total_w += wanted_w[z]
+    n, rated_w = batch.sim.zone.shape[1], p["battery_power_w"]
+    side_w = p["battery_auxiliary_frac"] * rated_w
+    total_w = side_w + weigh(i, yields, world, batch)
     if total_w <= most_w:
         return
     let_sleep(i, most_w - side_w, world, batch)
     lowered_w, total_w = multiplier_of(wanted_w, least_w, most_w - side_w), side_w
     if rated_w > 0.0:
         least_w[n] = kept(wanted_w[n], least_w[n], lowered_w)
-        batch.shielded[i, SHIELD_COLUMNS.battery] = (wanted_w[n] - least_w[n]) / rated_w
-        site["battery_command"] = min(1.0, -least_w[n] / rated_w)
+        batch.shielded[i, SHIELD_COLUMNS.battery] += (wanted_w[n] - least_w[n]) / rated_w
+        batch.sim.site[i]["battery_command"] = min(1.0, -least_w[n] / rated_w)
     for z in range(n):
         if batch.sim.setpoint_mhz[i, z] > 0.0:
             least_w[z] = set_within(i, z, kept(wanted_w[z], least_w[z], lowered_w), world, batch)
@@ -309,6 +326,8 @@ def shield(i: int, world: EnvWorld, batch: EnvBatch) -> None:
             report[SHIELD_COLUMNS.chip] += (wish_w - cool_w) * per_rated
             report[SHIELD_COLUMNS.ramp] += (cool_w - now_w) * per_rated
             batch.sim.setpoint_mhz[i, z] = now_mhz
-    most_w = most_drawn_w(i, world, batch)
+    most_w, import_w = most_metered_w(i, world, batch), world.sim.site[0]["import_limit_w"]
     if most_w < np.inf:
-        keep_site(i, most_w, world, batch)
+        keep_site(i, most_w, False, world, batch)
+    if import_w < np.inf:
+        keep_site(i, import_w + beside_w(i, world, batch), True, world, batch)

@@ -112,7 +112,7 @@ def test_no_zone_could_have_been_left_higher(capped: Scenario) -> None:
             actions = asked(batch, rng)
         wish.restore(batch.save())
         before = batch.state.zone.copy()
-        most_w = np.array([shielding.most_drawn_w(i, world, batch.arrays) for i in range(N)])
+        most_w = np.array([shielding.most_metered_w(i, world, batch.arrays) for i in range(N)])
         wish.step(actions)
         batch.step(actions)
         assert (batch.setpoint_mhz <= wish.setpoint_mhz + 1e-9).all()
