@@ -27,6 +27,10 @@ COMMANDS: Final = {
         "a site of one's own to begin with: scenario, mapping and a table that run as they are",
     ),
     "bench": ("hashgym.experiments.bench", "measure steps per second beside Gymnasium's Pendulum and EnvPool's"),
+    "update": (
+        "hashgym.experiments.update",
+        "let a trained policy go on with newer history, and take it only if it is not worse",
+    ),
     "export": ("hashgym.experiments.export", "turn a training run into a policy bundle; Hydra overrides"),
     "advise": ("hashgym.experiments.advise", "turn telemetry, forecast and an exported policy into advice"),
     "film": ("hashgym.experiments.film", "an episode as a film or as an interactive page"),

@@ -11,7 +11,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from hashgym.agents.learning import cloning, learners
 from hashgym.agents.learning.hindsight import Teaching
 from hashgym.agents.learning.learners import LearnerConfig
-from hashgym.agents.learning.training import Schedule
+from hashgym.agents.learning.training import Schedule, Stage
 from hashgym.envs.batch import rewards
 from hashgym.envs.batch.config import EnvConfig
 from hashgym.evaluation.years import YEARS
@@ -34,6 +34,7 @@ KEYS: Final = {
     "judged_episodes",
     "warm_start",
     "resume",
+    "curriculum",
     "threads",
     "progress",
     "out",
@@ -63,7 +64,7 @@ class TrainSettings:
 
     agent: the learner. env: options of its environments, on the training months; wrappers: what it sees them through. schedule: how the run goes. teacher: the rule that is
     cloned before it learns, None starts from nothing; clone_steps: steps of each round of cloning. judged_episodes: episodes of a split on
-    which it is judged while it learns, None all. threads: of torch. tracking: where
+    which it is judged while it learns, None all. stages: of a curriculum, before the environment as it stands. threads: of torch. tracking: where
     curves go. content: the mapping itself, as config.json keeps it.
     """
 
@@ -74,6 +75,7 @@ class TrainSettings:
     teacher: str | None
     clone_steps: int
     judged_episodes: int | None
+    stages: tuple[Stage, ...]
     threads: int | None
     tracking: Mapping[str, Any]
     content: Mapping[str, Any]
@@ -118,6 +120,9 @@ class TrainSettings:
             )
         with problems.noted():
             env = env_config(content, "train", is_trusted=is_trusted)
+        stages: tuple[Stage, ...] = ()
+        with problems.noted():
+            stages = _stages(content, is_trusted=is_trusted)
         wrappers: list[Any] = []
         with problems.noted():
             for entry in content["env"].get("wrappers") or []:
@@ -138,6 +143,7 @@ class TrainSettings:
                 else _clone_steps(agent, warm_start["steps"])
             ),
             judged_episodes=content.get("judged_episodes"),
+            stages=stages,
             threads=content.get("threads"),
             tracking=content.get("tracking", {"kind": "none"}),
             content=content,
@@ -162,6 +168,24 @@ class TrainSettings:
         if not isinstance(content, dict) or not {"scenario", "env", "agent", "seed", "history"} <= set(content):
             raise BadInputError(f"{path}: not the configuration of a training run")
         return cls.of(content, is_trusted=False)
+
+
+def _stages(content: Mapping[str, Any], *, is_trusted: bool) -> tuple[Stage, ...]:
+    """Return the stages of a curriculum: entries with a scenario's difficulty and the steps that it lasts; raises BadInputError."""
+    found, until_step = list[Stage](), 0
+    for k, entry in enumerate(content.get("curriculum") or ()):
+        at = f"curriculum[{k}]"
+        if not isinstance(entry, Mapping) or set(entry) != {"difficulty", "steps"}:
+            raise BadInputError(f"{at} is {entry!r:.80}; it must be a dictionary with difficulty and steps")
+        difficulty, steps = entry["difficulty"], entry["steps"]
+        if isinstance(difficulty, bool) or not isinstance(difficulty, int | float) or not 0.0 < difficulty <= 1.0:
+            raise BadInputError(f"{at}.difficulty is {difficulty!r}; it must be above 0 and 1 at most")
+        if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
+            raise BadInputError(f"{at}.steps is {steps!r}; it must be a whole number, 1 or more")
+        until_step += steps
+        eased = {**content, "scenario": {**content["scenario"], "difficulty": difficulty}}
+        found.append(Stage(env_config(eased, "train", is_trusted=is_trusted), until_step))
+    return tuple(found)
 
 
 VALIDATION_STEPS: Final = 250_000

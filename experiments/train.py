@@ -238,7 +238,7 @@ def _trained(settings: TrainSettings, run_dir: Path, name: str, tags: dict[str, 
     learners.set_threads(settings.threads)
     settings = with_rule(settings)
     log.info("building %s on scenario %s", settings.agent.name, settings.content["scenario"].get("name"))
-    training = Training(settings.agent, settings.env, settings.schedule, run_dir, settings.wrappers)
+    training = Training(settings.agent, settings.env, settings.schedule, run_dir, settings.wrappers, settings.stages)
     teaching = _teaching(settings)
     if settings.teacher is not None and teaching is None:
         training.clonable()

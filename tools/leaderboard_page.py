@@ -1,7 +1,7 @@
 """Put the table of docs/leaderboard.json onto its page.
 
-    hashgym evaluate scenario=NAME env=residual --submit NAME bundle=FOLDER board=docs/leaderboard.json
-    python -m tools.leaderboard_page
+hashgym evaluate scenario=NAME env=residual --submit NAME bundle=FOLDER board=docs/leaderboard.json
+python -m tools.leaderboard_page
 """
 
 from pathlib import Path

@@ -102,6 +102,14 @@ class Schedule:
         require_at_least("schedule", {"checkpoint_steps": self.checkpoint_steps}, 1)
 
 
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A stage of a curriculum: the environments, and the environment step up to which the learner stays in them."""
+
+    config: EnvConfig
+    until_step: int
+
+
 class Training:
     """A learner on its environments, new or gone on with from the newest checkpoint of its folder.
 
@@ -115,6 +123,7 @@ class Training:
         schedule: Schedule,
         run_dir: Path,
         wrappers: Sequence[Callable[[VecEnv], VecEnv]] = (),
+        stages: Sequence[Stage] = (),
     ) -> None:
         """Build environments and learner, and take up the newest checkpoint in `run_dir`, if there is one.
 
@@ -124,26 +133,54 @@ class Training:
             schedule: How the run goes.
             run_dir: Its folder.
             wrappers: What the learner sees its environments through; policies are judged without them.
+            stages: Easier environments that it goes through before those of `config`.
 
         Raises:
             BadInputError: Agent and environment, or wrappers and environment, do not fit.
             CheckpointError: The newest checkpoint is damaged or was made on another history.
         """
         self.agent, self.schedule, self.run_dir = agent, schedule, run_dir
-        self.env = SiteVecEnv(agent.n_envs, draw_seeds(schedule.seed, TRAIN_ROLE, agent.n_envs), config)
-        self.scenario = self.env.batch.scenario
-        inner = PlanShaped(self.env, self.planned[1]) if getattr(agent, "plan_values", False) else self.env
-        self.seen = wrapped(inner, wrappers)
-        self.model = agent.build(self.seen, self.env.batch.table, schedule.seed)
-        self.model.set_logger(Logger(folder=None, output_formats=[]))
-        self.extra: dict[str, Any] = {"run_id": None, "curve": []}
-        self.best: checkpoint.Weights | None = None
+        self.stages, self._wrappers = (*stages, Stage(config, agent.total_steps)), wrappers
+        if stages and (isinstance(agent, EvolutionConfig) or getattr(agent, "plan_values", False)):
+            raise BadInputError(
+                "a curriculum is for learners without agent.plan_values; evolution plays whole episodes"
+            )
         newest = checkpoint.latest(run_dir / "checkpoints")
         self.is_new = newest is None
+        first = 0 if newest is None else int(checkpoint.read_meta(newest)["extra"].get("stage", 0))
+        self._build(first)
+        self.model = agent.build(self.seen, self.env.batch.table, schedule.seed)
+        self.model.set_logger(Logger(folder=None, output_formats=[]))
+        self.extra: dict[str, Any] = {"run_id": None, "curve": [], "stage": first}
+        self.best: checkpoint.Weights | None = None
         if newest is not None:
             self._resume(newest)
         elif getattr(agent, "standardise", False):
             self._standardise()
+
+    def _build(self, stage: int) -> None:
+        """Build the environments of a stage, and what the learner sees them through."""
+        n, seed = self.agent.n_envs, self.schedule.seed
+        self.env = SiteVecEnv(n, draw_seeds(seed, TRAIN_ROLE, n), self.stages[stage].config)
+        self.scenario = self.env.batch.scenario
+        inner = PlanShaped(self.env, self.planned[1]) if getattr(self.agent, "plan_values", False) else self.env
+        self.seen = wrapped(inner, self._wrappers)
+
+    def go_on(self) -> None:
+        """Enter the next stage when this one's steps are over; the learner takes its weights along and begins new episodes."""
+        stage = self.extra["stage"]
+        if stage + 1 >= len(self.stages) or self.model.num_timesteps < self.stages[stage].until_step:
+            return
+        self.extra["stage"] = stage + 1
+        self._build(stage + 1)
+        self.model.env = self.seen
+        self.model._last_obs = np.asarray(self.seen.reset())
+        self.model._last_original_obs = self.model._last_obs.copy()
+        self.model._last_episode_starts = np.ones(self.env.num_envs, np.bool_)
+        for name in ("rollout_buffer", "replay_buffer"):
+            if hasattr(getattr(self.model, name, None), "seen"):
+                getattr(self.model, name).seen = self.seen
+        log.info("stage %d of %d at step %d", stage + 2, len(self.stages), self.model.num_timesteps)
 
     @cached_property
     def planned(self) -> tuple[SitePlanner, PlanValues]:
@@ -411,6 +448,11 @@ class _RunCallback(BaseCallback):
         return True
 
     def _on_rollout_end(self) -> None:
+        self._note()
+        self._run.go_on()
+
+    def _note(self) -> None:
+        """Add what happened since the last point of the curve to it, if it is time."""
         steps = self.model.num_timesteps
         if steps - self._logged_at < self._log_every and steps < self._run.agent.total_steps:
             return

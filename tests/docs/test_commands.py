@@ -34,6 +34,7 @@ ELSEWHERE = {
     "hashgym demo": "tests/experiments/test_jobs.py",
     "hashgym train experiment=beyond_rule": "tests/experiments/test_beyond_rule.py",
     "hashgym evaluate env=residual": "tests/experiments/test_jobs.py, with the demo's run",
+    "hashgym evaluate scenario=ercot_battery_old_fleet env=residual --submit": "tests/experiments/test_leaderboard.py",
     "hashgym data fetch": "needs the network; tests/sources/test_connectors.py has a server of its own",
     "hashgym data import cache/": "needs what fetch brings",
     "hashgym train history=history/my_site": "needs the tutorial's history, which tests/docs/test_tutorials.py makes",
