@@ -21,7 +21,7 @@ from hydra.types import RunMode
 
 from hashgym.agents.learning import cloning, learners
 from hashgym.agents.learning.hindsight import Teaching
-from hashgym.agents.learning.learners import HindsightConfig, LearnedPolicy
+from hashgym.agents.learning.learners import HindsightConfig, LearnedPolicy, OfflineConfig
 from hashgym.agents.learning.training import SELECTION, TRACKED, Judge, Judged, Training, csv_text, tracked_run
 from hashgym.agents.policy import Policy
 from hashgym.agents.rules import Hysteresis, Menu
@@ -240,7 +240,7 @@ def _trained(settings: TrainSettings, run_dir: Path, name: str, tags: dict[str, 
     log.info("building %s on scenario %s", settings.agent.name, settings.content["scenario"].get("name"))
     training = Training(settings.agent, settings.env, settings.schedule, run_dir, settings.wrappers, settings.stages)
     teaching = _teaching(settings)
-    if settings.teacher is not None and teaching is None:
+    if settings.teacher is not None and teaching is None and not isinstance(settings.agent, OfflineConfig):
         training.clonable()
     history, seed = training.scenario.history, settings.schedule.seed
     horizons = learners.horizons_h(training.model)
@@ -267,6 +267,11 @@ def _trained(settings: TrainSettings, run_dir: Path, name: str, tags: dict[str, 
             log.info("fitting the policy to the planner, %d rounds of %d steps", teaching.rounds, teaching.steps)
             training.begin(judge, tracker)
             tracker.metrics({f"warm_start/{key}": value for key, value in training.teach(teaching).items()}, 0)
+        elif training.is_new and isinstance(settings.agent, OfflineConfig):
+            log.info("learning from %s, %d updates", settings.agent.dataset, settings.agent.updates)
+            tracker.metrics(
+                {f"offline/{key}": value for key, value in training.learn_offline(settings.agent).items()}, 0
+            )
         elif training.is_new and settings.teacher is not None:
             log.info("tuning %s on the training months", settings.teacher)
             tuning = tune(

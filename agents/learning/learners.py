@@ -24,6 +24,7 @@ from .evolution import Evolving
 from .hindsight import Teaching, starts_as_rule
 from .lagrangian import Constraint, PpoLagrangian, SacLagrangian
 from .network import ACTIVATIONS, normalizer_kwargs
+from .offline import Offline
 from .zones import FORMS, LINKS, PLAIN, Layout, ZonePolicy
 
 DEVICE: Final = "cpu"
@@ -306,13 +307,42 @@ class EvolutionConfig(Evolving):
         return _holder(self.net_arch, self.activation, env, table, seed)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfflineConfig(Offline):
+    """A policy that is learnt from a log: see `offline`. Its form is PPO's, so that it is exported, kept and gone on with as others are.
+
+    Defaults: those of `PpoConfig`, gamma as hours.
+    """
+
+    name: str = "iql"
+    total_steps: int = 0
+    n_envs: int = 64
+    return_horizon_h: float = 17.0
+    net_arch: tuple[int, ...] = (64, 64)
+    activation: str = "tanh"
+    standardise: bool = False
+
+    def __post_init__(self) -> None:
+        """Check ranges; raises BadInputError."""
+        Offline.__post_init__(self)
+        steps, hours = self.total_steps, self.return_horizon_h
+        require(steps == 0, "agent", "total_steps", steps, "0: it learns before any step is counted")
+        require(hours >= STEP_H, "agent", "return_horizon_h", hours, f"{STEP_H:.3g} hours, a step, or more")
+        _check_net(self.net_arch)
+
+    def build(self, env: VecEnv, table: tuple[Observed, ...], seed: int) -> PPO:
+        """Return an untrained policy."""
+        return _holder(self.net_arch, self.activation, env, table, seed)
+
+
 def _holder(net_arch: tuple[int, ...], activation: str, env: VecEnv, table: tuple[Observed, ...], seed: int) -> PPO:
     """Return a PPO that learns nothing itself, whose policy acts as the rule does."""
     kwargs = _policy_kwargs(net_arch, activation, table)
     model = PPO(
         "MlpPolicy", env, n_steps=2, batch_size=2 * env.num_envs, policy_kwargs=kwargs, device=DEVICE, seed=seed
     )
-    starts_as_rule(model, HELD_SIGMA)
+    if isinstance(env.action_space, spaces.Box):
+        starts_as_rule(model, HELD_SIGMA)
     return model
 
 
@@ -356,9 +386,17 @@ class OtherConfig:
         return made
 
 
-LearnerConfig = PpoConfig | SacConfig | HindsightConfig | EvolutionConfig | OtherConfig
+LearnerConfig = PpoConfig | SacConfig | HindsightConfig | EvolutionConfig | OfflineConfig | OtherConfig
 
-_OURS: Final = (PpoConfig, SacConfig, PpoLagrangianConfig, SacLagrangianConfig, HindsightConfig, EvolutionConfig)
+_OURS: Final = (
+    PpoConfig,
+    SacConfig,
+    PpoLagrangianConfig,
+    SacLagrangianConfig,
+    HindsightConfig,
+    EvolutionConfig,
+    OfflineConfig,
+)
 _CLASSES: Final[dict[str, Any]] = {f"{cls.__module__}.{cls.__qualname__}": cls for cls in _OURS}
 
 

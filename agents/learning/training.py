@@ -32,11 +32,11 @@ from ...sim.series.exogenous import STEPS_PER_DAY
 from ..planners.plan_values import PlanValues
 from ..planners.site_planner import SitePlanner
 from ..policy import Policy
-from . import checkpoint, cloning, hindsight
+from . import checkpoint, cloning, hindsight, offline
 from .evolution import Population, fitness_of, strategy_of
 from .hindsight import Actor, Teaching
 from .lagrangian import PpoLagrangian, SacLagrangian, excess
-from .learners import EvolutionConfig, LearnedPolicy, LearnerConfig, PpoConfig
+from .learners import EvolutionConfig, LearnedPolicy, LearnerConfig, OfflineConfig, PpoConfig, discount
 from .network import TableNormalizer
 from .shaping import PlanShaped
 from .zones import ZonePolicy, alike, moved_to
@@ -256,6 +256,14 @@ class Training:
         """Fit the policy to the planner; returns how well that went, as `hindsight.teach` says."""
         config, seed, progress = self.env.batch.config, self.schedule.seed, self.schedule.progress
         return hindsight.teach(self.model, config, self.planned, teaching, seed, progress=progress)
+
+    def learn_offline(self, agent: OfflineConfig) -> dict[str, float]:
+        """Fit the policy to a log; returns how well that went, as `offline.fit` says."""
+        space: Any = self.env.observation_space
+        data = offline.read(agent, space, self.env.action_space)
+        gamma, seed = discount(agent.return_horizon_h, 0.0), self.schedule.seed
+        assert isinstance(self.model, PPO)
+        return offline.fit(self.model, data, agent, gamma, seed, progress=self.schedule.progress)
 
     def consider(self, judge: Judge) -> dict[str, float]:
         """Judge the policy as it stands; keep its weights if it is the best so far. Returns the profits by their names in curves.
