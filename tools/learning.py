@@ -107,7 +107,7 @@ def settings_of(scenario: str, learner: str, seed: int) -> TrainSettings:
 def folder_of(scenario: str, learner: str, seed: int, settings: TrainSettings) -> Path:
     """Return the folder of a run of a configuration: of another one it is another; options that stand as usual do not count."""
     content = {
-        **settings.content,
+        **{name: value for name, value in settings.content.items() if value not in EMPTY},
         "env": unusual(settings.content["env"], EnvConfig),
         "agent": unusual(settings.content["agent"], type(settings.agent)),
     }
@@ -118,8 +118,10 @@ def folder_of(scenario: str, learner: str, seed: int, settings: TrainSettings) -
 def unusual(values: Mapping[str, Any], cls: type) -> dict[str, Any]:
     """Return options without those that stand as their class has them."""
     usual = {entry.name: entry.default for entry in fields(cls)}
-    empty: tuple[Any, ...] = ([], {})
-    return {name: value for name, value in values.items() if value not in (usual.get(name), *empty)}
+    return {name: value for name, value in values.items() if value not in (usual.get(name), *EMPTY)}
+
+
+EMPTY: Final[tuple[Any, ...]] = ([], {})
 
 
 def made(scenario: str, learner: str, seed: int) -> dict[str, Any]:
