@@ -116,13 +116,14 @@ def main() -> None:
             rows.append(row(form, FOUR, SIXTEEN, usd, base[SIXTEEN], 0.0))
         sys.stdout.write(f"{rows[-1]}\n")
         sys.stdout.flush()
+        write_json(ROWS, rows)
     for form in (PLAIN, ZONES):
         how, folder, seconds = trained(form, SIXTEEN, 0)
         usd = usd_per_day(load_policy(folder, how.agent, how.env), how.env)[None]
         rows.append(row(form, SIXTEEN, SIXTEEN, usd, base[SIXTEEN], seconds))
         sys.stdout.write(f"{rows[-1]}\n")
         sys.stdout.flush()
-    write_json(ROWS, rows)
+        write_json(ROWS, rows)
 
 
 if __name__ == "__main__":

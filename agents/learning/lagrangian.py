@@ -524,7 +524,7 @@ def excess(costs: Mapping[str, float], limits: Mapping[str, float]) -> float:
     """Return by how much costs lie above their limits, in limits, summed: 0 where all are kept.
 
     Examples:
-        >>> is_kept({"starts": 0.02, "chip_over_temp": 0.0}, {"starts": 0.01, "chip_over_temp": 0.0})
+        >>> excess({"starts": 0.02, "chip_over_temp": 0.0}, {"starts": 0.01, "chip_over_temp": 0.0})
         1.0
     """
     return math.fsum(max(0.0, costs[name] - limit) / max(limit, LEAST_LIMIT) for name, limit in limits.items())

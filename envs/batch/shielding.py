@@ -181,7 +181,7 @@ def multiplier_of(wanted_w: np.ndarray, least_w: np.ndarray, most_w: float) -> f
         most_w: Limit of the sum; where all of the least exceed it, the largest gap is returned. [W]
 
     Examples:
-        >>> multiplier_of(np.array([5.0, 3.0]), np.array([0.0, 2.5]), 6.5)
+        >>> round(multiplier_of(np.array([5.0, 3.0]), np.array([0.0, 2.5]), 6.5), 6)
         1.0
     """
     low, high = 0.0, 0.0

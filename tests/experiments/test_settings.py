@@ -153,3 +153,16 @@ def test_nothing_of_a_strangers_run_is_interpolated(tmp_path: Path) -> None:
     config["reward"] = {"_target_": "hashgym.envs.batch.rewards.Cvar", "alpha": 0.1, "var_usd": "${oc.env:PATH}"}
     write_json(tmp_path / "config.json", config)
     assert TrainSettings.of_run(tmp_path).env.reward == rewards.Cvar(0.1, "${oc.env:PATH}")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "path", sorted((Path(__file__).parents[2] / "conf" / "experiment").glob("*.yaml")), ids=lambda path: path.stem
+)
+def test_every_experiment_composes_and_says_its_command(path: Path) -> None:
+    settings = TrainSettings.of(composed("train", f"experiment={path.stem}"))
+    assert settings.agent.n_envs >= 1
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert f"experiment={path.stem}" in lines[1]
+    if path.stem == "published_hashrate":
+        assert [stage.until_step for stage in settings.stages] == [2_000_000, 5_000_000]
+        assert settings.env.stack == 12
