@@ -36,8 +36,9 @@ def rows_of(scenario: str, learner: str, runs: list[dict[str, Any]]) -> list[dic
         {**same, "metric": "gain_over_best_rule_pct", **gain_pct(runs)},
         {**same, "metric": "train_seconds", "iqm": float(np.mean([one["seconds"] for one in runs]))},
     ]
-    for name, figure in FIGURES.items():
-        own, rule = (float(np.mean([figure(one[who]) for one in runs])) for who in ("policy", "rule"))
+    counted = [one for one in runs if "flows" in one["rule"]]  # runs of old were judged without
+    for name, figure in FIGURES.items() if counted else ():
+        own, rule = (float(np.mean([figure(one[who]) for one in counted])) for who in ("policy", "rule"))
         rows.append({**same, "metric": name, "iqm": own, "rule": rule})
     for kind in ("mismatch", "firmware"):
         rows += [
@@ -122,7 +123,7 @@ def operation_table(rows: Iterable[Mapping[str, Any]]) -> str:
         f"|---|---|{'---|' * len(OPERATION)}",
     ]
     for (scenario, learner), like in _by_run(rows).items():
-        if learner.startswith(FORECASTS):
+        if learner.startswith(FORECASTS) or "pue" not in like:
             continue
         cells = [f"{like[name]['rule']:{form}} → {like[name]['iqm']:{form}}" for name, (_, form) in OPERATION.items()]
         lines.append(f"| {scenario} | {learner} | {' | '.join(cells)} |")
