@@ -51,7 +51,7 @@ def settings_of(form: str, n: int, seed: int) -> TrainSettings:
     """Return the settings of a run."""
     overrides = [
         "env=hashrate",
-        "agent=ppo",
+        "agent=ppo_zones",
         f"agent.total_steps={STEPS}",
         f"agent.form={form}",
         f"seed={seed}",

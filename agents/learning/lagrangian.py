@@ -180,7 +180,6 @@ class CostRollouts(RolloutBuffer):
         """Forget all rows."""
         super().reset()
         self.costs = np.zeros((self.buffer_size, self.n_envs, len(self.columns)))
-        self.dones = np.zeros((self.buffer_size, self.n_envs), np.bool_)
         self.ended: list[tuple[int, npt.NDArray[np.int64], FloatArray]] = []
         """Row, environments and final observations where episodes were cut off."""
 

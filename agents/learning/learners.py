@@ -311,7 +311,7 @@ class EvolutionConfig(Evolving):
 class OfflineConfig(Offline):
     """A policy that is learnt from a log: see `offline`. Its form is PPO's, so that it is exported, kept and gone on with as others are.
 
-    Defaults: those of `PpoConfig`, gamma as hours.
+    Defaults: chosen as those of `PpoConfig`, gamma as hours.
     """
 
     name: str = "iql"

@@ -34,8 +34,10 @@ WARM_UP_STEPS: Final = 2 * STEPS_PER_DAY
 FORECAST_EDGES_H: Final = (0, 1, 3, 6, 12, 24)
 """Borders of the spans ahead whose mean price is forecast. [h]"""
 
+PUBLISHED: Final = ("none", "persistence", "day_ahead", "day_ahead_curve")
 MODEL: Final = "model"
-FORECASTS: Final = ("none", "persistence", "day_ahead", "day_ahead_curve", MODEL)
+FORECASTS: Final = (*PUBLISHED, MODEL)
+"""Forecasts by name: those that are made of what is published alone, and that of the project's models."""
 
 RESERVE_CHANNELS: Final = ("reserve_price_usd_per_mw_h", "reserve_price_mean_24h_usd_per_mw_h", "reserve_call")
 """Known channels of a site that sells reserve."""

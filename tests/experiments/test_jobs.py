@@ -16,7 +16,7 @@ from omegaconf import OmegaConf
 from benchmarks import history
 from hashgym.advisor.bundle import Bundle
 from hashgym.agents.learning import learners
-from hashgym.agents.learning.learners import EvolutionConfig, HindsightConfig, PpoConfig, SacConfig
+from hashgym.agents.learning.learners import EvolutionConfig, HindsightConfig, OfflineConfig, PpoConfig, SacConfig
 from hashgym.agents.learning.training import load_policy
 from hashgym.envs.batch import tables
 from hashgym.envs.batch.core import Batch
@@ -67,6 +67,12 @@ def composed(name: str, *overrides: str) -> dict[str, Any]:
 GROUPS = [f"{path.parent.name}={path.stem}" for path in sorted(CONF.glob("*/*.yaml"))]
 
 
+PLAIN_EXPERIMENTS = [
+    f"experiment={name}" for name in ("smoke", "curriculum", "published_cooling", "published_hashrate")
+]
+"""Experiments that look at train's own actions."""
+
+
 def named(override: str, group: str) -> str:
     """Return the name that an override chooses in a group, "" where it is of another group."""
     return override.removeprefix(f"{group}=") if override.startswith(f"{group}=") else ""
@@ -79,12 +85,15 @@ def test_every_yaml_composes_and_instantiates(override: str, tmp_path: Path, mon
     world = ["scenario=scrypt_shed"] if override == "env=coin" else []
     # What only looks at the environment or the reward is composed on train, whose action is not a rule's; the demo's own choice moves one.
     few = ["env.randomize.histories=1"] if override in ("env=residual", "experiment=beyond_rule") else []
-    is_plain = override.partition("=")[0] in ("agent", "env", "reward", "scenario") or override == "experiment=smoke"
+    is_plain = override.partition("=")[0] in ("agent", "env", "reward", "scenario") or override in PLAIN_EXPERIMENTS
     config = composed(
         "train" if is_plain else "demo", *([] if is_plain else world), override, *(world if is_plain else []), *few
     )
     assert is_plain or FitConfig(**config["forecast"]).n_trees > 0
-    assert isinstance(learners.from_mapping(config["agent"]), PpoConfig | SacConfig | HindsightConfig | EvolutionConfig)
+    assert isinstance(
+        learners.from_mapping(config["agent"]),
+        PpoConfig | SacConfig | HindsightConfig | EvolutionConfig | OfflineConfig,
+    )
     if kind := named(override, "tracking"):
         # A store of its own: MLflow keeps one open by its URI, and the usual one is relative to the folder.
         store = {**config["tracking"], "uri": f"sqlite:///{tmp_path / 'mlflow.db'}"}

@@ -99,7 +99,7 @@ def test_the_past_does_not_see_the_future_of(column: str, world: Scenario) -> No
     for cut in CUTS:
         other = altered(world.history, column, first_unknown(world.history, column, cut))
         assert not other.frame[column].equals(world.history.frame[column])
-        for forecast in (name for name in exogenous.FORECASTS if name != exogenous.MODEL):
+        for forecast in exogenous.PUBLISHED:
             before, after = (exogenous.build(h, world.site, forecast) for h in (world.history, other))
             assert np.array_equal(before.known[:, : cut + 1], after.known[:, : cut + 1]), forecast
             # A coincident peak is booked where it turned out to be: that alone waits for the month's end.

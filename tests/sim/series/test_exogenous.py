@@ -42,7 +42,7 @@ def test_a_real_time_price_is_known_after_its_interval(history: History) -> None
 
 
 @pytest.mark.parametrize("tariff", [TARIFF, CALENDAR], ids=["real_time", "time_of_use"])
-@pytest.mark.parametrize("forecast", exogenous.FORECASTS)
+@pytest.mark.parametrize("forecast", exogenous.PUBLISHED)
 def test_known_channels_do_not_see_the_future(
     history: History, forecast: str, tariff: RealTimeTariff | TimeOfUseTariff
 ) -> None:

@@ -36,7 +36,7 @@ def paths_of(history: History, origin: int, n_steps: int = 288) -> dict[str, np.
 
 
 @pytest.mark.parametrize("tariff", TARIFFS, ids=["real_time", "time_of_use"])
-@pytest.mark.parametrize("forecast", exogenous.FORECASTS)
+@pytest.mark.parametrize("forecast", exogenous.PUBLISHED)
 @pytest.mark.parametrize("origin", [1001, 1200, 1334])
 def test_the_path_that_came_is_the_history(
     history: History, tariff: RealTimeTariff | TimeOfUseTariff, forecast: str, origin: int
