@@ -72,6 +72,13 @@ PLAIN_EXPERIMENTS = [
 ]
 """Experiments that look at train's own actions."""
 
+ENVS_OF_EXPERIMENTS = {
+    "beyond_rule": "residual",
+    "published_cooling": "cooling",
+    "published_hashrate": "hashrate_stacked",
+}
+"""Environments of experiments that choose one."""
+
 
 def named(override: str, group: str) -> str:
     """Return the name that an override chooses in a group, "" where it is of another group."""
@@ -119,11 +126,9 @@ def _plays(override: str, config: dict[str, Any]) -> None:
         batch.step(np.stack([space.sample(), space.sample()]))
     assert batch.obs.shape == (2, len(batch.table))
     assert np.isfinite(batch.reward).all()
-    task = (
-        "operation" if override in ("env=residual", "experiment=beyond_rule") else named(override, "env") or "hashrate"
-    )
-    assert options.task == task.removesuffix("_stacked")
-    assert options.stack == (12 if override.endswith("stacked") else 1)
+    env = named(override, "env") or ENVS_OF_EXPERIMENTS.get(named(override, "experiment"), "hashrate")
+    assert options.task == ("operation" if env == "residual" else env.removesuffix("_stacked"))
+    assert options.stack == (12 if env.endswith("stacked") else 1)
     if reward := named(override, "reward"):
         made = options.reward if isinstance(options.reward, str) else type(options.reward).__name__
         assert made.replace("_", "").lower() == reward.replace("_", "")
