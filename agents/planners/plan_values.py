@@ -5,16 +5,15 @@ so that a learner may take differences of it for what an action was worth, long 
 """
 
 import hashlib
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from ...sim.foundation import jit, threads
+from ...sim.foundation.files import keep_arrays
 from ...sim.series.exogenous import STEPS_PER_DAY
 from .site_planner import SitePlanner
 
@@ -51,20 +50,10 @@ class PlanValues:
                 return cls(int(stored["first"]), int(stored["every"]), stored["value_usd"], stored["choice"])
         except (OSError, ValueError, KeyError, EOFError):
             made = cls.of(planner, steps)
-            made._keep(path)
+            keep_arrays(
+                path, MOST_KEPT, first=made.first, every=made.every, value_usd=made.value_usd, choice=made.choice
+            )
             return made
-
-    def _keep(self, path: Path) -> None:
-        """Write the values whole or not at all, and remove older ones beyond MOST_KEPT."""
-        try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as aside:
-                np.savez(aside, first=self.first, every=self.every, value_usd=self.value_usd, choice=self.choice)
-            Path(aside.name).replace(path)
-            for old in sorted(path.parent.glob("*.npz"), key=lambda file: file.stat().st_mtime)[:-MOST_KEPT]:
-                old.unlink(missing_ok=True)
-        except OSError:
-            return  # a cache that cannot be written costs time, nothing else
 
     @classmethod
     def of(cls, planner: SitePlanner, steps: range) -> "PlanValues":

@@ -2,9 +2,7 @@
 
 import hashlib
 import json
-import tempfile
 from dataclasses import asdict
-from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -15,6 +13,7 @@ from ...forecast.series import Published, PublishedSeries
 from ...forecast.walk import walked
 from ...sim.foundation import jit
 from ...sim.foundation.constants import CONTROL_STEP_S
+from ...sim.foundation.files import keep_arrays
 from ...sim.history.history import COLUMNS, History, price_ahead
 from ...sim.history.publication import day_ahead_until, settled_until
 from ...sim.market.pools import Market
@@ -81,7 +80,7 @@ def price_quantiles(history: History, market: Market) -> PriceQuantiles:
             return PriceQuantiles(int(stored["every"]), stored["usd_per_mwh"])
     except (OSError, ValueError, KeyError, EOFError):
         made = _made(history, market)
-        _keep(made, path)
+        keep_arrays(path, MOST_KEPT, every=made.every, usd_per_mwh=made.usd_per_mwh)
         return made
 
 
@@ -89,16 +88,3 @@ def _made(history: History, market: Market) -> PriceQuantiles:
     series, origins = published_series(history, market), np.arange(0, len(history.frame), STEPS_PER_HOUR)
     usd_per_mwh = walked(series, "market_price_usd_per_mwh", origins, WALK).astype(np.float32)
     return PriceQuantiles(STEPS_PER_HOUR, usd_per_mwh)
-
-
-def _keep(made: PriceQuantiles, path: Path) -> None:
-    """Write quantiles whole or not at all, and remove older ones beyond MOST_KEPT."""
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as aside:
-            np.savez_compressed(aside, every=made.every, usd_per_mwh=made.usd_per_mwh)
-        Path(aside.name).replace(path)
-        for old in sorted(path.parent.glob("*.npz"), key=lambda file: file.stat().st_mtime)[:-MOST_KEPT]:
-            old.unlink(missing_ok=True)
-    except OSError:
-        return  # a cache that cannot be written costs time, nothing else

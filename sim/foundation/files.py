@@ -12,6 +12,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+import numpy.typing as npt
+
 from .errors import BadInputError
 
 
@@ -158,3 +161,22 @@ def _sync(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def keep_arrays(path: Path, most: int, **arrays: npt.ArrayLike) -> None:
+    """Write arrays into a folder of a cache, whole or not at all, and remove the oldest files of it beyond a number; where nothing can be written, nothing is.
+
+    Args:
+        path: File, `.npz`.
+        most: Files that the folder keeps.
+        arrays: Arrays by name.
+    """
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as aside:
+            np.savez(aside, allow_pickle=False, **arrays)
+        Path(aside.name).replace(path)
+        for old in sorted(path.parent.glob("*.npz"), key=lambda file: file.stat().st_mtime)[:-most]:
+            old.unlink(missing_ok=True)
+    except OSError:
+        return  # a cache that cannot be written costs time, nothing else
