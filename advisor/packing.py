@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
@@ -18,7 +17,7 @@ from ..envs.batch import tables
 from ..envs.batch.actions import RESIDUAL, commands_table
 from ..envs.batch.config import EnvConfig, UserCost
 from ..envs.batch.core import Batch
-from ..envs.batch.operating import operate_rows
+from ..envs.batch.operating import as_texts, operate_rows
 from ..sim.foundation.constants import CONTROL_STEP_S, SECONDS_PER_HOUR
 from ..sim.foundation.errors import BadInputError, BundleError
 from ..sim.foundation.files import whole_folder
@@ -237,7 +236,7 @@ def _manifest(
             "forecast": batch.setup.forecast,
             "step_s": CONTROL_STEP_S,
             "episode_steps": batch.episode_steps,
-            **({} if batch.setup.rule is None else {"rule": _texts(batch.setup.rule)}),
+            **({} if batch.setup.rule is None else {"rule": as_texts(batch.setup.rule)}),
         },
         "observations": observations,
         "actions": [_action(batch, z) for z in range(batch.n_zones)],
@@ -251,11 +250,6 @@ def _manifest(
         "source": origin.tags,
         "requires": {name: metadata.version(name) for name in ("numpy", "onnxruntime")},
     }
-
-
-def _texts(rule: Mapping[str, float]) -> dict[str, float | str]:
-    """Return settings as JSON takes them: those without an end are texts."""
-    return {name: value if np.isfinite(value) else str(value) for name, value in rule.items()}
 
 
 def _residual(batch: Batch) -> dict[str, Any]:

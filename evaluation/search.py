@@ -11,7 +11,7 @@ from tqdm import tqdm
 from ..agents.operator_rules import CHOICES, OperatorRule, settings_of
 from ..envs.batch.config import EnvConfig
 from ..envs.batch.core import Batch
-from ..envs.batch.operating import NEUTRAL, require_settings
+from ..envs.batch.operating import NEUTRAL, as_texts, require_settings
 from ..envs.batch.seeding import draw_seeds
 from ..sim.series.exogenous import STEPS_PER_DAY, best_curve
 from .paired import episodes
@@ -59,9 +59,8 @@ class Found:
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as JSON takes it; settings without an end are texts."""
-        settings = {name: value if np.isfinite(value) else "inf" for name, value in self.settings.items()}
         return {
-            "settings": settings,
+            "settings": as_texts(self.settings),
             "usd_per_day": self.usd_per_day,
             "n_candidates": self.n_candidates,
             "rounds": self.rounds,

@@ -13,6 +13,7 @@ from hashgym.agents.learning.checkpoint import weights_hash
 from hashgym.agents.learning.learners import PpoConfig, SacConfig
 from hashgym.agents.learning.training import Judged, Training, load_policy
 from hashgym.agents.policy import Policy
+from hashgym.envs.batch.operating import as_texts
 from hashgym.evaluation.intervals import interval
 from hashgym.evaluation.paired import run
 from hashgym.experiments.settings import TrainSettings
@@ -73,7 +74,7 @@ def settings_for(run_dir: Path, history: Path, first: str | None, held_days: int
     splits = {"train": names[:2], "validation": names[1:3], "test": names[2:]}
     env = {**before.content["env"], "shield": True, "episode_steps": _episode_steps(before), "randomize": {}}
     if (rule := before.env.load().rule) is not None:
-        env["rule"] = dict(rule)
+        env["rule"] = as_texts(rule)
     return TrainSettings.of(
         {
             **before.content,

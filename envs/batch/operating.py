@@ -98,6 +98,11 @@ def rule_record(settings: Mapping[str, npt.NDArray[np.float64]] | Mapping[str, f
     return record
 
 
+def as_texts(rule: Mapping[str, float]) -> dict[str, float | str]:
+    """Return settings of a rule as JSON takes them: those without an end are texts."""
+    return {name: value if math.isfinite(value) else str(value) for name, value in rule.items()}
+
+
 N_SEEN: Final = len(SEEN)
 
 

@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 import yaml
 
+from hashgym.envs.batch.operating import NEUTRAL
 from hashgym.experiments import update as updating
 from hashgym.experiments.cli import main
 from hashgym.experiments.settings import TrainSettings
 from hashgym.sim.foundation.errors import BadInputError
+from hashgym.sim.foundation.files import write_json
 from hashgym.synthesis.generate import synthesize
 from tests.conftest import SMALL
 
@@ -82,6 +84,16 @@ def test_what_has_learnt_nothing_is_not_worse(files: dict[str, Path], tmp_path: 
     found = updating.update(files["run"], still, tmp_path / "still", 0.0)
     assert found.is_accepted
     assert np.allclose([found.gain_pct[key] for key in ("mean", "lo", "hi")], 0.0)
+
+
+def test_the_rule_of_a_residual_policy_goes_along(files: dict[str, Path], tmp_path: Path) -> None:
+    content = json.loads((files["run"] / "config.json").read_text())
+    env = {**content["env"], "task": "operation", "action": "residual", "rule": {"off_ratio": 2.0}}
+    write_json(tmp_path / "config.json", {**content, "env": env})
+    settings = updating.settings_for(tmp_path, files["history"], None, 14, 512)
+    write_json(tmp_path / "newer" / "config.json", settings.content)  # settings without an end as well
+    again = TrainSettings.of_run(tmp_path / "newer").env.load().rule
+    assert again == settings.env.load().rule == {**NEUTRAL, "off_ratio": 2.0}
 
 
 def test_what_cannot_be_updated_is_refused(files: dict[str, Path], tmp_path: Path) -> None:
