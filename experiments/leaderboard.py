@@ -18,6 +18,7 @@ from hashgym.envs.batch.config import EnvConfig
 from hashgym.envs.batch.core import Batch
 from hashgym.envs.batch.like import ActionArray
 from hashgym.envs.scenario import scenario as scenarios
+from hashgym.envs.scenario.scenario import Scenario
 from hashgym.envs.scenario.tuned import tuned_settings
 from hashgym.evaluation.intervals import interval
 from hashgym.evaluation.paired import run
@@ -65,7 +66,7 @@ def judged(bundle: Bundle, scenario: str, name: str, years: int = YEARS) -> dict
     rule = tuned_settings(world)
     if rule is None:
         raise BadInputError(f"scenario {scenario!r} has no best rule to compare with; boards are of scenarios with one")
-    _require_fair(bundle, scenario)
+    _require_fair(bundle, world)
     env = env_of(bundle, world)
     bundle.require_observations([entry.name for entry in Batch(env).table])
     held = drawn_years(EnvConfig.of(env, split="test"), years)
@@ -98,9 +99,9 @@ def judged(bundle: Bundle, scenario: str, name: str, years: int = YEARS) -> dict
     }
 
 
-def _require_fair(bundle: Bundle, scenario: str) -> None:
+def _require_fair(bundle: Bundle, world: Scenario) -> None:
     """Refuse a bundle of another site, or one whose training months reach into the test months; raises BadInputError."""
-    test_from, test_to = scenarios.load(scenario).splits["test"]
+    scenario, (test_from, test_to) = world.name, world.splits["test"]
     told: Mapping[str, Any] = bundle.manifest["scenario"]
     if told.get("name") != scenario:
         raise BadInputError(

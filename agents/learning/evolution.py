@@ -21,7 +21,7 @@ from ...envs.batch.config import EnvConfig
 from ...envs.batch.core import Batch
 from ...envs.batch.seeding import draw_seeds
 from ...envs.batch.tables import COST_NAMES
-from ...sim.foundation.checks import require, require_at_least
+from ...sim.foundation.checks import require, require_at_least, require_rate
 from ...sim.foundation.errors import BadInputError
 from ...sim.series.exogenous import STEPS_PER_DAY
 from .hindsight import Actor
@@ -72,7 +72,7 @@ class Evolving:
         require(is_even, "agent", "population", self.population, "even, 4 or more")
         require(self.spread > 0.0, "agent", "spread", self.spread, "above 0")
         require_at_least("agent", {"decay": self.decay}, 0.0)
-        require(0.0 < self.learning_rate < 1.0, "agent", "learning_rate", self.learning_rate, "above 0 and below 1")
+        require_rate("agent", self.learning_rate)
 
 
 class Strategy(Protocol):

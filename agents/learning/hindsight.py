@@ -27,7 +27,7 @@ from ...envs.batch.config import EnvConfig
 from ...envs.batch.core import Batch
 from ...envs.batch.operating import MOST_LOG_RATIO, MOST_PRICE_MOVE, PRICE_UNIT_USD, margin_price
 from ...envs.batch.seeding import draw_seeds
-from ...sim.foundation.checks import require, require_at_least
+from ...sim.foundation.checks import require_at_least, require_rate
 from ...sim.foundation.errors import BadInputError
 from ...sim.foundation.jit import allocating_kernel
 from ...sim.hardware.firmware import ASLEEP
@@ -234,7 +234,7 @@ class Teaching:
         """Check ranges; raises BadInputError."""
         counts = ("rounds", "n_envs", "steps", "updates", "batch_size")
         require_at_least("agent", {name: getattr(self, name) for name in counts}, 1)
-        require(0.0 < self.learning_rate < 1.0, "agent", "learning_rate", self.learning_rate, "above 0 and below 1")
+        require_rate("agent", self.learning_rate)
 
 
 def teach(

@@ -21,11 +21,12 @@ import torch
 from stable_baselines3 import PPO, SAC
 from stable_baselines3.common.buffers import ReplayBuffer, RolloutBuffer
 from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.torch_layers import create_mlp
 from stable_baselines3.common.utils import polyak_update
 from stable_baselines3.common.vec_env import VecEnv
 from torch import nn
 
-from ...sim.foundation.checks import require, require_at_least, require_known
+from ...sim.foundation.checks import require, require_at_least, require_known, require_rate
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -61,8 +62,7 @@ class Constraint:
         gains = {name: getattr(self, name) for name in ("proportional", "integral", "derivative", "most")}
         require_at_least("agent.constraint", gains, 0.0)
         require_at_least("agent.constraint", {"epochs": self.epochs}, 1)
-        rate = self.learning_rate
-        require(0.0 < rate < 1.0, "agent.constraint", "learning_rate", rate, "above 0 and below 1")
+        require_rate("agent.constraint", self.learning_rate)
         for name, limit in self.limits.items():
             is_limit = isinstance(limit, int | float) and limit >= 0.0
             require(limit is None or is_limit, "agent.constraint.limits", name, limit, "0 or more, or null")
@@ -128,25 +128,17 @@ class CostNet(nn.Module):
         """Build the network, for a discount."""
         super().__init__()
         self.steps = 1.0 / max(1.0 - gamma, 1e-3)
-        self.net = _layers(n_in, n_out, like)
+        sizes = [layer.out_features for layer in like.modules() if isinstance(layer, nn.Linear)]
+        with torch.random.fork_rng(devices=[]):
+            layers = create_mlp(n_in, n_out, sizes, nn.Tanh)
+        for parameter in layers[-1].parameters():
+            nn.init.zeros_(parameter)
+        self.net = nn.Sequential(*layers)
 
     def forward(self, values: torch.Tensor) -> torch.Tensor:
         """Return what the costs come to, (n, n_out)."""
         out: torch.Tensor = self.net(values) * self.steps
         return out
-
-
-def _layers(n_in: int, n_out: int, like: nn.Module) -> nn.Sequential:
-    sizes = [layer.out_features for layer in like.modules() if isinstance(layer, nn.Linear)]
-    parts, width = list[nn.Module](), n_in
-    with torch.random.fork_rng(devices=[]):
-        for size in sizes:
-            parts += [nn.Linear(width, size), nn.Tanh()]
-            width = size
-        last = nn.Linear(width, n_out)
-        nn.init.zeros_(last.weight)
-        nn.init.zeros_(last.bias)
-    return nn.Sequential(*parts, last)
 
 
 def tail_mean(values: npt.NDArray[np.float64], tail: float) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
@@ -348,8 +340,8 @@ class CostCritics(nn.Module):
         super().__init__()
         self.n_costs, self.has_variance = n_costs, has_variance
         n_out = n_costs * (1 + has_variance)
-        self.nets = nn.ModuleList(CostNet(n_features + n_actions, n_out, like, gamma) for _ in range(2))
-        self.steps = 1.0 / max(1.0 - gamma, 1e-3)
+        nets = [CostNet(n_features + n_actions, n_out, like, gamma) for _ in range(2)]
+        self.nets, self.steps = nn.ModuleList(nets), nets[0].steps
 
     def forward(self, features: torch.Tensor, actions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return means and variances of both networks, (2, n, n_costs); variances are 0 where none is learnt."""

@@ -16,7 +16,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from ...envs.batch.core import Batch
 from ...envs.batch.like import ActionArray
 from ...envs.batch.tables import Observed
-from ...sim.foundation.checks import require, require_at_least, require_kinds, require_known
+from ...sim.foundation.checks import require, require_at_least, require_kinds, require_known, require_rate
 from ...sim.foundation.constants import CONTROL_STEP_S, SECONDS_PER_HOUR
 from ...sim.foundation.errors import BadInputError
 from ...sim.foundation.renamed import new_target
@@ -64,7 +64,7 @@ MOST_UNITS: Final = 4096
 def _check_common(agent: "PpoConfig | SacConfig", counts: Mapping[str, float]) -> None:
     """Check what our learners have in common; raises BadInputError."""
     require_at_least("agent", counts, 1)
-    require(0.0 < agent.learning_rate < 1.0, "agent", "learning_rate", agent.learning_rate, "above 0 and below 1")
+    require_rate("agent", agent.learning_rate)
     require(0.0 <= agent.gamma <= 1.0, "agent", "gamma", agent.gamma, "between 0 and 1")
     for name in ("return_horizon_h", "advantage_horizon_h"):
         hours = getattr(agent, name, None)

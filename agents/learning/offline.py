@@ -16,11 +16,12 @@ import numpy as np
 import torch
 from gymnasium import spaces
 from stable_baselines3 import PPO
+from stable_baselines3.common.torch_layers import create_mlp
 from stable_baselines3.common.utils import polyak_update
 from torch import nn
 from tqdm import tqdm
 
-from ...sim.foundation.checks import require, require_at_least
+from ...sim.foundation.checks import require, require_at_least, require_rate
 from ...sim.foundation.errors import BadInputError
 
 MOST_WEIGHT: Final = 100.0
@@ -48,7 +49,7 @@ class Offline:
     def __post_init__(self) -> None:
         """Check ranges; raises BadInputError."""
         require_at_least("agent", {"updates": self.updates, "batch_size": self.batch_size}, 1)
-        require(0.0 < self.learning_rate < 1.0, "agent", "learning_rate", self.learning_rate, "above 0 and below 1")
+        require_rate("agent", self.learning_rate)
         require(0.5 <= self.expectile < 1.0, "agent", "expectile", self.expectile, "0.5 or more and below 1")
         require(self.temperature > 0.0, "agent", "temperature", self.temperature, "above 0")
 
@@ -113,7 +114,7 @@ class Encoded(nn.Module):
         super().__init__()
         self.counts = [int(n) for n in space.nvec] if isinstance(space, spaces.MultiDiscrete) else None
         width = n_features + (sum(self.counts) if self.counts else int(np.prod(space.shape or ())))
-        self.net = mlp(width, sizes, activation)
+        self.net = nn.Sequential(*create_mlp(width, 1, list(sizes), activation))
 
     def forward(self, features: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:
         """Return a value for each state and action, (n,)."""
@@ -122,15 +123,6 @@ class Encoded(nn.Module):
             actions = torch.cat(parts, dim=1)
         found: torch.Tensor = self.net(torch.cat([features, actions], dim=1)).squeeze(1)
         return found
-
-
-def mlp(width: int, sizes: tuple[int, ...], activation: type[nn.Module]) -> nn.Sequential:
-    """Return a network with one output."""
-    parts = list[nn.Module]()
-    for size in sizes:
-        parts += [nn.Linear(width, size), activation()]
-        width = size
-    return nn.Sequential(*parts, nn.Linear(width, 1))
 
 
 def fit(
@@ -155,7 +147,7 @@ def fit(
             policy.extract_features(part, policy.pi_features_extractor) for part in (data.observations, data.following)
         )
     n_features = policy.features_dim
-    value = mlp(n_features, sizes, nn.ReLU)
+    value = nn.Sequential(*create_mlp(n_features, 1, list(sizes), nn.ReLU))
     critics = nn.ModuleList(Encoded(n_features, model.action_space, sizes, nn.ReLU) for _ in range(2))
     targets = nn.ModuleList(Encoded(n_features, model.action_space, sizes, nn.ReLU) for _ in range(2))
     targets.load_state_dict(critics.state_dict())

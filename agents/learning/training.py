@@ -439,7 +439,7 @@ class _RunCallback(BaseCallback):
     def _on_training_start(self) -> None:
         self._saved_at = self.model.num_timesteps
         self._bar.update(self._saved_at)
-        if self._has_validation and self._saved_at == 0:
+        if self._has_validation and self._saved_at == 0 and self._run.agent.total_steps > 0:
             self._tell(self._run.consider(self._judge))
 
     def _on_rollout_start(self) -> None:

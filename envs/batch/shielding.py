@@ -22,6 +22,7 @@ from ...sim.foundation.jit import kernel
 from ...sim.hardware import machine
 from ...sim.hardware.firmware import ASLEEP, HASHING, commanded_mhz, setpoint_power_w
 from .arrays import EnvBatch, EnvWorld
+from .operating import renewable_w
 
 
 class ShieldColumns(NamedTuple):
@@ -106,10 +107,9 @@ def hottest_c(freq_mhz: float, limit_c: float, more_k: float, zone: np.void, p: 
 
 
 @kernel
-def profile_within(i: int, z: int, freq_mhz: float, world: EnvWorld, batch: EnvBatch) -> float:
+def profile_within(i: int, z: int, freq_mhz: float, more_k: float, world: EnvWorld, batch: EnvBatch) -> float:
     """Return the highest frequency of the ladder, not above a set-point, at which chips stay below their limit; 0 where none is. [MHz]"""
     zone, p, limit_c = batch.sim.zone[i, z], world.sim.zones[z], world.env[0]["chip_limit_c"]
-    more_k = warming_k(i, z, world, batch)
     if hottest_c(freq_mhz, limit_c, more_k, zone, p) <= limit_c:
         return freq_mhz
     for k in range(world.menus[z]["n_profiles"] - 1, -1, -1):
@@ -151,18 +151,7 @@ def most_metered_w(i: int, world: EnvWorld, batch: EnvBatch) -> float:
     most_w, left_pu = p["site_cap_w"], allowed_pu(row, p, site)
     if left_pu < 1.0:
         most_w = min(most_w, left_pu * world.env[0]["rated_kw"] * 1000.0)
-    return most_w + beside_w(i, world, batch)
-
-
-@kernel
-def beside_w(i: int, world: EnvWorld, batch: EnvBatch) -> float:
-    """Return what sun and wind of environment `i` gave in the last step. [W]"""
-    env, obs, found = world.env[0], batch.obs[i], 0.0
-    if env["sun_now_pu"] >= 0:
-        found += obs[env["sun_now_pu"]] * env["sun_w"]
-    if env["wind_now_pu"] >= 0:
-        found += obs[env["wind_now_pu"]] * env["wind_w"]
-    return found
+    return most_w + renewable_w(batch.obs[i], world)
 
 
 @kernel
@@ -308,8 +297,9 @@ def shield(i: int, world: EnvWorld, batch: EnvBatch) -> None:
     report[:] = 0.0
     for z in range(batch.sim.zone.shape[1]):
         zone, p = batch.sim.zone[i, z], world.sim.zones[z]
+        more_k = warming_k(i, z, world, batch)
         if p["is_liquid"] <= 0.0:
-            ahead_k = CHIP_MARGIN_K + FAN_LAG * warming_k(i, z, world, batch)
+            ahead_k = CHIP_MARGIN_K + FAN_LAG * more_k
             over_k = p["fan_target_temp_c"] + zone["fan_shift_k"] + ahead_k - env["chip_limit_c"]
             if over_k > 0.0:
                 zone["fan_shift_k"] -= over_k
@@ -318,7 +308,7 @@ def shield(i: int, world: EnvWorld, batch: EnvBatch) -> None:
         if wish_mhz <= 0.0:
             continue
         per_rated = p["n_units"] / (1000.0 * env["rated_kw"])
-        cool_mhz = profile_within(i, z, wish_mhz, world, batch)
+        cool_mhz = profile_within(i, z, wish_mhz, more_k, world, batch)
         now_mhz = profile_after(z, cool_mhz, zone, p, world) if cool_mhz > 0.0 else 0.0
         if now_mhz < wish_mhz:
             wish_w, cool_w = setpoint_power_w(wish_mhz, p), setpoint_power_w(cool_mhz, p) if cool_mhz > 0.0 else 0.0
@@ -330,4 +320,4 @@ def shield(i: int, world: EnvWorld, batch: EnvBatch) -> None:
     if most_w < np.inf:
         keep_site(i, most_w, False, world, batch)
     if import_w < np.inf:
-        keep_site(i, import_w + beside_w(i, world, batch), True, world, batch)
+        keep_site(i, import_w + renewable_w(batch.obs[i], world), True, world, batch)

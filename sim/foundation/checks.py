@@ -17,6 +17,11 @@ def require(ok: bool, owner: str, name: str, value: object, allowed: str) -> Non
         raise BadInputError(f"{owner}.{name} is {value!r}; it must be {allowed}")
 
 
+def require_rate(owner: str, learning_rate: float) -> None:
+    """Raise a BadInputError for a learning rate that is not above 0 and below 1."""
+    require(0.0 < learning_rate < 1.0, owner, "learning_rate", learning_rate, "above 0 and below 1")
+
+
 def require_positive(params: object, *names: str) -> None:
     """Raise a BadInputError for the first of some parameters that is not above 0."""
     for name in names:

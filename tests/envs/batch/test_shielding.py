@@ -1,5 +1,6 @@
 """The shield keeps its limits whatever is asked, changes as little as a quadratic programme would, and says what it changed."""
 
+from dataclasses import replace
 from typing import Any
 
 import cvxpy as cp
@@ -17,6 +18,7 @@ from hashgym.envs.batch.shielding import SHIELD, SHIELD_COLUMNS
 from hashgym.envs.scenario import scenario as scenarios
 from hashgym.envs.scenario.scenario import Scenario
 from hashgym.sim.foundation.errors import BadInputError
+from hashgym.synthesis.generate import synthesize
 from tests.conftest import SMALL
 
 N = 12
@@ -71,6 +73,26 @@ def test_limits_are_kept_whatever_is_asked(site: str, request: pytest.FixtureReq
     if site == "capped":  # an interconnect curbs a battery by itself
         assert changed[SHIELD_COLUMNS.site] > 0.0
         assert changed[SHIELD_COLUMNS.battery] > 0.0
+
+
+def test_a_call_is_kept() -> None:
+    history = synthesize("ercot", "2024-06-01", "2024-07-16", 3)
+    called = np.zeros(len(history.frame))
+    called[800:1000] = 1.0
+    history = replace(history, frame=history.frame.assign(curtailment_call=called))
+    site, tariff = {"altitude_m": 0.0, "zones": ZONES}, {"kind": "real_time", "curtailment": {}}
+    scenario = scenarios.from_mapping({**SMALL, "name": "called", "site": site, "tariff": tariff}, history)
+    breaches = []
+    for shield in (False, True):
+        batch, rng = batch_of(scenario, shield=shield), np.random.default_rng(4)
+        batch.reset(starts=np.full(N, 780))
+        column = batch.cost_names.index("curtailment_breach")
+        breaches.append(0.0)
+        for _ in range(120):
+            batch.step(asked(batch, rng))
+            breaches[-1] += batch.costs[:, column].sum()
+    assert breaches[0] > 0.0
+    assert breaches[1] == 0.0
 
 
 @pytest.mark.parametrize("limit_c", [70.0, 76.0])
